@@ -1,0 +1,41 @@
+# Everything runs in the project's own environment, .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check sample bench cover clean
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $(STAMP)
+
+$(VENV)/.dev: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	touch $(VENV)/.dev
+
+demo: $(STAMP)  ## the whole path from a link to a verdict, on this machine alone
+	$(BIN)/pileup demo
+
+check: $(VENV)/.dev  ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check  ## the quick suite
+	$(BIN)/pytest -n 2 -m "not slow"
+
+cover: $(VENV)/.dev  ## line coverage of the three packages
+	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term-missing:skip-covered
+
+sample: $(VENV)/.dev  ## rebuild the demo's sample dump and its symbol table, byte for byte
+	$(BIN)/python -m tests.forge.sample
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf $(VENV) dist build

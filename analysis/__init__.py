@@ -1,0 +1,1 @@
+"""A dump in, a Report out. Knows nothing of Slack, HTTP, SQL or templates."""

@@ -1,0 +1,1 @@
+"""One file for each kernel subject: modules, processes, threads, locks, stacks."""

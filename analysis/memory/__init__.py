@@ -1,0 +1,1 @@
+"""An address to bytes, or the reason why not."""

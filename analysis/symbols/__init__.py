@@ -1,0 +1,1 @@
+"""Names and layouts: built-in tables, ISF files, exports."""

@@ -1,0 +1,1 @@
+"""Blame, bucket and the report."""

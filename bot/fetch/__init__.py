@@ -1,0 +1,1 @@
+"""Links to bytes on disk, safely."""

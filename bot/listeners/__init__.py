@@ -1,0 +1,1 @@
+"""Slack listeners: ack, store a job, return."""

@@ -1,0 +1,1 @@
+"""History: reports, jobs, seen events and threads. Knows the Report and nothing above it."""

@@ -1,0 +1,1 @@
+"""Data only: templates of messages and pages."""

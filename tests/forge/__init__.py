@@ -1,0 +1,1 @@
+"""Builds kernel dumps from layouts of its own. Imports nothing from the packages under test."""
