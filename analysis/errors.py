@@ -6,6 +6,8 @@
     ├── NotADump        this file is something else; ``what`` names it for a person
     ├── BadDump         this file contradicts itself
     ├── LimitReached    a stated limit stopped the work
+    ├── BadSymbols      a symbol file is damaged or not what it claims: note it and try the next
+    ├── MissingLayout   no source knows that structure's layout for this kernel
     └── Unreadable      a sound file in which that address cannot be read: everyday, note it and go on
 """
 
@@ -44,6 +46,24 @@ class LimitReached(AnalysisError):
         super().__init__(f"stopped by a limit: {limit} is {value}")
         self.limit = limit
         self.value = value
+
+
+class BadSymbols(AnalysisError):
+    """A symbol file cannot be used; ``file`` is its name, ``reason`` completes "it is …" or "it …" for a person."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(f"symbol file {file}: {reason}")
+        self.file = file
+        self.reason = reason
+
+
+class MissingLayout(AnalysisError):
+    """No source knows how ``structure`` is laid out in this kernel (or a needed ``field`` of it)."""
+
+    def __init__(self, structure: str, field: str | None = None) -> None:
+        super().__init__(f"no layout of {structure}{'.' + field if field else ''} for this kernel")
+        self.structure = structure
+        self.field = field
 
 
 class Absence(Enum):

@@ -1,6 +1,9 @@
-"""What a source of symbols offers, whatever it reads them from."""
+"""What a source of symbols offers, whatever it reads them from, and the search that all of them need."""
 
+from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from analysis.symbols.layout import Layout
@@ -37,3 +40,42 @@ class SymbolTable(Protocol):
 
     def layout(self, name: str) -> Layout | None:
         """The layout of a structure, or None."""
+
+
+class NameIndex:
+    """Names and their RVAs, searched both ways. The order by address is made when first asked for."""
+
+    def __init__(self, names: Mapping[str, int]) -> None:
+        self._names = names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def rva(self, name: str) -> int | None:
+        """The RVA of a symbol, or None."""
+        return self._names.get(name)
+
+    def nearest(self, rva: int) -> tuple[str, int] | None:
+        """The symbol at or below ``rva`` and the distance to it in bytes, or None."""
+        addresses, names = self._by_address
+        at = bisect_right(addresses, rva) - 1
+        return (names[at], rva - addresses[at]) if at >= 0 else None
+
+    @cached_property
+    def _by_address(self) -> tuple[list[int], list[str]]:
+        best: dict[int, str] = {}
+        for name, rva in self._names.items():
+            # String constants and numbered thunks lie between functions and name nothing.
+            if name.startswith(("??_C@", "$$")):
+                continue
+            other = best.get(rva)
+            if other is None or _rank(name) < _rank(other):
+                best[rva] = name
+        addresses = sorted(best)
+        return addresses, [best[rva] for rva in addresses]
+
+
+# Linkers fold equal functions into one, so an address may have dozens of names. Any choice may be wrong for this
+# caller; a plain name reads better than a decorated one, and the order must not depend on the file's.
+def _rank(name: str) -> tuple[bool, int, str]:
+    return name.startswith("?"), len(name), name

@@ -1,0 +1,1 @@
+"""Tools of the developers: what makes committed data from public sources."""
