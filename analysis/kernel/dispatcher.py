@@ -1,0 +1,100 @@
+"""Dispatcher objects: what every waitable object of the kernel starts with (DISPATCHER_HEADER, wdm.h)."""
+
+import struct
+from dataclasses import dataclass
+
+from analysis.address import is_kernel
+from analysis.errors import Unreadable
+from analysis.kernel.lists import walk_list
+from analysis.limits import MAX_WAITERS
+from analysis.memory.reader import Memory
+
+# KOBJECTS of the public symbols: the same numbers from Windows 7 on, but for 21, an event pair before Windows 8.
+_KINDS = {
+    0: "event",
+    1: "event",
+    2: "mutant",
+    3: "process",
+    4: "queue",
+    5: "semaphore",
+    6: "thread",
+    7: "gate",
+    8: "timer",
+    9: "timer",
+    21: "queue",
+    24: "timer",
+    25: "timer",
+}
+_EVENT_SYNCHRONIZATION = 1
+_PROCESS = 3
+_SEMAPHORE = 5
+_THREAD = 6
+_TYPE_MASK = 0x7F  # bit 7 of the byte is the object's lock, set while a processor works on it
+_HEADER = struct.Struct("<BBBBiQQ")
+HEADER_SIZE = 0x18
+WAIT_LIST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatcher:
+    """A dispatcher object's header. ``kind`` is the word of WaitObject.kind, ``signal`` its SignalState."""
+
+    address: int
+    type_code: int
+    kind: str
+    signal: int
+
+    @property
+    def is_signaled(self) -> bool:
+        """Whether a wait on the object would be satisfied now."""
+        return self.signal > 0
+
+
+def read_dispatcher(memory: Memory, address: int) -> Dispatcher | None:
+    """The dispatcher object at ``address``; None where the bytes cannot be one.
+
+    Raises:
+        Unreadable: the header was not saved.
+    """
+    type_byte, _, _, _, signal, flink, blink = _HEADER.unpack(memory.read(address, HEADER_SIZE))
+    type_code = type_byte & _TYPE_MASK
+    kind = _KINDS.get(type_code)
+    # The wait list of a live object is a list, if an empty one: its links lead somewhere in the kernel.
+    if kind is None or address % 4 or not is_kernel(flink) or not is_kernel(blink):
+        return None
+    return Dispatcher(address, type_code, kind, signal)
+
+
+def _has_type(memory: Memory, address: int, type_code: int) -> bool:
+    if not address or address % 8:
+        return False
+    try:
+        found = read_dispatcher(memory, address)
+    except Unreadable:
+        return False
+    return found is not None and found.type_code == type_code
+
+
+def is_thread(memory: Memory, address: int) -> bool:
+    """Whether a KTHREAD's header is at ``address``."""
+    return _has_type(memory, address, _THREAD)
+
+
+def is_process(memory: Memory, address: int) -> bool:
+    """Whether a KPROCESS' header is at ``address``."""
+    return _has_type(memory, address, _PROCESS)
+
+
+def is_semaphore(memory: Memory, address: int) -> bool:
+    """Whether a KSEMAPHORE's header is at ``address``."""
+    return _has_type(memory, address, _SEMAPHORE)
+
+
+def is_synchronization_event(memory: Memory, address: int) -> bool:
+    """Whether the header of a KEVENT that wakes one waiter at a time is at ``address``."""
+    return _has_type(memory, address, _EVENT_SYNCHRONIZATION)
+
+
+def wait_blocks(memory: Memory, address: int) -> tuple[int, ...]:
+    """The addresses of the KWAIT_BLOCKs queued on the object, first waiter first; empty where unreadable."""
+    return tuple(walk_list(memory, address + WAIT_LIST, MAX_WAITERS).entries)

@@ -1,0 +1,118 @@
+"""Loaded and unloaded drivers.
+
+KLDR_DATA_TABLE_ENTRY is not in the public symbols of Windows 7 and 8.1, but the members used here have not moved
+in any of the eight major builds whose layouts are known (compare _LDR_DATA_TABLE_ENTRY, which starts alike).
+MmUnloadedDrivers is private: UNICODE_STRING, start, end and time of unloading, fifty times.
+"""
+
+import struct
+from collections.abc import Iterable
+
+from analysis.address import VirtAddr, is_kernel
+from analysis.errors import Unreadable
+from analysis.kernel.facts import Module
+from analysis.kernel.lists import walk_list
+from analysis.limits import MAX_MODULES, MAX_UNLOADED_MODULES
+from analysis.memory.reader import Memory
+from analysis.memory.snapshot import Snapshot
+
+KERNEL = "ntoskrnl.exe"
+
+_ENTRY_SIZE = 0xA0
+_DLL_BASE = 0x30
+_IMAGE_SIZE = 0x40
+_FULL_NAME = 0x48
+_BASE_NAME = 0x58
+_UNLOADED = struct.Struct("<HH4xQQQQ")
+_MAX_IMAGE_SIZE = 1 << 31
+
+
+def read_modules(memory: Memory, head: int, kernel_base: int) -> tuple[tuple[Module, ...], tuple[str, ...]]:
+    """The drivers of PsLoadedModuleList at ``head`` in load order, and notes about what is missing of them.
+
+    The image at ``kernel_base`` is named ntoskrnl.exe whatever file it was loaded from; where that base is not
+    known (0), the first entry is the kernel, as the loader puts it there.
+    """
+    walk = walk_list(memory, head, MAX_MODULES)
+    notes = [f"loaded modules: {walk.problem}"] if walk.problem else []
+    modules = []
+    for entry in walk.entries:
+        try:
+            module = _read_entry(memory, entry)
+        except Unreadable as gap:
+            notes.append(f"loaded modules: the entry at {entry:#x} cannot be read: {gap}")
+            continue
+        if module is None:
+            notes.append(f"loaded modules: the entry at {entry:#x} describes no image")
+            continue
+        modules.append(module)
+    return name_kernel(modules, kernel_base), tuple(notes)
+
+
+def name_kernel(modules: Iterable[Module], kernel_base: int) -> tuple[Module, ...]:
+    """The same modules, the kernel called ntoskrnl.exe: the one at ``kernel_base``, or the first where that is 0."""
+    listed = tuple(modules)
+    if not kernel_base and listed:
+        kernel_base = listed[0].base
+    return tuple(_renamed(module, KERNEL) if module.base == kernel_base else module for module in listed)
+
+
+def _renamed(module: Module, name: str) -> Module:
+    return Module(
+        name, module.base, module.size, module.timestamp, module.version, module.vendor, module.path, module.pdb
+    )
+
+
+def _read_entry(memory: Memory, address: int) -> Module | None:
+    entry = Snapshot(memory, address, _ENTRY_SIZE)
+    base = entry.u64(address + _DLL_BASE)
+    size = entry.u32(address + _IMAGE_SIZE)
+    if not is_kernel(base) or base % 0x1000 or not 0 < size < _MAX_IMAGE_SIZE:
+        return None
+    path = _text(entry, address + _FULL_NAME)
+    name = _text(entry, address + _BASE_NAME) or _file_name(path or "")
+    # A name that was paged out must not become another module's: the address says which image is meant.
+    return Module(name.lower() or f"unnamed-{base:x}.sys", VirtAddr(base), size, path=path)
+
+
+def _text(memory: Memory, address: int) -> str | None:
+    try:
+        return memory.unicode_string(address) or None
+    except Unreadable:
+        return None
+
+
+def _file_name(path: str) -> str:
+    return path.replace("/", "\\").rpartition("\\")[2]
+
+
+def read_unloaded(memory: Memory, pointer: int) -> tuple[Module, ...]:
+    """The drivers unloaded lately, as nt!MmUnloadedDrivers at ``pointer`` remembers them.
+
+    Raises:
+        Unreadable: the pointer or the array behind it was not saved.
+    """
+    array = memory.u64(pointer)
+    if not array:
+        return ()
+    data = memory.read_available(array, _UNLOADED.size * MAX_UNLOADED_MODULES)
+    if len(data) < _UNLOADED.size:
+        memory.read(array, _UNLOADED.size)  # says why it cannot be read
+    found = []
+    for at in range(0, len(data) - _UNLOADED.size + 1, _UNLOADED.size):
+        length, _, buffer, start, end, _ = _UNLOADED.unpack_from(data, at)
+        if not is_kernel(start) or not start < end <= start + _MAX_IMAGE_SIZE:
+            continue
+        name = _name_at(memory, buffer, length)
+        if name:
+            found.append(Module(name.lower(), VirtAddr(start), end - start, unloaded=True))
+    return tuple(found)
+
+
+def _name_at(memory: Memory, buffer: int, length: int) -> str | None:
+    if not length or length % 2 or not is_kernel(buffer):
+        return None
+    try:
+        return memory.read(buffer, length).decode("utf-16-le", "replace")
+    except Unreadable:
+        return None

@@ -1,0 +1,1 @@
+"""The kernel readers, on memory built in each test."""
