@@ -1,1 +1,29 @@
-"""Bytes to a DumpImage: one file for each kind of dump, behind an ordered sniff table."""
+"""Bytes to a DumpImage: every dump kind behind one sniff table."""
+
+from analysis.formats.header import capture_hint
+from analysis.formats.image import (
+    DataBlock,
+    DumpHeader,
+    DumpImage,
+    ExceptionRecord,
+    PageMap,
+    TriageData,
+    TriageDriver,
+    TriageUnloaded,
+)
+from analysis.formats.opening import open_dump
+from analysis.formats.raw import RawFile
+
+__all__ = [
+    "DataBlock",
+    "DumpHeader",
+    "DumpImage",
+    "ExceptionRecord",
+    "PageMap",
+    "RawFile",
+    "TriageData",
+    "TriageDriver",
+    "TriageUnloaded",
+    "capture_hint",
+    "open_dump",
+]

@@ -1,1 +1,9 @@
 """An address to bytes, or the reason why not."""
+
+from analysis.memory.blocks import BlockMemory
+from analysis.memory.opening import open_memory
+from analysis.memory.physical import PhysicalMemory
+from analysis.memory.reader import Memory
+from analysis.memory.x64 import AddressSpace
+
+__all__ = ["AddressSpace", "BlockMemory", "Memory", "PhysicalMemory", "open_memory"]

@@ -1,0 +1,89 @@
+"""Full dumps (type 1): all physical memory, as runs of pages listed in the header.
+
+PHYSICAL_MEMORY_DESCRIPTOR64 at 0x88 of the header: number of runs, number of pages, then (first page frame, number
+of pages) pairs. The pages follow from 0x2000 on in the order of the runs.
+"""
+
+import struct
+from bisect import bisect_right
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.address import PAGE_SIZE
+from analysis.formats.header import HEADER_SIZE
+from analysis.formats.raw import RawFile
+
+_RUNS, _FIRST_RUN, _CONTEXT = 0x88, 0x98, 0x348
+MAX_HEADER_RUNS = (_CONTEXT - _FIRST_RUN) // 16  # the CONTEXT begins behind the last slot
+MAX_PAGE_FRAME = 1 << 40  # 52 bits of physical address, the most x64 has
+
+
+class RunMap:
+    """Pages of a file that lie in runs, each contiguous both in memory and in the file."""
+
+    __slots__ = ("_bases", "_bases_array", "_counts", "_offsets", "page_count")
+
+    def __init__(self, runs: Iterable[tuple[int, int, int]]) -> None:
+        """``runs`` are (first page frame, number of pages, file offset), disjoint, in any order."""
+        ordered = sorted(runs)
+        self._bases = [base for base, _, _ in ordered]
+        self._bases_array = np.array(self._bases, dtype=np.uint64)
+        self._counts = np.array([count for _, count, _ in ordered], dtype=np.uint64)
+        self._offsets = np.array([offset for _, _, offset in ordered], dtype=np.int64)
+        self.page_count = int(self._counts.sum())
+
+    def file_offset(self, pfn: int) -> int | None:
+        """Where the page starts in the file, or None."""
+        index = bisect_right(self._bases, pfn) - 1
+        if index < 0 or pfn - self._bases[index] >= int(self._counts[index]):
+            return None
+        return int(self._offsets[index]) + (pfn - self._bases[index]) * PAGE_SIZE
+
+    def file_offsets(self, pfns: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Where the pages start in the file, -1 where not saved."""
+        if not self._bases:
+            return np.full(pfns.shape, -1, dtype=np.int64)
+        index = np.searchsorted(self._bases_array, pfns, side="right") - 1
+        known = np.maximum(index, 0)
+        inside = pfns - self._bases_array[known]
+        saved = (index >= 0) & (inside < self._counts[known])
+        within = np.where(saved, inside, 0).astype(np.int64)
+        return np.where(saved, self._offsets[known] + within * PAGE_SIZE, -1)
+
+
+def read_runs(raw: RawFile) -> tuple[RunMap, bool, tuple[str, ...]]:
+    """The pages of a full dump, whether its file was cut short, and notes. Never more pages than the file holds."""
+    number, _, total = struct.unpack("<IIQ", raw.read(_RUNS, 16, "the memory descriptor"))
+    if not 0 < number <= MAX_HEADER_RUNS:
+        note = (
+            f"the header claims {number} runs of memory, where 1 to {MAX_HEADER_RUNS} are possible: no page is usable"
+        )
+        return RunMap(()), False, (note,)
+    data = raw.read(_FIRST_RUN, number * 16, "the memory runs")
+    claimed = list(struct.iter_unpack("<QQ", data))
+    notes = []
+    if sum(count for _, count in claimed) != total:
+        notes.append(f"the header counts {total} pages, its runs {sum(count for _, count in claimed)}")
+    runs, missing = _place(raw, claimed, notes)
+    if missing:
+        notes.append(f"the file is cut short: {missing} of {missing + sum(run[1] for run in runs)} pages are missing")
+    return RunMap(runs), missing > 0, tuple(notes)
+
+
+def _place(raw: RawFile, claimed: list[tuple[int, int]], notes: list[str]) -> tuple[list[tuple[int, int, int]], int]:
+    """The runs as far as the file holds them, and how many pages it lacks."""
+    runs: list[tuple[int, int, int]] = []
+    missing, position = 0, HEADER_SIZE
+    for base, count in claimed:
+        here = raw.available(position, count * PAGE_SIZE) // PAGE_SIZE
+        missing += count - here
+        if base + count > MAX_PAGE_FRAME:
+            notes.append(f"a run of {count} pages from page frame {base:#x} on lies beyond any memory: left out")
+        elif any(base < other + length and other < base + count for other, length, _ in runs):
+            notes.append(f"the run of {count} pages from page frame {base:#x} on overlaps an earlier one: left out")
+        elif here:
+            runs.append((base, here, position))
+        position += count * PAGE_SIZE
+    return runs, missing

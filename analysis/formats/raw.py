@@ -1,0 +1,125 @@
+"""The one reader of a dump's raw bytes.
+
+The file is mapped, never copied: a page of it costs memory only once touched, and the system may drop it again.
+Every read names what it wanted, so that a file cut short says where it stopped making sense.
+"""
+
+import mmap
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from analysis.errors import BadDump
+
+_CHUNK_SHIFT = 16  # reads are accounted in chunks of 64 KiB, about what a system reads ahead
+
+
+class RawFile:
+    """A file's bytes, little endian. Offsets and sizes are in bytes from the start of the file.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+
+    __slots__ = ("_bytes", "_map", "_touched", "path", "size")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with path.open("rb") as file:
+            self.size = file.seek(0, 2)
+            # An empty file cannot be mapped.
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else None
+        self._bytes: mmap.mmap | bytes = self._map if self._map is not None else b""
+        self._touched = bytearray((self.size >> _CHUNK_SHIFT) + 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the mapping back. Safe to call twice; views still held keep it alive until they go."""
+        if self._map is not None:
+            try:
+                self._map.close()
+            except BufferError:  # a numpy view of it is still alive: the mapping goes with the last one
+                return
+        self._map, self._bytes, self.size = None, b"", 0
+
+    @property
+    def bytes_read(self) -> int:
+        """How many bytes of the file were looked at, to the nearest 64 KiB; never more than its size."""
+        return min(sum(self._touched) << _CHUNK_SHIFT, self.size)
+
+    def read(self, offset: int, size: int, what: str) -> bytes:
+        """Exactly ``size`` bytes at ``offset``.
+
+        Raises:
+            BadDump: the range does not lie in the file; ``what`` is named.
+        """
+        if offset < 0 or size < 0 or offset + size > self.size:
+            raise BadDump(f"{what} needs {size} bytes, but the file ends at {self.size:#x}", offset)
+        self._touch(offset, size)
+        return self._bytes[offset : offset + size]
+
+    def u8(self, offset: int, what: str) -> int:
+        """An unsigned 8-bit integer. Raises: BadDump."""
+        return self.read(offset, 1, what)[0]
+
+    def u16(self, offset: int, what: str) -> int:
+        """An unsigned 16-bit integer. Raises: BadDump."""
+        return int.from_bytes(self.read(offset, 2, what), "little")
+
+    def u32(self, offset: int, what: str) -> int:
+        """An unsigned 32-bit integer. Raises: BadDump."""
+        return int.from_bytes(self.read(offset, 4, what), "little")
+
+    def u64(self, offset: int, what: str) -> int:
+        """An unsigned 64-bit integer. Raises: BadDump."""
+        return int.from_bytes(self.read(offset, 8, what), "little")
+
+    def count(self, offset: int, item_size: int, items_offset: int, what: str, limit: int) -> int:
+        """The 32-bit count at ``offset``, once it is sure that so many items of ``item_size`` bytes fit in the file
+        from ``items_offset`` on, and that they are no more than ``limit``.
+
+        Raises:
+            BadDump: they do not fit, or are too many.
+        """
+        number = self.u32(offset, f"the count of the {what}")
+        if number > limit or items_offset + number * item_size > self.size:
+            raise BadDump(f"{number} entries of the {what} do not fit in a file of {self.size} bytes", offset)
+        return number
+
+    def available(self, offset: int, size: int) -> int:
+        """How many of ``size`` bytes from ``offset`` on lie in the file."""
+        if offset < 0:
+            return 0
+        return max(0, min(size, self.size - offset))
+
+    def view(self, offset: int, size: int, what: str) -> memoryview:
+        """A window on the mapped bytes, without a copy. Keep it short-lived: it holds the mapping open.
+
+        Raises:
+            BadDump: the range does not lie in the file.
+        """
+        if offset < 0 or size < 0 or offset + size > self.size:
+            raise BadDump(f"{what} needs {size} bytes, but the file ends at {self.size:#x}", offset)
+        self._touch(offset, size)
+        return memoryview(self._bytes)[offset : offset + size]
+
+    def window(self) -> memoryview:
+        """The whole file as a window, for gathers that touch few pages of it; report those with ``touch``."""
+        return memoryview(self._bytes)
+
+    def touch(self, offset: int, size: int) -> None:
+        """Account for bytes looked at through ``window``."""
+        if size > 0 and 0 <= offset < self.size:
+            self._touch(offset, min(size, self.size - offset))
+
+    def _touch(self, offset: int, size: int) -> None:
+        first, last = offset >> _CHUNK_SHIFT, (offset + size - 1) >> _CHUNK_SHIFT
+        if first >= last:
+            self._touched[first] = 1
+        else:
+            self._touched[first : last + 1] = b"\x01" * (last - first + 1)

@@ -1,0 +1,167 @@
+"""Virtual memory of x64: walks of the four-level page tables, and the reason where they end early.
+
+Entry bits: Intel SDM volume 3, 4-level paging. What an entry without its valid bit means is Windows' own business:
+bit 10 marks a prototype, bit 11 (without bit 10) a page in transition, still in memory on its way out; the rest is a
+place in a page file, or a page never touched.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from analysis.address import PAGE_MASK, PAGE_SIZE, PhysAddr
+from analysis.errors import Absence, Unreadable
+from analysis.memory.physical import PhysicalMemory
+from analysis.memory.reader import Memory
+
+_VALID, _LARGE, _PROTOTYPE, _TRANSITION = 1, 1 << 7, 1 << 10, 1 << 11
+_FRAME = 0x000F_FFFF_FFFF_F000
+# Since 2018 nt inverts high frame bits of entries that are not valid (the L1TF mitigation), always above the memory
+# the machine has: what is left below 32 TiB is the frame on old and new builds alike.
+_TRANSITION_FRAME = 0x0000_1FFF_FFFF_F000
+_PAGE_FILE_HIGH = 32
+_MAX_CACHED = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """One level of the tables: what its entries are called, the lowest address bit they decode, and whether an
+    entry may map a large page."""
+
+    name: str
+    shift: int
+    may_be_large: bool
+
+
+_LEVELS = (
+    _Level("PML4 entry", 39, may_be_large=False),
+    _Level("page directory pointer entry", 30, may_be_large=True),
+    _Level("page directory entry", 21, may_be_large=True),
+    _Level("page table entry", 12, may_be_large=False),
+)
+
+
+class AddressSpace(Memory):
+    """The virtual memory that one directory table (CR3) shows. ``process`` gives that of another."""
+
+    def __init__(self, physical: PhysicalMemory, directory_table: int, kernel: "AddressSpace | None" = None) -> None:
+        self.physical = physical
+        # The low 12 bits of CR3 hold a PCID, and with KPTI a flag, not an address.
+        self.directory_table = PhysAddr(directory_table & _FRAME)
+        self._kernel = kernel
+        self._pages: dict[int, int] = {}  # virtual page number → file offset; bounded
+
+    def process(self, directory_table: int) -> "AddressSpace":
+        """The address space of a process, by its DirectoryTableBase. Prototype entries are read through this one."""
+        return AddressSpace(self.physical, directory_table, kernel=self._kernel or self)
+
+    def translate(self, address: int) -> PhysAddr:
+        """The physical address of a virtual one. That its page was saved is not implied.
+
+        Raises:
+            Unreadable: with the reason, and the table level in ``detail``.
+        """
+        return self._walk(address, follow_prototype=True)
+
+    def read(self, address: int, size: int) -> bytes:
+        """Exactly ``size`` bytes. Raises: Unreadable."""
+        within = address & PAGE_MASK
+        offset = self._pages.get(address >> 12)
+        if offset is not None and within + size <= PAGE_SIZE:
+            return self.physical.raw.read(offset + within, size, "a page of memory")
+        return b"".join(self._read_pages(address, size))
+
+    def read_available(self, address: int, size: int) -> bytes:
+        """The longest readable prefix; no page is walked twice."""
+        parts: list[bytes] = []
+        with suppress(Unreadable):
+            for part in self._read_pages(address, size):
+                parts.append(part)  # noqa: PERF402 - a gap further on must not cost the parts before it
+        return b"".join(parts)
+
+    def _read_pages(self, address: int, size: int) -> Iterator[bytes]:
+        position, end = address, address + size
+        while position < end:
+            # What is left in this page: it changes with every page of a range that starts inside one.
+            within = position & PAGE_MASK
+            length = min(PAGE_SIZE - within, end - position)
+            yield self.physical.raw.read(self._page(position) + within, length, "a page of memory")
+            position += length
+
+    def _page(self, address: int) -> int:
+        """Where the page of a virtual address starts in the file."""
+        number = address >> 12
+        offset = self._pages.get(number)
+        if offset is None:
+            physical = self.translate(address)
+            offset = self.physical.page_offset(physical)
+            if offset is None:
+                raise Unreadable(address, Absence.NOT_SAVED, f"its page at {physical & ~PAGE_MASK:#x}")
+            if len(self._pages) >= _MAX_CACHED:
+                self._pages.clear()
+            self._pages[number] = offset
+        return offset
+
+    def _walk(self, address: int, *, follow_prototype: bool) -> PhysAddr:
+        _check_canonical(address)
+        table: int = self.directory_table
+        for level in _LEVELS:
+            at = table | (address >> level.shift & 0x1FF) << 3
+            entry = self._entry(address, at, level)
+            if entry & _VALID:
+                if level.may_be_large and entry & _LARGE:
+                    span = (1 << level.shift) - 1
+                    return PhysAddr(entry & _FRAME & ~span | address & span)
+                table = entry & _FRAME
+            elif entry & (_TRANSITION | _PROTOTYPE) == _TRANSITION:
+                table = entry & _TRANSITION_FRAME
+            elif entry & _PROTOTYPE and level is _LEVELS[-1] and follow_prototype:
+                table = self._prototype_frame(address, entry)
+            else:
+                raise _absent(address, entry, f"the {level.name} at {at:#x}")
+        return PhysAddr(table | address & PAGE_MASK)
+
+    def _entry(self, address: int, at: int, level: _Level) -> int:
+        offset = self.physical.page_offset(at)
+        if offset is None:
+            raise Unreadable(address, Absence.NOT_SAVED, f"nor was its {level.name} at {at:#x}")
+        return self.physical.raw.u64(offset + (at & PAGE_MASK), level.name)
+
+    def _prototype_frame(self, address: int, entry: int) -> int:
+        """The frame that a shared page's prototype entry names. The prototype lies in kernel memory, its address in
+        the upper 48 bits of the entry; an address of all ones means that only the VAD tree knows it."""
+        at = entry >> 16 | (0xFFFF << 48 if entry >> 63 else 0)
+        where = f"by its prototype entry at {at:#x}"
+        if at & 0xFFFF_FFFF_FFFF == 0xFFFF_FFFF_0000:
+            raise Unreadable(address, Absence.PAGED_OUT, "a shared page that only the VAD tree describes")
+        space = self._kernel or self
+        try:
+            _check_canonical(at)
+            physical = space._walk(at, follow_prototype=False)
+            offset = self.physical.page_offset(physical)
+        except Unreadable:
+            offset = None
+        if offset is None:
+            raise Unreadable(address, Absence.PAGED_OUT, f"{where}, which cannot be read")
+        prototype = self.physical.raw.u64(offset + (at & PAGE_MASK & ~7), "a prototype entry")
+        if prototype & _VALID:
+            return prototype & _FRAME
+        if prototype & (_TRANSITION | _PROTOTYPE) == _TRANSITION:
+            return prototype & _TRANSITION_FRAME
+        raise _absent(address, prototype, where)
+
+
+def _check_canonical(address: int) -> None:
+    upper = address >> 47
+    if upper not in {0, 0x1FFFF}:
+        raise Unreadable(address, Absence.NOT_CANONICAL)
+
+
+def _absent(address: int, entry: int, where: str) -> Unreadable:
+    if not entry:
+        return Unreadable(address, Absence.NOT_MAPPED, f"{where} is not present")
+    if entry & _PROTOTYPE:
+        return Unreadable(address, Absence.PAGED_OUT, f"{where} stands for a shared page that is not in memory")
+    if entry >> _PAGE_FILE_HIGH:
+        return Unreadable(address, Absence.PAGED_OUT, f"{where} points into a page file")
+    return Unreadable(address, Absence.NOT_MAPPED, f"{where} is for a page of zeros that was never touched")
