@@ -1,0 +1,160 @@
+"""From a report to Slack messages. Pure: the same report always gives the same messages.
+
+The order is the report contract's: the summary is the first reply; pile-up, evidence, next steps follow in the
+thread. Words live in ``templates/slack``; here is what needs more than words.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from analysis.verdict.report import BlockedThread, Chain, ChainLock, Report, StackFrame, ThreadFacts
+from bot.mrkdwn import visible
+from bot.outbound import Block, Message
+from bot.slack_text import render
+
+MAX_BLOCKED = 25
+MAX_FRAMES = 40
+MAX_STACKS = 4
+MAX_FRAME_TEXT = 120
+BAR_WIDTH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Earlier crashes of the same bucket: how often with this one, since when, on how many hosts, where first."""
+
+    times: int
+    since: datetime
+    hosts: int
+    first_link: str | None = None
+
+
+def summary(report: Report, seen: Seen | None = None) -> Message:
+    """The first reply. ``seen`` is None when this bucket is new."""
+    return render("summary", report=report, seen=seen)
+
+
+def pile_up(report: Report) -> Message | None:
+    """Root, locks and every blocked thread; None where nobody waits for anybody."""
+    blocking = report.blocking
+    if not (blocking.chains or blocking.blocked_threads or blocking.deadlocks):
+        return None
+    threads = _known_threads(report)
+    locks = {chain.lock.address: chain.lock for chain in blocking.chains}
+    blocked = [_blocked(item, locks) for item in blocking.blocked_threads]
+    return render(
+        "pile_up",
+        root=_thread(threads, blocking.root.thread) if blocking.root else None,
+        chains=[_chain(chain) for chain in blocking.chains],
+        deadlocks=[{"threads": [_thread(threads, address) for address in d.threads]} for d in blocking.deadlocks],
+        blocked=blocked,
+        shown=blocked[:MAX_BLOCKED],
+    )
+
+
+def evidence(report: Report) -> Message:
+    """The reasons, and the stacks that carry them: the root's, the deadlock's, else the crashing thread's."""
+    parameters = [
+        (number, item)
+        for number, item in enumerate(report.bugcheck.parameters if report.bugcheck else (), 1)
+        if item.meaning or item.resolved or item.value != "0x0"
+    ]
+    message = render("evidence", report=report, parameters=parameters)
+    stacks: list[Block] = []
+    for thread in story_threads(report):
+        scanned = any(frame.trust == "scan" for frame in thread.stack)
+        stacks += render("stack", thread=thread, scanned=scanned).blocks
+        stacks.append(_stack_block(thread))
+    return Message(message.text, (*message.blocks, *stacks))
+
+
+def next_steps(report: Report) -> Message | None:
+    """What to do next, what the dump cannot tell, which stages failed; None where there is nothing of it."""
+    verdict = report.verdict
+    if not (verdict.next_steps or verdict.cannot_tell or report.notes):
+        return None
+    message = render("next_steps", report=report)
+    return message if message.text else Message("Stages of the analysis that failed are listed here.", message.blocks)
+
+
+def duplicate(report: Report, at: str, first_link: str | None) -> Message:
+    """The answer to a dump that was analysed before: verdict and pointer. ``at`` is when, ISO 8601."""
+    return render("duplicate", report=report, at=at, first_link=first_link)
+
+
+def progress(stage: str, source: str, fraction: float | None) -> Message:
+    """The reply while work goes on. ``fraction`` is 0 to 1, None where no figure is known."""
+    percent = None if fraction is None else max(0, min(100, int(fraction * 100)))
+    filled = 0 if percent is None else percent * BAR_WIDTH // 100
+    bar = "█" * filled + "░" * (BAR_WIDTH - filled)
+    return render("progress", stage=stage, source=source, percent=percent, bar=bar)
+
+
+def failure(sentence: str, source: str) -> Message:
+    """One clear line instead of a verdict."""
+    return render("failure", sentence=sentence, source=source)
+
+
+def story_threads(report: Report) -> tuple[ThreadFacts, ...]:
+    """The threads whose stacks a person needs first, at most ``MAX_STACKS``."""
+    threads = {thread.address: thread for thread in report.threads}
+    wanted = [report.blocking.root.thread] if report.blocking.root else []
+    wanted += [address for cycle in report.blocking.deadlocks for address in cycle.threads]
+    chosen = [threads[address] for address in dict.fromkeys(wanted) if address in threads and threads[address].stack]
+    if not chosen:
+        chosen = [thread for thread in report.threads if thread.stack][:1]
+    return tuple(chosen[:MAX_STACKS])
+
+
+def _known_threads(report: Report) -> dict[str, ThreadFacts]:
+    known = {
+        item.thread: ThreadFacts(item.thread, item.process, item.pid, item.tid)
+        for item in report.blocking.blocked_threads
+    }
+    return known | {thread.address: thread for thread in report.threads}
+
+
+def _thread(threads: dict[str, ThreadFacts], address: str) -> ThreadFacts:
+    return threads.get(address, ThreadFacts(address))
+
+
+def _chain(chain: Chain) -> dict[str, Any]:
+    return {
+        "lock": chain.lock,
+        "owners": chain.owners[:8],
+        "found": len(chain.waiters),
+        "expected": chain.waiters_expected,
+        "trust": chain.trust,
+    }
+
+
+def _blocked(item: BlockedThread, locks: dict[str, ChainLock]) -> dict[str, Any]:
+    return {
+        "process": item.process,
+        "pid": item.pid,
+        "tid": item.tid,
+        "wait_seconds": item.wait_seconds,
+        "wait_reason": item.wait_reason,
+        "doing": item.doing,
+        "lock": locks.get(item.waits_for or ""),
+    }
+
+
+def _stack_block(thread: ThreadFacts) -> Block:
+    # Rich text is literal: a frame named "<!channel>" is shown, not obeyed.
+    lines = [_frame_line(index, frame) for index, frame in enumerate(thread.stack[:MAX_FRAMES])]
+    if len(thread.stack) > MAX_FRAMES:
+        lines.append(f"… {len(thread.stack) - MAX_FRAMES} more frames in the full report")
+    elif thread.stack_end:
+        lines.append(f"   ({visible(thread.stack_end)[:MAX_FRAME_TEXT]})")
+    text = "\n".join(lines)
+    return {
+        "type": "rich_text",
+        "elements": [{"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text}]}],
+    }
+
+
+def _frame_line(index: int, frame: StackFrame) -> str:
+    mark = "?" if frame.trust == "scan" else " "
+    return f"{index:>2}{mark} {visible(frame.symbol)[:MAX_FRAME_TEXT]}"

@@ -1,0 +1,216 @@
+"""Everything that goes out to Slack passes ``checked``: limits, escaping, and a text that stands alone.
+
+Slack answers a broken message with a bare ``invalid_blocks`` at best; at worst it lets ``<!channel>`` from a
+driver's name wake five hundred people. So the rules are applied here, once, before anything is sent.
+Limits: docs.slack.dev/reference/block-kit/blocks and the method pages.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+Block = dict[str, Any]
+
+EVENT_TYPE = "pileup_reply"  # metadata on every message of ours; the payload's key names job and part
+
+MAX_TEXT = 40_000
+MAX_BLOCKS = 50
+MAX_HEADER = 150
+MAX_SECTION = 3_000
+MAX_FIELDS = 10
+MAX_FIELD = 2_000
+MAX_CONTEXT_ELEMENTS = 10
+MAX_ACTIONS = 25
+MAX_BUTTON = 75
+MAX_BUTTON_VALUE = 2_000
+MAX_URL = 3_000
+MAX_ID = 255
+MAX_ALT = 2_000
+MAX_RICH_TEXT = 12_000  # not documented; above this Slack was seen to answer msg_blocks_too_long
+
+_SEQUENCE = re.compile(r"<([^<>]*)>")
+_ALLOWED = re.compile(r"https?://[^\s<>|]+\|[^<>|]+\Z|!date\^\d+\^[^<>|^]+\|[^<>|]+\Z")
+_ENTITY = re.compile(r"&(?!amp;|lt;|gt;)")
+
+
+class BadMessage(ValueError):
+    """A message of ours breaks Slack's rules; ``problems`` lists how. A fault of ours, never of the dump."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message: ``text`` is markup that alone tells the matter, ``blocks`` show it better."""
+
+    text: str
+    blocks: tuple[Block, ...] = field(default=())
+
+
+def checked(message: Message, key: str) -> dict[str, Any]:
+    """The arguments of chat.postMessage or chat.update for a message, ``key`` in its metadata.
+
+    Raises:
+        BadMessage: it breaks a limit, lacks its text, or carries a sequence that none of our templates writes.
+    """
+    problems = [*_text_problems(message.text), *_block_problems(message.blocks)]
+    if not key or len(key) > MAX_ID:
+        problems.append(f"a message key of {len(key)} characters")
+    if problems:
+        raise BadMessage(problems)
+    arguments: dict[str, Any] = {
+        "text": message.text,
+        "parse": "none",
+        "link_names": False,
+        "metadata": {"event_type": EVENT_TYPE, "event_payload": {"key": key}},
+    }
+    if message.blocks:
+        arguments["blocks"] = list(message.blocks)
+    return arguments
+
+
+def checked_comment(text: str) -> str:
+    """The comment beside an uploaded file, held to the same rules. Raises: BadMessage."""
+    problems = list(_text_problems(text))
+    if problems:
+        raise BadMessage(problems)
+    return text
+
+
+def _text_problems(text: str) -> Iterator[str]:
+    if not text.strip():
+        yield "no text: screen readers and notifications would read nothing"
+    if len(text) > MAX_TEXT:
+        yield f"text of {len(text)} characters, {MAX_TEXT} allowed"
+    yield from _markup_problems(text, "text")
+
+
+def _markup_problems(text: str, where: str) -> Iterator[str]:
+    for sequence in _SEQUENCE.findall(text):
+        if not _ALLOWED.match(sequence):
+            yield f"{where} holds the sequence <{sequence[:60]}>"
+    bare = _SEQUENCE.sub("", text)
+    if "<" in bare or ">" in bare:
+        yield f"{where} holds an unescaped angle bracket"
+    if _ENTITY.search(text):
+        yield f"{where} holds an unescaped ampersand"
+
+
+def _block_problems(blocks: tuple[Block, ...]) -> Iterator[str]:
+    if len(blocks) > MAX_BLOCKS:
+        yield f"{len(blocks)} blocks, {MAX_BLOCKS} allowed"
+    seen: set[str] = set()
+    for index, block in enumerate(blocks):
+        where = f"block {index + 1} ({block.get('type')})"
+        check = _BLOCKS.get(str(block.get("type")))
+        if check is None:
+            yield f"{where} is of a type we do not send"
+            continue
+        block_id = block.get("block_id")
+        if block_id is not None and (block_id in seen or not 0 < len(block_id) <= MAX_ID):
+            yield f"{where}: block_id is used twice or of a wrong length"
+        seen.add(block_id or "")
+        yield from check(block, where)
+
+
+def _text_object(
+    value: Any, limit: int, where: str, kinds: tuple[str, ...] = ("plain_text", "mrkdwn")
+) -> Iterator[str]:
+    if not isinstance(value, dict) or value.get("type") not in kinds or not isinstance(value.get("text"), str):
+        yield f"{where}: no text object of type {' or '.join(kinds)}"
+        return
+    text = value["text"]
+    if not 0 < len(text) <= limit:
+        yield f"{where}: text of {len(text)} characters, 1 to {limit} allowed"
+    if value["type"] == "mrkdwn":
+        if value.get("verbatim") is not True:
+            yield f"{where}: mrkdwn without verbatim would turn plain names into links and mentions"
+        yield from _markup_problems(text, where)
+
+
+def _header(block: Block, where: str) -> Iterator[str]:
+    yield from _text_object(block.get("text"), MAX_HEADER, where, ("plain_text",))
+
+
+def _section(block: Block, where: str) -> Iterator[str]:
+    fields = block.get("fields", [])
+    if "text" not in block and not fields:
+        yield f"{where}: neither text nor fields"
+    if "text" in block:
+        yield from _text_object(block["text"], MAX_SECTION, where)
+    if len(fields) > MAX_FIELDS:
+        yield f"{where}: {len(fields)} fields, {MAX_FIELDS} allowed"
+    for item in fields:
+        yield from _text_object(item, MAX_FIELD, f"{where} field")
+
+
+def _context(block: Block, where: str) -> Iterator[str]:
+    elements = block.get("elements", [])
+    if not 0 < len(elements) <= MAX_CONTEXT_ELEMENTS:
+        yield f"{where}: {len(elements)} elements, 1 to {MAX_CONTEXT_ELEMENTS} allowed"
+    for item in elements:
+        yield from _text_object(item, MAX_SECTION, where)
+
+
+def _actions(block: Block, where: str) -> Iterator[str]:
+    elements = block.get("elements", [])
+    if not 0 < len(elements) <= MAX_ACTIONS:
+        yield f"{where}: {len(elements)} elements, 1 to {MAX_ACTIONS} allowed"
+    actions = [item.get("action_id", "") for item in elements]
+    if len(set(actions)) != len(actions) or any(not 0 < len(action) <= MAX_ID for action in actions):
+        yield f"{where}: action_ids must differ and have 1 to {MAX_ID} characters"
+    for item in elements:
+        if item.get("type") != "button" or not item.get("accessibility_label"):
+            yield f"{where}: only buttons with an accessibility label"
+        yield from _text_object(item.get("text"), MAX_BUTTON, where, ("plain_text",))
+        if len(item.get("value", "")) > MAX_BUTTON_VALUE or len(item.get("url", "")) > MAX_URL:
+            yield f"{where}: value or url too long"
+
+
+def _image(block: Block, where: str) -> Iterator[str]:
+    if not 0 < len(block.get("alt_text", "")) <= MAX_ALT:
+        yield f"{where}: alt_text must have 1 to {MAX_ALT} characters"
+    if not 0 < len(block.get("image_url", "")) <= MAX_URL:
+        yield f"{where}: image_url must have 1 to {MAX_URL} characters"
+
+
+def _divider(_block: Block, _where: str) -> Iterator[str]:
+    yield from ()
+
+
+def _rich_text(block: Block, where: str) -> Iterator[str]:
+    elements = block.get("elements", [])
+    if not elements:
+        yield f"{where}: no elements"
+    total = 0
+    for leaf in _leaves(elements):
+        if leaf.get("type") != "text":
+            yield f"{where}: only literal text, not {leaf.get('type')}"
+        elif not leaf.get("text"):
+            yield f"{where}: an empty text"
+        total += len(leaf.get("text", ""))
+    if total > MAX_RICH_TEXT:
+        yield f"{where}: {total} characters, {MAX_RICH_TEXT} allowed"
+
+
+def _leaves(elements: list[Block]) -> Iterator[Block]:
+    for element in elements:
+        inner = element.get("elements")
+        if inner is None:
+            yield element
+        else:
+            yield from _leaves(inner)
+
+
+_BLOCKS: dict[str, Callable[[Block, str], Iterator[str]]] = {
+    "header": _header,
+    "section": _section,
+    "context": _context,
+    "actions": _actions,
+    "image": _image,
+    "divider": _divider,
+    "rich_text": _rich_text,
+}
