@@ -1,0 +1,81 @@
+"""What history keeps beside a report's document: the columns that questions ask about, and its story in frames."""
+
+from datetime import timedelta
+
+from analysis.verdict.report import Report, ThreadFacts
+from storage.clock import moment, stamp
+from storage.database import Row
+
+# A machine with an empty clock battery writes 2009 into its dump, or next year. A crash after the day on which it
+# was reported did not happen then.
+CLOCK_SKEW = timedelta(days=1)
+MAX_FRAMES = 32
+
+
+def columns(report: Report, reported_at: str) -> Row:
+    """The row of a report first reported at that stamp, without its document."""
+    culprit = report.verdict.culprit
+    bugcheck = report.bugcheck
+    crashed = None if report.system.crash_time is None else stamp(moment(report.system.crash_time))
+    return {
+        "identity": report.dump.identity,
+        "sha256": report.dump.sha256,
+        "source": report.dump.source,
+        "kind": report.dump.kind,
+        "live": int(report.dump.live),
+        "code": bugcheck.code if bugcheck else report.exception.code if report.exception else None,
+        "name": bugcheck.name if bugcheck else report.exception.name if report.exception else None,
+        "module": culprit.module if culprit else None,
+        "function": culprit.function if culprit else None,
+        "confidence": report.verdict.confidence,
+        "signature": report.bucket.signature,
+        "failure_bucket": report.bucket.failure_bucket_id,
+        "failure_hash": report.bucket.failure_id_hash,
+        "host": report.system.computer_name,
+        "build": report.system.build,
+        "lock": lock_name(report),
+        "device": culprit.device if culprit else None,
+        "service": culprit.service if culprit else None,
+        "summary": report.verdict.summary,
+        "crash_time": crashed,
+        "reported_at": reported_at,
+        "seen_at": seen_at(crashed, reported_at),
+        "analyzed_at": stamp(moment(report.analyzed_at)),
+    }
+
+
+def seen_at(crashed: str | None, reported: str) -> str:
+    """When the crash counts as having happened: by the dump's clock if that can be, else when it was reported."""
+    if crashed is None or moment(crashed) > moment(reported) + CLOCK_SKEW:
+        return reported
+    return crashed
+
+
+def lock_name(report: Report) -> str | None:
+    """The name of the lock at the root of the pile-up, where it has one."""
+    return next((chain.lock.name for chain in report.blocking.chains if chain.lock.name), None)
+
+
+def story_frames(report: Report) -> list[str]:
+    """The stack that carries the blame, as names without addresses: newest first, at most MAX_FRAMES.
+
+    The root of the pile-up, else the threads of the first deadlock, else the first thread of the report (the one
+    that crashed). ``rassstp+0x1234`` counts as ``rassstp``: an offset moves with each build of a driver.
+    """
+    return [frame_name(frame.symbol) for thread in _story_threads(report) for frame in thread.stack][:MAX_FRAMES]
+
+
+def frame_name(symbol: str) -> str:
+    """A symbol without its offset, lower case."""
+    return symbol.partition("+0x")[0].lower()
+
+
+def _story_threads(report: Report) -> tuple[ThreadFacts, ...]:
+    by_address = {thread.address: thread for thread in report.threads}
+    wanted: tuple[str, ...] = ()
+    if report.blocking.root is not None:
+        wanted = (report.blocking.root.thread,)
+    elif report.blocking.deadlocks:
+        wanted = report.blocking.deadlocks[0].threads
+    found = tuple(by_address[address] for address in wanted if address in by_address)
+    return found or report.threads[:1]

@@ -1,0 +1,217 @@
+"""Durable jobs with leases. Delivery is at least once, so what a job does must be idempotent by its key.
+
+A worker takes a job, renews its lease while it works and finishes it. A worker that is killed stops renewing;
+when its lease has run out another takes the job again, attempt by attempt. The number of takes is the fence: a
+worker that was only slow, and whose job was taken by another, is told so and changes nothing.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from storage.clock import Clock, moment, stamp
+from storage.database import Database, Row
+
+State = Literal["waiting", "running", "done", "failed"]
+
+DEFAULT_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as it stood when it was read.
+
+    ``payload`` is what was asked, ``secret`` what must not outlive the job (the link with its signature: wiped
+    when the job ends), ``memory`` what workers noted for their successors.
+    """
+
+    id: int
+    key: str
+    kind: str
+    state: State
+    payload: dict[str, Any]
+    secret: str | None
+    memory: dict[str, Any]
+    attempts: int
+    attempts_allowed: int
+    takes: int
+    worker: str | None
+    lease_until: datetime | None
+    created_at: datetime
+    finished_at: datetime | None
+    result: dict[str, Any] | None
+    error_kind: str | None
+    error: str | None
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Every allowed attempt died without a word. Whoever takes such a job says so to the asker and fails it."""
+        return self.attempts > self.attempts_allowed
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What to enqueue. Only one job of a key is active (waiting or running) at a time."""
+
+    key: str
+    payload: Mapping[str, Any]
+    kind: str = "analyze"
+    secret: str | None = None
+    attempts_allowed: int = DEFAULT_ATTEMPTS
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """The active job of the key, and whether this call made it."""
+
+    job: Job
+    created: bool
+
+
+class Jobs:
+    """The queue of one database."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def enqueue(self, new: NewJob) -> Enqueued:
+        """Store a job, or find the active one of the same key."""
+        now = stamp(self._clock())
+        with self._database.write() as tables:
+            active = self._database.row(
+                "SELECT * FROM jobs WHERE key = ? AND state IN ('waiting', 'running')", [new.key]
+            )
+            if active is not None:
+                return Enqueued(_job(active), created=False)
+            tables.table("jobs").insert(
+                {
+                    "key": new.key,
+                    "kind": new.kind,
+                    "state": "waiting",
+                    "payload": json.dumps(dict(new.payload)),
+                    "secret": new.secret,
+                    "attempts_allowed": new.attempts_allowed,
+                    "due_at": now,
+                    "created_at": now,
+                }
+            )
+            made = self._database.row("SELECT * FROM jobs WHERE id = last_insert_rowid()")
+            assert made is not None  # noqa: S101  # inserted a line ago, in this transaction
+            return Enqueued(_job(made), created=True)
+
+    def take(self, worker: str, lease_seconds: float, kinds: tuple[str, ...] = ("analyze",)) -> Job | None:
+        """The oldest job that is due, or whose lease has run out; None when there is none.
+
+        The caller holds it for ``lease_seconds`` and renews before that. A job taken once more after its last
+        allowed attempt has ``is_exhausted`` set: report it and ``fail`` it, do not run it.
+        """
+        now = self._clock()
+        marks = ", ".join("?" for _ in kinds)
+        with self._database.write():
+            due = self._database.row(
+                f"SELECT * FROM jobs WHERE kind IN ({marks}) AND "  # noqa: S608  # only question marks are pasted
+                "((state = 'waiting' AND due_at <= ?) OR (state = 'running' AND lease_until <= ?)) "
+                "ORDER BY due_at, id LIMIT 1",
+                [*kinds, stamp(now), stamp(now)],
+            )
+            if due is None:
+                return None
+            self._database.change(
+                "UPDATE jobs SET state = 'running', worker = ?, lease_until = ?, attempts = attempts + 1, "
+                "takes = takes + 1 WHERE id = ?",
+                [worker, stamp(now + timedelta(seconds=lease_seconds)), due["id"]],
+            )
+            return self.get(due["id"])
+
+    def renew(self, job: Job, lease_seconds: float) -> bool:
+        """The heartbeat: hold the job for ``lease_seconds`` from now. False: another worker has it, stop."""
+        until = stamp(self._clock() + timedelta(seconds=lease_seconds))
+        return self._held(job, "lease_until = ?", [until])
+
+    def remember(self, job: Job, **facts: Any) -> bool:
+        """Merge facts into the job's memory, for whoever runs it next. False: another worker has it, stop."""
+        with self._database.write():
+            now = self.get(job.id)
+            memory = {**(now.memory if now else {}), **facts}
+            return self._held(job, "memory = ?", [json.dumps(memory)])
+
+    def finish(self, job: Job, result: Mapping[str, Any] | None = None) -> bool:
+        """The job is done; its secret is wiped. False: another worker has it, nothing was changed."""
+        return self._held(
+            job,
+            "state = 'done', secret = NULL, lease_until = NULL, finished_at = ?, result = ?",
+            [stamp(self._clock()), json.dumps(dict(result or {}))],
+        )
+
+    def fail(self, job: Job, kind: str, error: str) -> bool:
+        """The job has failed for good: ``kind`` is a word for programs, ``error`` a line for people."""
+        return self._held(
+            job,
+            "state = 'failed', secret = NULL, lease_until = NULL, finished_at = ?, error_kind = ?, error = ?",
+            [stamp(self._clock()), kind, error],
+        )
+
+    def requeue(self, job: Job, delay_seconds: float = 0.0, *, count_attempt: bool = False) -> bool:
+        """Give the job back, to be taken again after the delay. A graceful stop does not cost it an attempt."""
+        due = stamp(self._clock() + timedelta(seconds=delay_seconds))
+        attempts = job.attempts if count_attempt else job.attempts - 1
+        return self._held(
+            job, "state = 'waiting', worker = NULL, lease_until = NULL, due_at = ?, attempts = ?", [due, attempts]
+        )
+
+    def get(self, job_id: int) -> Job | None:
+        """One job by number."""
+        row = self._database.row("SELECT * FROM jobs WHERE id = ?", [job_id])
+        return None if row is None else _job(row)
+
+    def active(self) -> list[Job]:
+        """Every job that is waiting or running, oldest first."""
+        return [
+            _job(row)
+            for row in self._database.rows("SELECT * FROM jobs WHERE state IN ('waiting', 'running') ORDER BY id")
+        ]
+
+    def counts(self) -> dict[State, int]:
+        """How many jobs are in each state."""
+        counts: dict[State, int] = {"waiting": 0, "running": 0, "done": 0, "failed": 0}
+        for row in self._database.rows("SELECT state, count(*) AS n FROM jobs GROUP BY state"):
+            counts[row["state"]] = row["n"]
+        return counts
+
+    def _held(self, job: Job, assignments: str, values: list[Any]) -> bool:
+        # Applies only while this very taking still holds the job.
+        touched = self._database.change(
+            f"UPDATE jobs SET {assignments} "  # noqa: S608  # the assignments are the literals above
+            "WHERE id = ? AND state = 'running' AND takes = ?",
+            [*values, job.id, job.takes],
+        )
+        return touched == 1
+
+
+def _job(row: Row) -> Job:
+    return Job(
+        id=row["id"],
+        key=row["key"],
+        kind=row["kind"],
+        state=row["state"],
+        payload=json.loads(row["payload"]),
+        secret=row["secret"],
+        memory=json.loads(row["memory"]),
+        attempts=row["attempts"],
+        attempts_allowed=row["attempts_allowed"],
+        takes=row["takes"],
+        worker=row["worker"],
+        lease_until=_maybe(row["lease_until"]),
+        created_at=moment(row["created_at"]),
+        finished_at=_maybe(row["finished_at"]),
+        result=json.loads(row["result"]) if row["result"] else None,
+        error_kind=row["error_kind"],
+        error=row["error"],
+    )
+
+
+def _maybe(text: str | None) -> datetime | None:
+    return None if text is None else moment(text)

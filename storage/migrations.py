@@ -1,0 +1,143 @@
+"""The schema, as numbered steps that are only ever appended. Never edit one that was released.
+
+A step is SQL, or a function over the database for what SQL cannot do. ``PRAGMA user_version`` holds the number of
+the last step a file has been through.
+"""
+
+from storage.database import Database
+
+JOBS = """
+CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'done', 'failed')),
+    payload TEXT NOT NULL,
+    secret TEXT,
+    memory TEXT NOT NULL DEFAULT '{}',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    takes INTEGER NOT NULL DEFAULT 0,
+    attempts_allowed INTEGER NOT NULL,
+    worker TEXT,
+    lease_until TEXT,
+    due_at TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    finished_at TEXT,
+    result TEXT,
+    error_kind TEXT,
+    error TEXT
+);
+CREATE UNIQUE INDEX jobs_one_active_per_key ON jobs (key) WHERE state IN ('waiting', 'running');
+CREATE INDEX jobs_by_state ON jobs (state, due_at, id);
+"""
+
+REPORTS = """
+CREATE TABLE reports (
+    id INTEGER PRIMARY KEY,
+    identity TEXT NOT NULL UNIQUE,
+    sha256 TEXT,
+    document TEXT NOT NULL,
+    source TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    live INTEGER NOT NULL,
+    code TEXT,
+    name TEXT,
+    module TEXT,
+    function TEXT,
+    confidence TEXT NOT NULL,
+    signature TEXT NOT NULL,
+    failure_bucket TEXT NOT NULL,
+    failure_hash TEXT NOT NULL,
+    host TEXT,
+    build TEXT,
+    lock TEXT,
+    device TEXT,
+    service TEXT,
+    summary TEXT NOT NULL,
+    frames TEXT NOT NULL,
+    crash_time TEXT,
+    reported_at TEXT NOT NULL,
+    seen_at TEXT NOT NULL,
+    analyzed_at TEXT NOT NULL
+);
+CREATE INDEX reports_by_sha256 ON reports (sha256);
+CREATE INDEX reports_by_code ON reports (code);
+CREATE INDEX reports_by_module ON reports (module);
+CREATE INDEX reports_by_host ON reports (host);
+CREATE INDEX reports_by_failure_bucket ON reports (failure_bucket);
+CREATE INDEX reports_by_lock ON reports (lock);
+CREATE INDEX reports_by_device ON reports (device);
+CREATE INDEX reports_by_seen_at ON reports (seen_at);
+CREATE TABLE signatures (
+    signature TEXT NOT NULL,
+    report_id INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
+    PRIMARY KEY (signature, report_id)
+) WITHOUT ROWID;
+CREATE INDEX signatures_by_report ON signatures (report_id);
+CREATE VIRTUAL TABLE words USING fts5 (body, tokenize = "unicode61 remove_diacritics 2 tokenchars '_'");
+"""
+
+SLACK = """
+CREATE TABLE events (
+    event_id TEXT PRIMARY KEY,
+    seen_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE requests (
+    team TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    ts TEXT NOT NULL,
+    link TEXT NOT NULL,
+    job_id INTEGER,
+    seen_at TEXT NOT NULL,
+    PRIMARY KEY (team, channel, ts, link)
+) WITHOUT ROWID;
+CREATE TABLE threads (
+    id INTEGER PRIMARY KEY,
+    team TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    ts TEXT NOT NULL,
+    summary_ts TEXT NOT NULL,
+    permalink TEXT,
+    report_id INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
+    created_at TEXT NOT NULL,
+    UNIQUE (team, channel, summary_ts)
+);
+CREATE INDEX threads_by_report ON threads (report_id, created_at);
+CREATE TABLE posts (
+    key TEXT NOT NULL,
+    slot TEXT NOT NULL,
+    channel TEXT,
+    ts TEXT,
+    claimed_at TEXT NOT NULL,
+    PRIMARY KEY (key, slot)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS = (JOBS, REPORTS, SLACK)
+
+
+class DatabaseTooNew(Exception):
+    """A later version of the program has written this file; ``found`` and ``known`` are schema numbers."""
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(f"the database has schema {found}, this version knows {known}: a newer Pileup wrote it")
+        self.found = found
+        self.known = known
+
+
+def migrate(database: Database, steps: tuple[str, ...] = MIGRATIONS) -> int:
+    """Take the file through the steps it has not seen, all or none; the number of steps taken.
+
+    Raises:
+        DatabaseTooNew: the file has been through more steps than there are.
+    """
+    if database.value("PRAGMA user_version") == len(steps):
+        return 0
+    with database.write() as tables:  # a second process waits here and then finds nothing to do
+        done = int(database.value("PRAGMA user_version"))
+        if done > len(steps):
+            raise DatabaseTooNew(done, len(steps))
+        for step in steps[done:]:
+            tables.executescript(step)
+        database.connection.execute(f"PRAGMA user_version = {len(steps)}")
+        return len(steps) - done

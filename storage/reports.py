@@ -1,0 +1,142 @@
+"""Reports in history: one row per dump. A dump analysed again replaces its document and keeps what it was called."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from analysis.verdict.report import Report
+from storage.clock import Clock, moment, stamp
+from storage.columns import columns, story_frames
+from storage.database import Database, Row
+from storage.words import report_words
+
+LISTED = (
+    "id, identity, sha256, source, kind, live, code, name, module, function, confidence, signature, failure_bucket, "
+    "failure_hash, host, build, lock, device, service, summary, crash_time, reported_at, seen_at, analyzed_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReport:
+    """One line of history. ``seen_at`` is the crash time where the dump's clock can be right, else ``reported_at``."""
+
+    id: int
+    identity: str
+    sha256: str | None
+    source: str
+    kind: str
+    live: bool
+    code: str | None
+    name: str | None
+    module: str | None
+    function: str | None
+    confidence: str
+    signature: str
+    failure_bucket: str
+    failure_hash: str
+    host: str | None
+    build: str | None
+    lock: str | None
+    device: str | None
+    service: str | None
+    summary: str
+    crash_time: datetime | None
+    reported_at: datetime
+    seen_at: datetime
+    analyzed_at: datetime
+
+
+class Reports:
+    """The reports of one database."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def add(self, report: Report) -> StoredReport:
+        """Store a report; storing the same dump again replaces the document and keeps id, first time and old names.
+
+        Raises:
+            fastjsonschema.JsonSchemaException: the report breaks its contract; nothing is stored.
+        """
+        document = json.dumps(report.to_json())
+        with self._database.write() as tables:
+            known = self._database.row("SELECT id, reported_at FROM reports WHERE identity = ?", [report.dump.identity])
+            row = columns(report, known["reported_at"] if known else stamp(self._clock()))
+            row |= {"document": document, "frames": json.dumps(story_frames(report))}
+            if known is None:
+                tables.table("reports").insert(row)
+                number = int(self._database.value("SELECT last_insert_rowid()"))
+            else:
+                number = known["id"]
+                tables.table("reports").update(number, row)
+            self._name(number, [report.bucket.signature, *report.bucket.aliases])
+            self._database.change("DELETE FROM words WHERE rowid = ?", [number])
+            self._database.change("INSERT INTO words (rowid, body) VALUES (?, ?)", [number, report_words(report)])
+        return self._stored(number)
+
+    def get(self, number: int) -> StoredReport | None:
+        """One line of history by number."""
+        row = self._database.row(f"SELECT {LISTED} FROM reports WHERE id = ?", [number])  # noqa: S608  # our columns
+        return None if row is None else stored(row)
+
+    def document(self, number: int) -> dict[str, Any] | None:
+        """The whole JSON document of a report."""
+        row = self._database.row("SELECT document FROM reports WHERE id = ?", [number])
+        if row is None:
+            return None
+        document: dict[str, Any] = json.loads(row["document"])
+        return document
+
+    def report(self, number: int) -> Report | None:
+        """The whole report.
+
+        Raises:
+            fastjsonschema.JsonSchemaException: the stored document breaks the contract of this version.
+        """
+        document = self.document(number)
+        return None if document is None else Report.from_json(document)
+
+    def of_dump(self, identity: str, sha256: str | None = None) -> StoredReport | None:
+        """The report of this very dump, by identity or, where that differs, by the hash of all its bytes."""
+        row = self._database.row(
+            f"SELECT {LISTED} FROM reports WHERE identity = ? OR sha256 = ? "  # noqa: S608  # our columns
+            "ORDER BY identity = ? DESC LIMIT 1",
+            [identity, sha256, identity],
+        )
+        return None if row is None else stored(row)
+
+    def names(self, number: int) -> frozenset[str]:
+        """Every signature this report has had, aliases included."""
+        rows = self._database.rows("SELECT signature FROM signatures WHERE report_id = ?", [number])
+        return frozenset(row["signature"] for row in rows)
+
+    def count(self) -> int:
+        """How many dumps history holds."""
+        return int(self._database.value("SELECT count(*) FROM reports"))
+
+    def forget(self, number: int) -> bool:
+        """Delete a report with its names, words and threads; false when there was none."""
+        with self._database.write():
+            self._database.change("DELETE FROM words WHERE rowid = ?", [number])
+            return self._database.change("DELETE FROM reports WHERE id = ?", [number]) == 1
+
+    def _name(self, number: int, names: Iterable[str]) -> None:
+        for name in names:
+            self._database.change(
+                "INSERT OR IGNORE INTO signatures (signature, report_id) VALUES (?, ?)", [name, number]
+            )
+
+    def _stored(self, number: int) -> StoredReport:
+        found = self.get(number)
+        assert found is not None  # noqa: S101  # stored by the caller a moment ago
+        return found
+
+
+def stored(row: Row) -> StoredReport:
+    """A row of LISTED columns as a line of history."""
+    times = {name: moment(row[name]) for name in ("reported_at", "seen_at", "analyzed_at")}
+    crashed = None if row["crash_time"] is None else moment(row["crash_time"])
+    return StoredReport(**{**row, **times, "live": bool(row["live"]), "crash_time": crashed})

@@ -1,0 +1,114 @@
+"""Questions to history: which crashes, how many, on which machines, and what comes up most.
+
+Counts are of dumps, not of postings: one dump posted five times is one crash. Live and manual dumps are not crashes
+and stay out unless asked for.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from storage.clock import moment, stamp
+from storage.database import Database
+from storage.reports import LISTED, StoredReport, stored
+from storage.words import match_query
+
+Column = Literal["module", "code", "host", "build", "lock", "device", "service", "signature"]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which crashes. Every condition that is given must hold; ``words`` are looked for in everything said.
+
+    A crash lies in a window of time when it happened there or was reported there: "have we seen it since May" is
+    true of an old dump that somebody posted yesterday. ``since`` belongs to the window, ``until`` does not.
+    """
+
+    words: str | None = None
+    module: str | None = None
+    code: str | None = None
+    host: str | None = None
+    signature: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How often something was seen: dumps, the machines that are known by name, first and last time."""
+
+    count: int
+    hosts: tuple[str, ...]
+    first_seen: datetime | None
+    last_seen: datetime | None
+
+
+class Search:
+    """Read-only questions over one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, query: Query, limit: int = 20) -> list[StoredReport]:
+        """The crashes that match, latest first."""
+        where, values = _where(query)
+        rows = self._database.rows(
+            f"SELECT {LISTED} FROM reports WHERE {where} ORDER BY seen_at DESC, id DESC LIMIT ?",  # noqa: S608
+            [*values, limit],
+        )
+        return [stored(row) for row in rows]
+
+    def span(self, query: Query) -> Span:
+        """How many crashes match, on which hosts, from when to when."""
+        where, values = _where(query)
+        row = self._database.rows(
+            f"SELECT count(*) AS n, min(seen_at) AS first, max(seen_at) AS last FROM reports WHERE {where}",  # noqa: S608
+            values,
+        )[0]
+        hosts = tuple(host for host, _ in self.top(query, "host"))
+        return Span(row["n"], hosts, _maybe(row["first"]), _maybe(row["last"]))
+
+    def top(self, query: Query, column: Column, limit: int = 1000) -> list[tuple[str, int]]:
+        """The values of a column among matching crashes with their counts, most frequent first."""
+        where, values = _where(query)
+        rows = self._database.rows(
+            f"SELECT {column} AS value, count(*) AS n FROM reports WHERE {where} AND {column} IS NOT NULL "  # noqa: S608
+            f"GROUP BY {column} ORDER BY n DESC, {column} LIMIT ?",
+            [*values, limit],
+        )
+        return [(row["value"], row["n"]) for row in rows]
+
+    def vocabulary(self) -> dict[Column, list[str]]:
+        """The names history knows, column by column: what a mistyped word may have meant."""
+        names: tuple[Column, ...] = ("module", "code", "host", "lock", "device", "service")
+        anything = Query(live=True)
+        return {name: [value for value, _ in self.top(anything, name)] for name in names}
+
+
+def _where(query: Query) -> tuple[str, list[Any]]:
+    # Column names come from the dataclass above; values only ever travel as parameters.
+    clauses, values = ["1"], list[Any]()
+    if not query.live:
+        clauses.append("live = 0")
+    for name in ("module", "code", "host"):
+        if (wanted := getattr(query, name)) is not None:
+            clauses.append(f"{name} = ? COLLATE NOCASE")
+            values.append(wanted)
+    if query.signature is not None:
+        clauses.append("id IN (SELECT report_id FROM signatures WHERE signature = ?)")
+        values.append(query.signature)
+    window = [(test, stamp(edge)) for test, edge in ((">=", query.since), ("<", query.until)) if edge is not None]
+    if window:
+        within = [" AND ".join(f"{time} {test} ?" for test, _ in window) for time in ("seen_at", "reported_at")]
+        clauses.append(f"(({within[0]}) OR ({within[1]}))")
+        values += [edge for _, edge in window] * 2
+    if query.words is not None:
+        match = match_query(query.words)
+        clauses.append("id IN (SELECT rowid FROM words WHERE words MATCH ?)" if match else "0")
+        values += [match] if match else []
+    return " AND ".join(clauses), values
+
+
+def _maybe(text: str | None) -> datetime | None:
+    return None if text is None else moment(text)

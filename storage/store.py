@@ -1,0 +1,77 @@
+"""The store: one database file and what can be asked of it."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from analysis.verdict.report import Report
+from storage.clock import Clock, utc_now
+from storage.database import Database, open_database
+from storage.duplicates import Duplicates, Seen
+from storage.events import Events, Posts
+from storage.jobs import Jobs
+from storage.migrations import migrate
+from storage.reports import Reports, StoredReport
+from storage.retention import Retention
+from storage.search import Search
+from storage.threads import Threads
+
+
+class Store:
+    """Jobs, reports, Slack traces, duplicates, search and retention over one file.
+
+    Safe to use from several threads; several processes may open the same file.
+    """
+
+    def __init__(self, database: Database, clock: Clock = utc_now) -> None:
+        self._database = database
+        self._clock = clock
+        self.jobs = Jobs(database, clock)
+        self.events = Events(database, clock, self.jobs)
+        self.posts = Posts(database, clock)
+        self.reports = Reports(database, clock)
+        self.threads = Threads(database, clock)
+        self.duplicates = Duplicates(database, self.reports, self.threads)
+        self.search = Search(database)
+        self.retention = Retention(database, clock)
+
+    @classmethod
+    def open(cls, path: Path, clock: Clock = utc_now) -> Self:
+        """Open or create the database file and bring it to the present schema.
+
+        Raises:
+            OSError: the directory cannot be made.
+            sqlite3.Error: not a SQLite database, or locked for too long.
+            DatabaseTooNew: a later version has written it.
+        """
+        database = open_database(path)
+        try:
+            migrate(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database, clock)
+
+    def seen(self, report: Report) -> Seen:
+        """Was this dump, this failure or something like it here before? Asked best before ``remember``."""
+        return self.duplicates.of(report, self._clock())
+
+    def remember(self, report: Report) -> StoredReport:
+        """Put a report into history.
+
+        Raises:
+            fastjsonschema.JsonSchemaException: the report breaks its contract; nothing is stored.
+        """
+        return self.reports.add(report)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
