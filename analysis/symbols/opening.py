@@ -1,0 +1,160 @@
+"""Opens everything that is known about a dump's kernel: ``open_kernel_symbols``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from analysis.address import VirtAddr
+from analysis.formats.image import DumpImage
+from analysis.memory.reader import Memory
+from analysis.symbols.builds import known_builds
+from analysis.symbols.builtin import MAJOR_BUILDS, SAME_KERNEL, always_alike, builtin_table
+from analysis.symbols.identify import Match, Nt, find_nt, find_own_table, fingerprint, published_addresses
+from analysis.symbols.kdbg import Kdbg, find_kdbg
+from analysis.symbols.kernel import KernelSymbols, LayoutSource
+from analysis.symbols.names import PdbIdentity, SymbolTable
+from analysis.symbols.search import find_candidates, major_of
+from analysis.symbols.validate import check_layouts
+from analysis.symbols.windows import os_name, version_of
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolSources:
+    """Where symbols may come from: directories searched at any depth. ``cache`` is where later sources keep files."""
+
+    directories: tuple[Path, ...] = ()
+    cache: Path | None = None
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is gathered on the way."""
+
+    image: DumpImage
+    memory: Memory
+    notes: list[str] = field(default_factory=list)
+    kdbg: Kdbg | None = None
+    nt: Nt | None = None
+    match: Match | None = None
+    published: Mapping[str, VirtAddr] = field(default_factory=dict)
+
+    @property
+    def pdb(self) -> PdbIdentity | None:
+        own = self.match.table.identity if self.match else None
+        return (self.nt.pdb if self.nt else None) or own
+
+
+def open_kernel_symbols(image: DumpImage, memory: Memory, sources: SymbolSources) -> KernelSymbols:
+    """Names and layouts of the kernel in the dump, from the best sources there are. Never raises for what is missing:
+    the result then says so in ``how``, ``layout_source`` and ``notes``."""
+    found = _Found(image, memory)
+    found.kdbg, reason = find_kdbg(image, memory)
+    found.notes += [reason] if reason else []
+    found.nt = find_nt(image, memory, found.kdbg)
+    _distrust_foreign_kdbg(found)
+    found.published = published_addresses(image, found.kdbg)
+    known = known_builds()
+    if found.nt is not None:
+        candidates, notes = find_candidates(sources.directories, known)
+        found.match, more = find_own_table(image, found.nt, fingerprint(found.nt, found.published), candidates)
+        found.notes += notes + more
+    build = _build(found, known)
+    layout_source, layouts = _layouts(found)
+    return KernelSymbols(
+        base=found.nt.base if found.nt else VirtAddr(0),
+        size=found.nt.size if found.nt else 0,
+        build=build,
+        pdb=found.pdb,
+        how=_how(found),
+        exact=found.match is not None,
+        layout_source=layout_source,
+        layouts=layouts,
+        names=_names(found),
+        published=found.published,
+        kdbg=found.kdbg,
+        os=os_name(image.header.build, image.header.product_type),
+        notes=tuple(found.notes),
+    )
+
+
+def _distrust_foreign_kdbg(found: _Found) -> None:
+    if found.kdbg and found.nt and found.kdbg.base != found.nt.base:
+        found.notes.append(
+            f"the kernel's debugger data names {found.kdbg.base:#x} as the kernel's base, the module list "
+            f"{found.nt.base:#x}: it is not used"
+        )
+        found.kdbg = None
+
+
+# The full build: from the own table's BUILDS.tsv or the committed list, else from the kernel's version resource.
+def _build(found: _Found, known: Mapping[str, str]) -> str | None:
+    header = found.image.header.build
+    pdb = found.pdb
+    stated = found.match.candidate.build if found.match else None
+    listed = stated or (known.get(pdb.guid) if pdb else None)
+    if listed is None and found.nt and found.nt.image:
+        listed = found.nt.image.version().file
+    if listed is not None and major_of(listed) not in (header, SAME_KERNEL.get(header)):
+        found.notes.append(f"the build {listed} that was found for this kernel is not of the dump's {header}; not used")
+        listed = None
+    if listed is None:
+        found.notes.append(f"only the major build {version_of(header)} is known: nothing at hand names the update")
+    return listed
+
+
+def _how(found: _Found) -> str:
+    if found.match:
+        return found.match.how
+    if found.nt is None:
+        return "the kernel's image was not found in the dump"
+    if found.pdb:
+        return f"the kernel's image names its PDB {found.pdb.name} {found.pdb.guid}-{found.pdb.age}; no table for it"
+    return "no symbol table at hand belongs to this kernel"
+
+
+def _names(found: _Found) -> SymbolTable | None:
+    if found.match:
+        return found.match.table
+    return found.nt.image.exports() if found.nt and found.nt.image else None
+
+
+def _layouts(found: _Found) -> tuple[LayoutSource, tuple[SymbolTable, ...]]:
+    header = found.image.header
+    everywhere = always_alike(header.architecture)
+    major = builtin_table(header.build) if header.architecture == "x64" else None
+    if found.match:
+        own = found.match.table
+        fallback = (major,) if major and _alike(own, major) else ()
+        return "own", (own, *fallback, everywhere)
+    if header.architecture != "x64":
+        found.notes.append(f"no layouts are built in for {header.architecture} kernels")
+        return "none", (everywhere,)
+    head = found.published.get("PsActiveProcessHead", 0)
+    if major is not None:
+        fit = check_layouts(found.memory, major, found.kdbg, head)
+        if not fit.is_refuted:
+            return "major", (major, everywhere)
+        found.notes.append(f"this dump contradicts the layouts of build {header.build}: {fit.problems[0]}")
+    for build in sorted(MAJOR_BUILDS, key=lambda known: abs(known - header.build)):
+        table = builtin_table(build)
+        if table is None or (major is not None and table.origin == major.origin):
+            continue
+        if check_layouts(found.memory, table, found.kdbg, head).is_proven:
+            found.notes.append(
+                f"layouts of build {build} are used for build {header.build}: they passed the checks against this dump"
+            )
+            return "neighbour", (table, everywhere)
+    found.notes.append(f"no layouts are known for build {header.build}, and no other build's fit this dump")
+    return "none", (everywhere,)
+
+
+# A table may lack structures that its kernel has; the built-in ones of the major build may stand in for them only
+# where both agree on what both know.
+def _alike(own: SymbolTable, major: SymbolTable) -> bool:
+    for name in ("_KTHREAD", "_ETHREAD", "_EPROCESS"):
+        one, other = own.layout(name), major.layout(name)
+        if one is None or other is None:
+            continue
+        if any(other.fields[member].offset != one.fields[member].offset for member in other.fields if one.has(member)):
+            return False
+    return True

@@ -1,0 +1,123 @@
+"""Symbol tables on disk: which files below the given directories may belong to a kernel.
+
+Nothing is opened here but BUILDS.tsv; names and places decide. Directories are only read.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.limits import MAX_SYMBOL_DEPTH, MAX_SYMBOL_ENTRIES
+
+SUFFIXES = (".json", ".json.xz", ".json.gz", ".json.bz2")
+KERNEL_PDBS = frozenset({"ntkrnlmp.pdb", "ntoskrnl.pdb", "ntkrnlpa.pdb", "ntkrpamp.pdb"})
+BUILDS_FILE = "BUILDS.tsv"
+MAX_BUILDS_FILE = 4 << 20
+
+GUID_AGE = re.compile(r"([0-9A-Fa-f]{32})[-_]?([0-9A-Fa-f]{1,8})?(?![0-9A-Za-z])")
+FULL_BUILD = re.compile(r"\b(\d{1,2}\.\d{1,2}\.(\d{4,6})(?:\.\d{1,6})?)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file that may be a kernel's table. ``guid`` and ``age`` are None where its name does not state them, ``build``
+    ("10.0.19041.804") where neither BUILDS.tsv nor the committed list knows it."""
+
+    path: Path
+    guid: str | None
+    age: int | None
+    build: str | None
+
+    @property
+    def major(self) -> int | None:
+        """The major build, or None."""
+        return major_of(self.build)
+
+
+def major_of(build: str | None) -> int | None:
+    """The third number of a build: "10.0.19041.804" → 19041."""
+    match = FULL_BUILD.search(build or "")
+    return int(match[2]) if match else None
+
+
+def find_candidates(directories: tuple[Path, ...], known: Mapping[str, str]) -> tuple[list[Candidate], list[str]]:
+    """All candidates below the directories, in their order, and sentences about what could not be searched.
+
+    ``known`` is ``known_builds()``, asked where no BUILDS.tsv below the same directory names a file's build.
+    """
+    found: list[Candidate] = []
+    notes: list[str] = []
+    for directory in directories:
+        files = list(_walk(directory, notes))
+        builds = dict(known)
+        for path in files:
+            if path.name.lower() == BUILDS_FILE.lower():
+                builds.update(read_builds(path))
+        found += [_candidate(path, builds) for path in files if _may_be_kernel(path)]
+    return found, notes
+
+
+def read_builds(path: Path) -> dict[str, str]:
+    """GUID and file name, both upper-case, → build, from a BUILDS.tsv. Lines that hold no build are passed over.
+
+    Columns may stand in any order: a build is recognised by its shape, and so is a GUID.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BUILDS_FILE).decode("utf-8", "replace")
+    except OSError:
+        return {}
+    builds: dict[str, str] = {}
+    for line in text.splitlines():
+        columns = line.split("\t")
+        build = next((match[1] for column in columns if (match := FULL_BUILD.fullmatch(column.strip()))), None)
+        for column in columns if build else ():
+            guid = GUID_AGE.search(column)
+            builds |= {guid[1].upper(): str(build)} if guid else {}
+            builds |= {column.strip().upper(): str(build)} if column.strip().lower().endswith(SUFFIXES) else {}
+    return builds
+
+
+def _candidate(path: Path, builds: dict[str, str]) -> Candidate:
+    match = GUID_AGE.match(path.name)
+    guid = match[1].upper() if match else None
+    age = int(match[2], 16) if match and match[2] else None
+    build = builds.get(path.name.upper()) or builds.get(guid or "")
+    return Candidate(path, guid, age, build)
+
+
+def _may_be_kernel(path: Path) -> bool:
+    folder = path.parent.name.lower()
+    in_other_pdb = folder.endswith(".pdb") and folder not in KERNEL_PDBS
+    return path.name.lower().endswith(SUFFIXES) and not in_other_pdb
+
+
+# Files below a directory, nearest first; symbolic links to directories are not followed, so there are no loops.
+def _walk(directory: Path, notes: list[str]) -> Iterator[Path]:
+    if not directory.is_dir():
+        notes.append(f"the symbols directory {directory.name} does not exist")
+        return
+    level, entries = [directory], 0
+    for _ in range(MAX_SYMBOL_DEPTH):
+        below: list[Path] = []
+        for folder in level:
+            for entry in _entries(folder):
+                entries += 1
+                if entries > MAX_SYMBOL_ENTRIES:
+                    notes.append(f"only the first {MAX_SYMBOL_ENTRIES} entries below {directory.name} were searched")
+                    return
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(Path(entry.path))
+                elif entry.is_file():
+                    yield Path(entry.path)
+        level = below
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return []

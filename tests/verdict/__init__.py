@@ -1,1 +1,0 @@
-"""Tests of blame, buckets and the report."""
