@@ -1,0 +1,59 @@
+"""What can go wrong with Slack, switchable: each fault is one that real workspaces show."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Planned:
+    """An answer prepared for the next ``times`` calls of a method: an error word, or a lost answer."""
+
+    error: str
+    times: int
+    after_doing: bool = False
+
+
+@dataclass(slots=True)
+class Faults:
+    """Switches. Times are in seconds of the clock given.
+
+    ``redeliver``: every event comes twice, as after a late ack. ``invalid_auth``: both tokens are refused.
+    ``slow_seconds``: every method takes that long. ``deaf``: acks are ignored, as if lost on the way.
+    """
+
+    redeliver: bool = False
+    invalid_auth: bool = False
+    slow_seconds: float = 0.0
+    deaf: bool = False
+    clock: Callable[[], float] = time.monotonic
+    _limited: dict[str, tuple[float, int]] = field(default_factory=dict)
+    _planned: dict[str, list[Planned]] = field(default_factory=dict)
+
+    def rate_limit(self, seconds: float, retry_after: int = 1, method: str = "*") -> None:
+        """Answer 429 with ``Retry-After`` for that long, to one method or to all."""
+        self._limited[method] = (self.clock() + seconds, retry_after)
+
+    def fail(self, method: str, error: str, times: int = 1) -> None:
+        """Answer the next calls of a method with an error word, doing nothing."""
+        self._planned.setdefault(method, []).append(Planned(error, times))
+
+    def lose_answer(self, method: str, times: int = 1) -> None:
+        """Do what the next calls ask, then close the connection without an answer."""
+        self._planned.setdefault(method, []).append(Planned("", times, after_doing=True))
+
+    def retry_after(self, method: str) -> int | None:
+        """The ``Retry-After`` of a method that is limited right now."""
+        for name in (method, "*"):
+            until, seconds = self._limited.get(name, (0.0, 0))
+            if self.clock() < until:
+                return seconds
+        return None
+
+    def planned(self, method: str) -> Planned | None:
+        """The answer prepared for this call, used up by asking."""
+        waiting = self._planned.get(method, [])
+        if not waiting:
+            return None
+        waiting[0].times -= 1
+        return waiting.pop(0) if waiting[0].times <= 0 else waiting[0]

@@ -1,0 +1,198 @@
+"""Socket Mode: one WebSocket a client, events in envelopes, each to be acknowledged within three seconds.
+
+An envelope that is not acknowledged comes again, on whatever connection is open then; an event for which no
+connection is open waits for one. Source: docs.slack.dev/apis/events-api/using-socket-mode.
+"""
+
+import asyncio
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from bot.sandbox.faults import Faults
+from bot.sandbox.workspace import Channel, Message, Workspace
+
+ACK_SECONDS = 3.0
+MAX_ATTEMPTS = 4  # the first delivery and three retries
+
+
+@dataclass(slots=True)
+class Delivery:
+    """An event on its way: ``acked_after`` is seconds from the last sending, None while nobody acknowledged."""
+
+    event_id: str
+    payload: dict[str, Any]
+    attempts: int = 0
+    sent_at: float = 0.0
+    acked_after: float | None = None
+    given_up: bool = False
+
+
+class SocketMode:
+    """The event side of the stand-in."""
+
+    def __init__(self, workspace: Workspace, faults: Faults) -> None:
+        self.deliveries: list[Delivery] = []
+        self.connections: list[web.WebSocketResponse] = []
+        self._workspace = workspace
+        self._faults = faults
+        self._tickets: set[str] = set()
+        self._waiting: dict[str, tuple[Delivery, asyncio.Event]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._connected = asyncio.Event()
+        self._transports: dict[web.WebSocketResponse, asyncio.Transport | None] = {}
+
+    def open_ticket(self) -> str:
+        """A ticket for one connection."""
+        ticket = secrets.token_urlsafe(12)
+        self._tickets.add(ticket)
+        return ticket
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """One WebSocket, from hello to its end."""
+        ticket = request.query.get("ticket", "")
+        if ticket not in self._tickets:
+            return web.Response(status=401)
+        self._tickets.discard(ticket)
+        socket = web.WebSocketResponse(autoping=True)
+        await socket.prepare(request)
+        self.connections.append(socket)
+        self._transports[socket] = request.transport
+        await socket.send_json(
+            {
+                "type": "hello",
+                "num_connections": len(self.connections),
+                "debug_info": {"host": "sandbox", "approximate_connection_time": 3600},
+                "connection_info": {"app_id": self._workspace.app_id},
+            }
+        )
+        self._connected.set()
+        try:
+            async for frame in socket:
+                if frame.type == WSMsgType.TEXT:
+                    self._acknowledge(frame.data)
+        finally:
+            self.connections.remove(socket)
+            del self._transports[socket]
+            if not self.connections:
+                self._connected.clear()
+        return socket
+
+    async def drop_all(self) -> None:
+        """Cut every connection without a word, as a network does."""
+        for socket in list(self.connections):
+            transport = self._transports.get(socket)
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0)
+
+    async def refresh_all(self) -> None:
+        """Announce a refresh and close, as Slack does every few hours."""
+        for socket in list(self.connections):
+            await socket.send_json({"type": "disconnect", "reason": "refresh_requested", "debug_info": {}})
+
+    def emit(self, event: dict[str, Any]) -> Delivery:
+        """Send an event to the app; with the redelivery fault it comes twice."""
+        event_id = self._workspace.new_id("Ev")
+        payload = {
+            "token": "sandbox",
+            "team_id": self._workspace.team_id,
+            "api_app_id": self._workspace.app_id,
+            "event": event,
+            "type": "event_callback",
+            "event_id": event_id,
+            "event_time": int(time.time()),
+            "authorizations": [
+                {
+                    "enterprise_id": None,
+                    "team_id": self._workspace.team_id,
+                    "user_id": self._workspace.bot.id,
+                    "is_bot": True,
+                    "is_enterprise_install": False,
+                }
+            ],
+            "is_ext_shared_channel": False,
+        }
+        delivery = Delivery(event_id, payload)
+        self._start(delivery)
+        if self._faults.redeliver:
+            self._start(Delivery(event_id, payload))
+        return delivery
+
+    async def close(self) -> None:
+        """Stop delivering and close every connection."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for socket in list(self.connections):
+            await socket.close()
+
+    def _start(self, delivery: Delivery) -> None:
+        self.deliveries.append(delivery)
+        task = asyncio.get_running_loop().create_task(self._deliver(delivery))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        while delivery.attempts < MAX_ATTEMPTS:
+            await self._connected.wait()
+            envelope = secrets.token_hex(16)
+            acked = asyncio.Event()
+            self._waiting[envelope] = (delivery, acked)
+            body = {
+                "envelope_id": envelope,
+                "type": "events_api",
+                "accepts_response_payload": False,
+                "payload": delivery.payload,
+                "retry_attempt": delivery.attempts,
+                "retry_reason": "timeout" if delivery.attempts else "",
+            }
+            delivery.attempts += 1
+            delivery.sent_at = time.monotonic()
+            try:
+                await self.connections[-1].send_str(json.dumps(body))
+                await asyncio.wait_for(acked.wait(), ACK_SECONDS)
+            except (TimeoutError, ConnectionError, IndexError):
+                continue
+            finally:
+                self._waiting.pop(envelope, None)
+            return
+        delivery.given_up = True
+
+    def _acknowledge(self, text: str) -> None:
+        if self._faults.deaf:
+            return
+        try:
+            envelope = json.loads(text).get("envelope_id", "")
+        except ValueError:
+            return
+        found = self._waiting.get(envelope)
+        if found is not None:
+            delivery, acked = found
+            delivery.acked_after = time.monotonic() - delivery.sent_at
+            acked.set()
+
+
+def events_of(workspace: Workspace, what: str, channel: Channel, message: Message) -> list[dict[str, Any]]:
+    """The events that an app in this channel gets for a change. A mention is two: app_mention and message."""
+    if workspace.bot.id not in channel.members or what == "reacted":
+        return []
+    place = {"channel": channel.id, "channel_type": "im" if channel.is_im else "channel"}
+    now = workspace.new_ts()
+    if what == "edited":
+        inner = {"message": message.to_json(), "previous_message": {"ts": message.ts}, "hidden": True}
+        return [{"type": "message", "subtype": "message_changed", **inner, **place, "ts": now, "event_ts": now}]
+    if what == "deleted":
+        gone = {"deleted_ts": message.ts, "hidden": True, "previous_message": message.to_json()}
+        return [{"type": "message", "subtype": "message_deleted", **gone, **place, "ts": now, "event_ts": now}]
+    body = message.to_json() | {"team": workspace.team_id, "event_ts": message.ts}
+    if message.thread_ts is None:
+        body.pop("thread_ts", None)
+    events = [body | place]
+    if f"<@{workspace.bot.id}" in message.text and not channel.is_im and message.user != workspace.bot.id:
+        events.insert(0, body | {"type": "app_mention", "channel": channel.id})
+    return events

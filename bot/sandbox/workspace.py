@@ -1,0 +1,178 @@
+"""What a Slack workspace is: people, channels, messages, reactions, files. No HTTP here.
+
+Time stamps are Slack's: seconds and a six-digit counter, unique in a channel, and they name the message.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+Change = Callable[[str, "Channel", "Message"], None]
+
+
+@dataclass(slots=True)
+class User:
+    """A person or a bot. ``bot_id`` is set for bots."""
+
+    id: str
+    name: str
+    bot_id: str | None = None
+
+
+@dataclass(slots=True)
+class File:
+    """An uploaded file. ``uploaded`` turns true with its bytes, ``completed`` when it is shared."""
+
+    id: str
+    name: str
+    size: int
+    alt_text: str = ""
+    title: str = ""
+    content: bytes = b""
+    uploaded: bool = False
+    completed: bool = False
+
+
+@dataclass(slots=True)
+class Message:
+    """One message. ``thread_ts`` is the parent's ``ts``, None at the top level."""
+
+    ts: str
+    user: str
+    text: str
+    thread_ts: str | None = None
+    blocks: list[dict[str, Any]] = field(default_factory=list)
+    metadata: dict[str, Any] | None = None
+    bot_id: str | None = None
+    edited: str | None = None
+    files: list[File] = field(default_factory=list)
+    reactions: dict[str, list[str]] = field(default_factory=dict)
+    unfurl: tuple[bool, bool] = (True, True)
+
+    def to_json(self, *, metadata: bool = False) -> dict[str, Any]:
+        """The message as Slack's API shows it; metadata only where it was asked for."""
+        shown: dict[str, Any] = {"type": "message", "user": self.user, "text": self.text, "ts": self.ts}
+        if self.thread_ts:
+            shown["thread_ts"] = self.thread_ts
+        if self.bot_id:
+            shown["bot_id"] = self.bot_id
+        if self.blocks:
+            shown["blocks"] = self.blocks
+        if self.edited:
+            shown["edited"] = {"user": self.user, "ts": self.edited}
+        if self.files:
+            shown["files"] = [{"id": f.id, "name": f.name, "title": f.title, "size": f.size} for f in self.files]
+        if self.reactions:
+            shown["reactions"] = [
+                {"name": name, "users": users, "count": len(users)} for name, users in self.reactions.items()
+            ]
+        if metadata and self.metadata:
+            shown["metadata"] = self.metadata
+        return shown
+
+
+@dataclass(slots=True)
+class Channel:
+    """A channel (``C…``) or a direct message (``D…``) with its messages in order."""
+
+    id: str
+    name: str
+    members: set[str]
+    is_im: bool = False
+    is_archived: bool = False
+    messages: dict[str, Message] = field(default_factory=dict)
+
+    def thread(self, ts: str) -> list[Message]:
+        """The parent and its replies, in order."""
+        return [m for m in self.messages.values() if ts in (m.ts, m.thread_ts)]
+
+    def top(self) -> Iterator[Message]:
+        """Messages outside threads."""
+        return (message for message in self.messages.values() if message.thread_ts in (None, message.ts))
+
+
+class Workspace:
+    """One workspace with a bot, a few people and channels. Listeners hear of every change."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.team_id = "T0SANDBOX1"
+        self.team_name = "Sandbox"
+        self.app_id = "A0PILEUP01"
+        self.bot = User("U0PILEUP01", "pileup", "B0PILEUP01")
+        self.people = [User("U0ANNA0001", "anna"), User("U0BEN00001", "ben")]
+        self.users = {user.id: user for user in (self.bot, *self.people)}
+        everyone = set(self.users)
+        self.channels = {
+            channel.id: channel
+            for channel in (
+                Channel("C0CRASHES1", "crashes", set(everyone)),
+                Channel("C0GENERAL1", "general", set(everyone)),
+                Channel("C0NOBOT001", "no-bot-here", everyone - {self.bot.id}),
+                Channel("C0ARCHIVE1", "old", set(everyone), is_archived=True),
+                Channel("D0ANNA0001", "pileup", {self.bot.id, self.people[0].id}, is_im=True),
+            )
+        }
+        self.files: dict[str, File] = {}
+        self.listeners: list[Change] = []
+        self._clock = clock
+        self._counter = 0
+        self._last = 0.0
+
+    def new_ts(self) -> str:
+        """A time stamp that no message has."""
+        self._last = max(self._last + 0.000001, self._clock())
+        return f"{self._last:.6f}"
+
+    def new_id(self, letter: str) -> str:
+        """An identifier of Slack's looks: a letter and ten characters."""
+        self._counter += 1
+        return f"{letter}0{self._counter:09X}"
+
+    def find(self, channel: str, ts: str) -> Message | None:
+        """A message by its place."""
+        found = self.channels.get(channel)
+        return None if found is None else found.messages.get(ts)
+
+    def post(self, channel: Channel, message: Message) -> Message:
+        """Put a message into a channel and tell the listeners."""
+        parent = channel.messages.get(message.thread_ts or "")
+        if parent is not None and parent.thread_ts is None:
+            parent.thread_ts = parent.ts
+        channel.messages[message.ts] = message
+        self._tell("posted", channel, message)
+        return message
+
+    def say(self, channel: str, user: str, text: str, thread_ts: str | None = None) -> Message:
+        """A person posts. Raises: KeyError for an unknown channel or user."""
+        return self.post(self.channels[channel], Message(self.new_ts(), self.users[user].id, text, thread_ts))
+
+    def edit(self, channel: Channel, message: Message, text: str, blocks: list[dict[str, Any]]) -> None:
+        """Change a message in place."""
+        message.text, message.blocks, message.edited = text, blocks, self.new_ts()
+        self._tell("edited", channel, message)
+
+    def delete(self, channel: Channel, message: Message) -> None:
+        """Remove a message."""
+        del channel.messages[message.ts]
+        self._tell("deleted", channel, message)
+
+    def react(self, channel: Channel, message: Message, user: str, name: str, *, add: bool) -> bool:
+        """Add or remove a reaction; false when there is nothing to change."""
+        users = message.reactions.setdefault(name, [])
+        if (user in users) == add:
+            if not users:
+                del message.reactions[name]
+            return False
+        if add:
+            users.append(user)
+        else:
+            users.remove(user)
+            if not users:
+                del message.reactions[name]
+        self._tell("reacted", channel, message)
+        return True
+
+    def _tell(self, what: str, channel: Channel, message: Message) -> None:
+        for listener in list(self.listeners):
+            listener(what, channel, message)
