@@ -23,4 +23,4 @@ MAX_SYMBOL_ENTRIES = 200_000  # directory entries looked at
 MAX_TABLES_TRIED = 64  # tables unpacked in search of a kernel's own
 MAX_EXPORTS = 65_536
 MAX_FUNCTIONS = 1 << 20  # rows of an image's function table
-MAX_PHYSICAL_PAGES = 1 << 32  # 16 TiB of memory; Windows Server supports less than that on most machines
+MAX_PHYSICAL_PAGES = 1 << 32  # 16 TiB of memory

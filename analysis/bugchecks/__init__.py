@@ -1,1 +1,50 @@
 """What a code and its parameters mean: one file for each family, one explicit table."""
+
+from analysis.bugchecks import corruption, default, exceptions, hardware, manual, power, processes, watchdogs
+from analysis.bugchecks.building import Family
+from analysis.bugchecks.explained import Explained, Stop
+from analysis.bugchecks.manual import explain_capture
+from analysis.bugchecks.tables import capture_letters, find_code, normalise
+from analysis.bugchecks.view import View
+
+FAMILIES: tuple[Family, ...] = (
+    power.FAMILY,
+    manual.FAMILY,
+    exceptions.FAMILY,
+    corruption.FAMILY,
+    hardware.FAMILY,
+    watchdogs.FAMILY,
+    processes.FAMILY,
+    default.FAMILY,
+)
+
+# What a whole family is about, for codes that are judged without a dump behind them (text, frames alone).
+_STOPS: dict[str, Stop] = {
+    "manual": Stop.DELIBERATE,
+    "exceptions": Stop.FAULT,
+    "corruption": Stop.CORRUPTION,
+    "watchdogs": Stop.HANG,
+    "power": Stop.HANG,
+    "processes": Stop.PROCESS,
+}
+
+
+def explain(view: View) -> Explained:
+    """The explanation of one stop, by its family; codes of no family get what the tables know."""
+    tool = capture_letters(view.raw_code)
+    if tool is not None:
+        return explain_capture(view, tool)
+    code = normalise(view.raw_code)
+    for family in FAMILIES:
+        if code in family.codes:
+            return family.codes[code](view)
+    return default.explain_default(view)
+
+
+def stop_of(code: int) -> Stop:
+    """What sort of stop a normalised code is when nothing but the code is known."""
+    for family in FAMILIES:
+        if code in family.codes and family.name in _STOPS:
+            return _STOPS[family.name]
+    known = find_code(code)
+    return default.STOPS.get(known.family, Stop.OTHER) if known else Stop.OTHER

@@ -30,7 +30,7 @@ class BitmapMap:
         """``bits`` of the bitmap lie in the file; the first saved page is at ``first_page``."""
         self._raw = raw
         self._bits = bits
-        self._first_page = first_page
+        self._first_page = min(first_page, raw.size)
         self._totals = _running_totals(raw, bits)
         self._present = int(self._totals[-1])
         self.page_count = min(self._present, raw.available(first_page, raw.size) // PAGE_SIZE)
@@ -92,7 +92,9 @@ def _running_totals(raw: RawFile, bits: int) -> NDArray[np.int64]:
         counts = np.bitwise_count(chunk.view("<u8")).reshape(-1, 8).sum(axis=1, dtype=np.int64)
         first = start // _BLOCK_BYTES
         totals[first + 1 : first + 1 + len(counts)] = counts
-    return np.cumsum(totals)
+        if size > _CHUNK_BYTES:  # of a huge bitmap only what is asked for stays in memory
+            raw.forget(_BITMAP + start, length)
+    return np.cumsum(totals, out=totals)
 
 
 def read_bitmap(raw: RawFile) -> tuple[BitmapMap | None, bool, tuple[str, ...]]:

@@ -15,8 +15,8 @@ from analysis.address import PAGE_SIZE
 from analysis.formats.header import HEADER_SIZE
 from analysis.formats.raw import RawFile
 
-_RUNS, _FIRST_RUN, _CONTEXT = 0x88, 0x98, 0x348
-MAX_HEADER_RUNS = (_CONTEXT - _FIRST_RUN) // 16  # the CONTEXT begins behind the last slot
+_RUNS, _FIRST_RUN, _RUNS_SIZE = 0x88, 0x98, 700
+MAX_HEADER_RUNS = (_RUNS_SIZE - 16) // 16
 MAX_PAGE_FRAME = 1 << 40  # 52 bits of physical address, the most x64 has
 
 
@@ -56,6 +56,8 @@ class RunMap:
 def read_runs(raw: RawFile) -> tuple[RunMap, bool, tuple[str, ...]]:
     """The pages of a full dump, whether its file was cut short, and notes. Never more pages than the file holds."""
     number, _, total = struct.unpack("<IIQ", raw.read(_RUNS, 16, "the memory descriptor"))
+    if raw.available(HEADER_SIZE, 1) == 0:
+        return RunMap(()), True, ("the file ends behind its header: no page of memory was saved",)
     if not 0 < number <= MAX_HEADER_RUNS:
         note = (
             f"the header claims {number} runs of memory, where 1 to {MAX_HEADER_RUNS} are possible: no page is usable"

@@ -5,7 +5,7 @@ from pathlib import Path
 from analysis.formats.bitmap import read_bitmap
 from analysis.formats.full import read_runs
 from analysis.formats.header import TYPE_FULL, TYPE_TRIAGE, capture_hint, read_header
-from analysis.formats.image import DumpImage
+from analysis.formats.image import MACHINE_ARM64, DumpImage
 from analysis.formats.raw import RawFile
 from analysis.formats.sniff import sniff
 from analysis.formats.triage import read_triage
@@ -35,4 +35,6 @@ def _open(raw: RawFile) -> DumpImage:
         triage, truncated, notes = read_triage(raw, header)
         return DumpImage(raw, header, None, triage, truncated, (*capture, *notes))
     pages, truncated, notes = read_runs(raw) if header.type_code == TYPE_FULL else read_bitmap(raw)
+    if header.machine == MACHINE_ARM64:
+        notes = (*notes, "page tables of ARM64 are not supported yet: only the header of this dump was read")
     return DumpImage(raw, header, pages, None, truncated, (*capture, *notes))

@@ -9,6 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from analysis.errors import BadDump
 
 _CHUNK_SHIFT = 16  # reads are accounted in chunks of 64 KiB, about what a system reads ahead
@@ -109,13 +112,18 @@ class RawFile:
         return memoryview(self._bytes)[offset : offset + size]
 
     def window(self) -> memoryview:
-        """The whole file as a window, for gathers that touch few pages of it; report those with ``touch``."""
+        """The whole file as a window, for gathers that touch few pages of it; report those with ``touch_many``."""
         return memoryview(self._bytes)
 
-    def touch(self, offset: int, size: int) -> None:
-        """Account for bytes looked at through ``window``."""
-        if size > 0 and 0 <= offset < self.size:
-            self._touch(offset, min(size, self.size - offset))
+    def forget(self, offset: int, size: int) -> None:
+        """Let the system take back the memory of a range that was read once and will not be again soon."""
+        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
+            start = offset & -mmap.PAGESIZE
+            self._map.madvise(mmap.MADV_DONTNEED, start, min(offset + size, self.size) - start)
+
+    def touch_many(self, offsets: NDArray[np.int64]) -> None:
+        """Account for single words looked at through ``window``; every offset must lie in the file."""
+        np.frombuffer(self._touched, dtype=np.uint8)[offsets >> _CHUNK_SHIFT] = 1
 
     def _touch(self, offset: int, size: int) -> None:
         first, last = offset >> _CHUNK_SHIFT, (offset + size - 1) >> _CHUNK_SHIFT

@@ -10,6 +10,7 @@ from analysis.formats.raw import RawFile
 
 _HEAD = 0x2000
 _ZERO_CHUNK = 1 << 20
+_MOST_ZEROS = 64 << 20  # looking further would map all of a huge file into memory
 _TYPE_OFFSET = 0xF98
 _MACHINE_OFFSET = 0x30
 _MACHINE_ITANIUM = 0x200
@@ -100,10 +101,10 @@ def _empty(start: _Start) -> str | None:
 def _zeros(start: _Start) -> str | None:
     if any(start.head):
         return None
-    for offset in range(len(start.head), start.raw.size, _ZERO_CHUNK):
-        if start.raw.read(offset, min(_ZERO_CHUNK, start.raw.size - offset), "a run of zeros").strip(b"\0"):
+    for offset in range(len(start.head), min(start.raw.size, _MOST_ZEROS), _ZERO_CHUNK):
+        if any(start.raw.read(offset, start.raw.available(offset, _ZERO_CHUNK), "a run of zeros").strip(b"\0")):
             return "a file that starts with zeros, not with a dump header"
-    return "a file of nothing but zeros"
+    return "a file of nothing but zeros" if start.raw.size <= _MOST_ZEROS else "a file that starts with 64 MiB of zeros"
 
 
 def _other_kernel_dump(start: _Start) -> str | None:
@@ -152,8 +153,9 @@ def _as_text(head: bytes) -> str | None:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return head.decode("utf-16", "ignore")
     half = head[: len(head) & ~1]
-    if half and half[1::2].count(0) > len(half) * 0.45 and not half[0::2].count(0):
-        return half.decode("utf-16-le", "ignore")
+    for zeros, letters, encoding in ((half[1::2], half[0::2], "utf-16-le"), (half[0::2], half[1::2], "utf-16-be")):
+        if half and zeros.count(0) > len(zeros) * 0.9 and not letters.count(0):
+            return half.decode(encoding, "ignore")
     if any(byte < 0x20 and byte not in b"\t\n\r\f\x1b" for byte in head):
         return None
     for cut in range(min(4, len(head))):
@@ -172,7 +174,7 @@ def _short(start: _Start) -> str | None:
 
 
 def _unknown(start: _Start) -> str | None:
-    return None if start.head.startswith(b"PAGEDU64") else "of a format not known here"
+    return None if start.head.startswith(b"PAGEDU64") else "a file of a format not known here"
 
 
 _TABLE: tuple[Callable[[_Start], str | None], ...] = (

@@ -102,7 +102,7 @@ def _block(raw: RawFile, claimed: DataBlock, what: str, found: _Found) -> DataBl
 
 def _read_blocks(raw: RawFile, fields: dict[str, int], found: _Found) -> tuple[DataBlock, ...]:
     table = fields["blocks"]
-    if not table:
+    if not table or not _in_file(raw, table, "table of data blocks", found):
         return ()
     try:
         number = raw.count(_BLOCK_COUNT, _BLOCK_SIZE, table, "table of data blocks", MAX_DATA_BLOCKS)
@@ -126,6 +126,14 @@ def _read_blocks(raw: RawFile, fields: dict[str, int], found: _Found) -> tuple[D
     return tuple(blocks)
 
 
+def _in_file(raw: RawFile, offset: int, what: str, found: _Found) -> bool:
+    if raw.available(offset, 1):
+        return True
+    found.truncated = True
+    found.notes.append(f"the {what} lies behind the end of the file")
+    return False
+
+
 def _sane(raw: RawFile, count_offset: int) -> int:
     """A count that failed its check, if it may at least be used as far as the file reaches; 0 if it is absurd."""
     number = raw.u32(count_offset, "a count")
@@ -134,7 +142,7 @@ def _sane(raw: RawFile, count_offset: int) -> int:
 
 def _read_drivers(raw: RawFile, fields: dict[str, int], found: _Found) -> tuple[TriageDriver, ...]:
     table = fields["drivers"]
-    if not table:
+    if not table or not _in_file(raw, table, "driver list", found):
         return ()
     try:
         number = raw.count(_DRIVER_COUNT, _DRIVER_SIZE, table, "driver list", MAX_MODULES)

@@ -1,5 +1,6 @@
 """What the kernel readers found out, as plain facts. Nothing here reads memory."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -102,10 +103,12 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Frames, innermost first, and why they stop. ``registers`` holds recovered non-volatile registers by frame."""
+    """Frames, innermost first, and why they stop. ``registers`` holds the known non-volatile registers of each frame
+    by name ("rbx"), in the order of ``frames``."""
 
     frames: tuple[Frame, ...] = ()
     end: str = ""
+    registers: tuple[Mapping[str, int], ...] = ()
 
 
 class LockKind(Enum):

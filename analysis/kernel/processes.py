@@ -9,7 +9,7 @@ from analysis.kernel.names import KernelNames
 from analysis.limits import MAX_PROCESSES
 from analysis.memory.reader import Memory
 from analysis.memory.snapshot import Snapshot
-from analysis.symbols.layout import Layout, Struct
+from analysis.symbols.layout import Struct
 
 _NAME_SIZE = 15  # EPROCESS.ImageFileName keeps this much of a longer name
 _MAX_THREADS_COUNTED = 1 << 20
@@ -30,14 +30,15 @@ def read_processes(memory: Memory, names: KernelNames, head: int) -> tuple[dict[
             notes.append(f"processes: {address:#x} is on the list and is no process object")
             continue
         try:
-            found[address] = read_process(memory, layout, names, address)
+            found[address] = read_process(memory, names, address)
         except Unreadable as gap:
             notes.append(f"processes: {address:#x} cannot be read: {gap}")
     return found, tuple(notes)
 
 
-def read_process(memory: Memory, layout: Layout, names: KernelNames, address: int) -> Process:
-    """The process whose EPROCESS, of that layout, is at ``address``. Raises: Unreadable."""
+def read_process(memory: Memory, names: KernelNames, address: int) -> Process:
+    """The process whose EPROCESS is at ``address``. Raises: Unreadable, MissingLayout."""
+    layout = names.struct(memory, "_EPROCESS", address).layout
     process = Struct(Snapshot(memory, address, layout.size), layout, address)
     raw = process.memory.read(process.address_of("ImageFileName"), _NAME_SIZE)
     core = names.layout("_KPROCESS")

@@ -1,0 +1,103 @@
+"""How a family's function puts an explanation together."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from analysis.bugchecks.explained import Cap, Explained, Focus, FocusKind, Hint, ParameterFact, Stop
+from analysis.bugchecks.resolve import UNDECODED, resolve
+from analysis.bugchecks.tables import capture_letters, is_live_only, meanings, name_of, normalise, subcase
+from analysis.bugchecks.view import View
+
+Explain = Callable[[View], Explained]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family of codes: its name, and for each code the function that explains it."""
+
+    name: str
+    codes: Mapping[int, Explain]
+
+
+def explained(view: View, stop: Stop, explanation: str, focus: Focus | None = None) -> Explained:
+    """The part of an explanation that is the same for every code: name, subcase, resolved parameters."""
+    code = normalise(view.raw_code)
+    which = subcase(code, view.parameters)
+    if which is not None:
+        explanation = f"{explanation} Subcase {which[0]:#x}: {which[1]}."
+    return Explained(
+        code=code,
+        raw_code=view.raw_code,
+        name=name_of(code),
+        stop=stop,
+        explanation=explanation,
+        subcase=which[0] if which else None,
+        parameters=parameter_facts(view),
+        focus=focus or _focus(view),
+        live=is_live_only(code) or capture_letters(view.raw_code) is not None,
+        cannot_tell=tuple(_undecoded(view)),
+    )
+
+
+def parameter_facts(view: View) -> tuple[ParameterFact, ...]:
+    """The four parameters with their meanings and what they are in this dump."""
+    found = meanings(normalise(view.raw_code), view.parameters)
+    return tuple(
+        ParameterFact(value, meaning.text if meaning else None, resolve(meaning, value, view))
+        for value, meaning in zip(view.parameters, found, strict=True)
+    )
+
+
+def with_hints(one: Explained, hints: Sequence[Hint | None]) -> Explained:
+    """The explanation with the hints that exist added."""
+    return replace(one, hints=one.hints + tuple(hint for hint in hints if hint is not None))
+
+
+def with_caps(one: Explained, *caps: Cap) -> Explained:
+    """The explanation with caps on confidence added."""
+    return replace(one, caps=one.caps + caps)
+
+
+def code_hint(view: View, index: int, what: str) -> Hint | None:
+    """The module around parameter ``index`` (1 to 4), loaded or unloaded; None where it lies in none."""
+    address = view.parameters[index - 1]
+    module = view.module_at(address)
+    if module is not None:
+        because = f"parameter {index}, {what}, is {address:#x}, which lies in {module.name}"
+        return Hint(module.name, because, view.symbol(address), address=address)
+    gone = view.unloaded_at(address)
+    if gone is None:
+        return None
+    because = f"parameter {index}, {what}, is {address:#x}, where {gone.name} used to be: it was unloaded before"
+    return Hint(gone.name, because, f"{gone.name}!Unloaded", decisive=True, address=address)
+
+
+def kernel_named_hint(view: View) -> Hint | None:
+    """The driver that the kernel wrote on the blue screen itself, where it did."""
+    if view.broken_driver is None:
+        return None
+    return Hint(
+        view.broken_driver.lower(), f"the kernel itself named {view.broken_driver} when it stopped", decisive=True
+    )
+
+
+def thread_focus(view: View, index: int, why: str) -> Focus:
+    """The stack of the thread that parameter ``index`` names."""
+    return Focus(FocusKind.THREAD, view.parameters[index - 1], f"parameter {index} names this thread: {why}")
+
+
+def _focus(view: View) -> Focus:
+    # Where the meanings say that a parameter is a thread, that thread is the story; the crashing one only reports it.
+    for index, meaning in enumerate(meanings(normalise(view.raw_code), view.parameters), 1):
+        if meaning is not None and meaning.kind == "thread" and view.parameters[index - 1]:
+            return thread_focus(view, index, meaning.text)
+    return Focus(FocusKind.CRASH, why="the thread that was running when the machine stopped")
+
+
+def _undecoded(view: View) -> list[str]:
+    found = meanings(normalise(view.raw_code), view.parameters)
+    return [
+        f"The block at {value:#x} (parameter {index}: {meaning.text}) is not decoded: no table holds its layout."
+        for index, (value, meaning) in enumerate(zip(view.parameters, found, strict=True), 1)
+        if meaning is not None and meaning.kind in UNDECODED and value
+    ]

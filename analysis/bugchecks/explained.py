@@ -1,0 +1,122 @@
+"""What a family says about one stop: facts for the verdict, no conclusion yet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from analysis.bugchecks.tables import Parameters
+from analysis.trust import Trust
+
+
+class Stop(Enum):
+    """What sort of stop this is: it decides which evidence counts."""
+
+    FAULT = "fault"  # code did something it must not, here and now
+    CORRUPTION = "corruption"  # damage was found; who did it may be long gone
+    HANG = "hang"  # somebody waits for somebody who does not come back
+    REQUEST = "request"  # an I/O request was not completed in time
+    HARDWARE = "hardware"  # the machine reported an error of its own
+    STORAGE = "storage"  # data could not be read back from disk
+    PROCESS = "process"  # a process that must live has ended
+    DELIBERATE = "deliberate"  # a person or a program asked for the stop
+    OTHER = "other"
+
+
+class FocusKind(Enum):
+    """Which stack tells the story."""
+
+    THREAD = "thread"
+    CONTEXT = "context"
+    TRAP = "trap"
+    CRASH = "crash"  # the thread and the context in which the machine stopped
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """The stack to read first, why that one, and the address that names it (0 for CRASH and NONE)."""
+
+    kind: FocusKind
+    address: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A module that something other than a stack names. ``because`` is a sentence with its evidence.
+
+    ``decisive`` hints beat the stack whatever it holds; the others only stacks that are not stronger.
+    """
+
+    module: str
+    because: str
+    function: str | None = None
+    decisive: bool = False
+    trust: Trust = Trust.PARAMETER
+    address: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterFact:
+    """One parameter: value, meaning in this subcase, and what it turned out to be."""
+
+    value: int
+    meaning: str | None
+    resolved: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """A rule that keeps the confidence at or below ``level`` ("low", "medium"), and the sentence that says why."""
+
+    level: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One stop, explained. ``blamed`` is set where the rule names something that is no module: hardware, memory,
+    a process. ``irps`` are addresses of requests that the story needs."""
+
+    code: int
+    raw_code: int
+    name: str
+    stop: Stop
+    explanation: str
+    subcase: int | None = None
+    parameters: tuple[ParameterFact, ...] = ()
+    focus: Focus = Focus(FocusKind.CRASH)
+    hints: tuple[Hint, ...] = ()
+    device: int | None = None
+    blamed: "Blamed | None" = None
+    caps: tuple[Cap, ...] = ()
+    irps: tuple[int, ...] = ()
+    live: bool = False
+    timeout_seconds: int | None = None
+    next_steps: tuple[str, ...] = ()
+    cannot_tell: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Blamed:
+    """Something that is no module: ``kind`` is hardware, memory or process; ``name`` for a process its image."""
+
+    kind: str
+    what: str
+    name: str | None = None
+    confidence: str = "medium"
+    why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a code's own entry in a family's table may fix: kind of stop and a general explanation."""
+
+    stop: Stop
+    explanation: str
+    subcases: Mapping[int, str]
+
+
+def no_parameters() -> Parameters:
+    """Four zeros: the parameters of a dump whose header holds none."""
+    return (0, 0, 0, 0)

@@ -1,0 +1,136 @@
+"""What a parameter's value turned out to be: an address becomes a symbol, a thread its process, a status its name."""
+
+from analysis.address import is_kernel
+from analysis.bugchecks.status import describe_status
+from analysis.bugchecks.tables import Meaning
+from analysis.bugchecks.view import View
+from analysis.kernel.facts import Irp, StackLocation, Thread
+
+CODE_KINDS = frozenset({"code_address", "instruction_pointer", "module_pointer"})
+ADDRESS_KINDS = frozenset({"address", "pointer", "object", "pool_address", "varies"})
+STATUS_KINDS = frozenset({"exception_code", "ntstatus"})
+MILLISECONDS = frozenset({"duration_ms", "time_ms"})
+# Blocks whose layout no table here holds: the address is printed, the content is not decoded.
+UNDECODED = frozenset(
+    {
+        *("triage_9f_pnp", "triage_9f_power", "triage_pnp_watchdog", "triage_pop_fx_device", "power_button_block"),
+        *("pop_fx_device", "dpc_watchdog_block", "tdr_context", "xhci_context", "store_context", "whea_error_record"),
+        *("work_queue", "urb", "exception_info"),
+    }
+)
+IRQL_NAMES = {0: "PASSIVE_LEVEL", 1: "APC_LEVEL", 2: "DISPATCH_LEVEL", 13: "CLOCK_LEVEL", 15: "HIGH_LEVEL"}
+MAJOR_NAMES = {
+    0x00: "IRP_MJ_CREATE",
+    0x02: "IRP_MJ_CLOSE",
+    0x03: "IRP_MJ_READ",
+    0x04: "IRP_MJ_WRITE",
+    0x09: "IRP_MJ_FLUSH_BUFFERS",
+    0x0C: "IRP_MJ_DIRECTORY_CONTROL",
+    0x0D: "IRP_MJ_FILE_SYSTEM_CONTROL",
+    0x0E: "IRP_MJ_DEVICE_CONTROL",
+    0x0F: "IRP_MJ_INTERNAL_DEVICE_CONTROL",
+    0x10: "IRP_MJ_SHUTDOWN",
+    0x12: "IRP_MJ_CLEANUP",
+    0x16: "IRP_MJ_POWER",
+    0x17: "IRP_MJ_SYSTEM_CONTROL",
+    0x1B: "IRP_MJ_PNP",
+}
+POWER_MINORS = {0: "IRP_MN_WAIT_WAKE", 1: "IRP_MN_POWER_SEQUENCE", 2: "IRP_MN_SET_POWER", 3: "IRP_MN_QUERY_POWER"}
+PNP_MINORS = {
+    0x00: "IRP_MN_START_DEVICE",
+    0x01: "IRP_MN_QUERY_REMOVE_DEVICE",
+    0x02: "IRP_MN_REMOVE_DEVICE",
+    0x03: "IRP_MN_CANCEL_REMOVE_DEVICE",
+    0x04: "IRP_MN_STOP_DEVICE",
+    0x05: "IRP_MN_QUERY_STOP_DEVICE",
+    0x07: "IRP_MN_QUERY_DEVICE_RELATIONS",
+    0x17: "IRP_MN_SURPRISE_REMOVAL",
+}
+
+
+def resolve(meaning: Meaning | None, value: int, view: View) -> str | None:
+    """What the value is in this dump, for a person; None where there is nothing to add to the number."""
+    if meaning is None:
+        return None
+    table = meaning.values_arm64 if view.architecture == "arm64" and meaning.values_arm64 else meaning.values
+    if value in table:
+        return table[value]
+    return _by_kind(meaning.kind, value, view)
+
+
+def describe_thread(thread: Thread) -> str:
+    """A thread by process and numbers: "System (process 4), thread 232, Waiting"."""
+    return f"{thread.process_name} (process {thread.pid}), thread {thread.tid}, {thread.state}"
+
+
+def describe_irp(irp: Irp) -> str | None:
+    """An I/O request by what it asks and who has it now."""
+    if irp.current is None:
+        return None
+    asked = " ".join(one for one in (major_name(irp.current.major), minor_name(irp.current)) if one)
+    holder = irp.current.driver
+    return f"{asked}, now in {holder}" if holder else asked
+
+
+def major_name(major: int) -> str:
+    """The name of an IRP's major function."""
+    return MAJOR_NAMES.get(major, f"IRP_MJ {major:#x}")
+
+
+def minor_name(location: StackLocation) -> str | None:
+    """The name of a power or PnP request's minor function, by its stack location; None for other requests."""
+    table = {0x16: POWER_MINORS, 0x1B: PNP_MINORS}.get(location.major)
+    return None if table is None else table.get(location.minor, f"minor {location.minor:#x}")
+
+
+def describe_code(address: int, view: View) -> str | None:
+    """An address of code as a symbol, or the unloaded driver it used to belong to."""
+    if view.module_at(address) is not None:
+        return view.symbol(address)
+    gone = view.unloaded_at(address)
+    return f"{gone.name} (unloaded)+{address - gone.base:#x}" if gone else None
+
+
+def _by_kind(kind: str, value: int, view: View) -> str | None:
+    if kind in CODE_KINDS or (kind in ADDRESS_KINDS and is_kernel(value)):
+        return describe_code(value, view)
+    if kind == "address":
+        return "close to zero: a null pointer plus a small offset" if value < 0x1_0000 else None
+    if kind in STATUS_KINDS:
+        return describe_status(value)
+    if kind in ("thread", "process", "process_or_thread"):
+        return _object(value, view)
+    if kind in ("irp", "irp_or_wdf_handle"):
+        irp = view.irp(value)
+        return describe_irp(irp) if irp else None
+    if kind == "device_object":
+        driver = view.device_driver(value)
+        return f"a device of {driver}" if driver else None
+    if kind == "driver_object":
+        return view.driver_image(value)
+    return _number(kind, value)
+
+
+def _object(value: int, view: View) -> str | None:
+    if (thread := view.thread(value)) is not None:
+        return describe_thread(thread)
+    process = view.process(value)
+    return f"{process.name} (process {process.pid})" if process else None
+
+
+def _number(kind: str, value: int) -> str | None:
+    if kind == "timeout_seconds":
+        return f"{value} s"
+    if kind in MILLISECONDS:
+        return f"{value / 1000:g} s"
+    if kind == "irql":
+        return IRQL_NAMES.get(value)
+    if kind in ("pool_tag", "string_inline"):
+        return letters(value)
+    return None
+
+
+def letters(value: int) -> str | None:
+    """A number that holds text, such as a pool tag; None where it holds anything else."""
+    raw = value.to_bytes(8, "little").rstrip(b"\0")
+    return raw.decode("ascii") if raw and all(0x20 <= byte < 0x7F for byte in raw) else None

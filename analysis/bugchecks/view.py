@@ -1,0 +1,50 @@
+"""What a family may ask about the dump: answers, never raw memory."""
+
+from typing import Protocol
+
+from analysis.bugchecks.tables import Parameters
+from analysis.kernel.facts import Irp, Module, Process, Thread
+
+
+class View(Protocol):
+    """One stopped machine, seen from its bugcheck. Every answer is None where the dump does not hold it."""
+
+    @property
+    def raw_code(self) -> int:
+        """The code as the header has it."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """The four parameters."""
+
+    @property
+    def architecture(self) -> str:
+        """x64, x86 or arm64."""
+
+    @property
+    def broken_driver(self) -> str | None:
+        """The driver that the kernel itself named when it stopped (KiBugCheckDriver)."""
+
+    def module_at(self, address: int) -> Module | None:
+        """The loaded image around an address."""
+
+    def unloaded_at(self, address: int) -> Module | None:
+        """The unloaded image that used to be around an address."""
+
+    def symbol(self, address: int) -> str:
+        """How an address is printed: "module!Name+0x12", "module+0x1234", or the bare address."""
+
+    def thread(self, address: int) -> Thread | None:
+        """The thread whose object is at an address."""
+
+    def process(self, address: int) -> Process | None:
+        """The process whose object is at an address."""
+
+    def irp(self, address: int) -> Irp | None:
+        """The I/O request at an address."""
+
+    def device_driver(self, address: int) -> str | None:
+        """The image name of the driver that owns the device object at an address."""
+
+    def driver_image(self, address: int) -> str | None:
+        """The image name of the driver object at an address."""

@@ -1,0 +1,110 @@
+"""All locks that somebody owns or waits for, with names, owners and waiters."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from analysis.address import VirtAddr
+from analysis.errors import MissingLayout
+from analysis.kernel.facts import Held, Lock, LockKind, Module, Thread
+from analysis.kernel.mutants import read_dispatcher_locks
+from analysis.kernel.names import KernelNames
+from analysis.kernel.resource_waiters import WR_RESOURCE, assign_by_stack, read_waiters
+from analysis.kernel.resources import Resource, as_lock, read_owners, read_resources
+from analysis.memory.reader import Memory
+
+_KIND_WORDS = {
+    LockKind.ERESOURCE: "resource (ERESOURCE)",
+    LockKind.FAST_RESOURCE: "fast resource (ERESOURCE)",
+    LockKind.MUTANT: "mutex (KMUTANT)",
+    LockKind.FAST_MUTEX: "fast mutex",
+    LockKind.GUARDED_MUTEX: "guarded mutex",
+    LockKind.THREAD: "thread",
+    LockKind.PROCESS: "process",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LockFacts:
+    """Locks by address, and notes about what could not be read or does not add up."""
+
+    locks: dict[VirtAddr, Lock] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def read_locks(
+    memory: Memory, names: KernelNames, threads: Mapping[VirtAddr, Thread], modules: Iterable[Module]
+) -> LockFacts:
+    """Every lock with an owner or a waiter. Locks that this build's layouts do not cover are left out with a note."""
+    found: list[Lock] = []
+    notes: list[str] = []
+    for read in (_resources, _dispatcher_locks):
+        try:
+            locks, problems = read(memory, names, threads)
+        except MissingLayout as missing:
+            notes.append(f"locks: {missing}")
+            continue
+        found += locks
+        notes += problems
+    images = tuple(modules)
+    locks = [_described(names, lock, images) for lock in found]
+    notes += [note for lock in locks if (note := _shortage(lock))]
+    return LockFacts({lock.address: lock for lock in locks}, tuple(notes))
+
+
+def _dispatcher_locks(
+    memory: Memory, names: KernelNames, threads: Mapping[VirtAddr, Thread]
+) -> tuple[list[Lock], list[str]]:
+    return read_dispatcher_locks(memory, names, threads.values())
+
+
+def _resources(memory: Memory, names: KernelNames, threads: Mapping[VirtAddr, Thread]) -> tuple[list[Lock], list[str]]:
+    head = names.address("ExpSystemResourcesList")
+    if head is None:
+        return [], ["locks: where the system's resource list is cannot be told"]
+    listed = read_resources(memory, names, head)
+    waiters = {one.address: read_waiters(memory, names, one, threads) for one in listed.busy if one.waiters}
+    _add_by_stack(memory, listed.busy, waiters, threads)
+    locks = []
+    notes = list(listed.notes)
+    for resource in listed.busy:
+        owners, problems = read_owners(memory, names, resource)
+        locks.append(as_lock(resource, owners, waiters.get(resource.address, ())))
+        notes += problems
+    return locks, notes
+
+
+def _add_by_stack(
+    memory: Memory,
+    resources: tuple[Resource, ...],
+    waiters: dict[VirtAddr, tuple[Held, ...]],
+    threads: Mapping[VirtAddr, Thread],
+) -> None:
+    # Threads in WrResource that no structure led to go to a resource that counts more waiters than were found.
+    assigned = {held.thread for found in waiters.values() for held in found}
+    left = [t for t in threads.values() if t.wait_reason == WR_RESOURCE and t.address not in assigned]
+    short = [one for one in resources if one.waiters > len(waiters.get(one.address, ()))]
+    if left and short:
+        for address, held in assign_by_stack(memory, short, left).items():
+            waiters[address] = (*waiters.get(address, ()), *held)
+
+
+def _shortage(lock: Lock) -> str | None:
+    if lock.waiters_expected is None or lock.waiters_expected == len(lock.waiters):
+        return None
+    return f"{lock_name(lock)}: {len(lock.waiters)} of {lock.waiters_expected} waiters found"
+
+
+def lock_name(lock: Lock) -> str:
+    """What a sentence calls the lock: its name, or its description where it has none."""
+    return lock.name or lock.description or f"{lock.kind.value} at {lock.address:#x}"
+
+
+def _described(names: KernelNames, lock: Lock, modules: tuple[Module, ...]) -> Lock:
+    name = names.name_at(lock.address)
+    what = f"{_KIND_WORDS.get(lock.kind, lock.kind.value)} at {lock.address:#x}"
+    home = next((module for module in modules if module.base <= lock.address < module.end), None)
+    if home is not None:
+        what += f", in the data of {home.name}"
+    if lock.kind in {LockKind.ERESOURCE, LockKind.FAST_RESOURCE}:
+        what += ", on the system's resource list"
+    return replace(lock, name=f"nt!{name}" if name else lock.name, description=lock.description or what)

@@ -1,0 +1,52 @@
+"""The words of one stack, inside its bounds only."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from analysis.address import PAGE_SIZE
+from analysis.errors import Absence, Unreadable
+from analysis.limits import MAX_STACK_BYTES
+from analysis.memory.reader import Memory
+
+# Where no thread tells the bounds: the largest kernel stack is 72 KiB with its guard.
+OPEN_STACK_BYTES = 0x1_4000
+
+
+class StackMemory:
+    """A stack from ``low`` to ``high`` (exclusive)."""
+
+    def __init__(self, memory: Memory, low: int, high: int) -> None:
+        self.memory = memory
+        self.low = low
+        self.high = min(high, low + MAX_STACK_BYTES)
+
+    @classmethod
+    def above(cls, memory: Memory, pointer: int) -> "StackMemory":
+        """The stack above a stack pointer whose bounds nobody tells."""
+        return cls(memory, pointer, pointer + OPEN_STACK_BYTES)
+
+    def __contains__(self, address: int) -> bool:
+        return self.low <= address < self.high
+
+    def word(self, address: int) -> int:
+        """The 8 bytes at ``address``. Raises: Unreadable, also outside the bounds."""
+        if not self.low <= address <= self.high - 8:
+            raise Unreadable(address, Absence.NOT_MAPPED, "outside the stack's bounds")
+        return self.memory.u64(address)
+
+    def words(self, start: int, lowest: int, highest: int) -> Iterator[tuple[int, int]]:
+        """``(address, value)`` of each aligned word from ``start`` up whose value is in [lowest, highest].
+
+        Pages that are missing are passed over.
+        """
+        at = max(start, self.low) + 7 & ~7
+        while at < self.high:
+            length = min(PAGE_SIZE - at % PAGE_SIZE, self.high - at) & ~7
+            if not length:
+                return
+            page = np.frombuffer(self.memory.read_available(at, length)[: length & ~7], np.uint8)
+            values = page[: len(page) & ~7].view("<u8")
+            for index in np.flatnonzero((values >= lowest) & (values <= highest)):
+                yield at + int(index) * 8, int(values[index])
+            at += length

@@ -1,0 +1,336 @@
+"""Stacks: from a thread, a CONTEXT or a trap frame up to the bottom, each frame with its trust.
+
+Frames come by unwind data as long as the images give them. Where they do not, the next plausible return address is
+looked for on the stack, and everything from there on is trusted no more than a scan.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from analysis.address import VirtAddr, is_kernel, is_user
+from analysis.errors import Unreadable
+from analysis.kernel.context import (
+    SYSTEM_THREAD_RETURN,
+    USER_TRAP_FRAME,
+    Registers,
+    arm64_registers,
+    context_registers,
+    read_exception_frame,
+    read_switch_frame,
+    read_trap_frame,
+)
+from analysis.kernel.facts import Frame, Module, Stack, Thread
+from analysis.kernel.frame_pointers import arm64_stack
+from analysis.kernel.images import Images
+from analysis.kernel.scan import Evidence, data_hull, judge
+from analysis.kernel.stack_memory import StackMemory
+from analysis.kernel.symbolize import KERNEL_MODULE, KernelNames, Symbolizer, named
+from analysis.kernel.traps import THREAD_STARTS, TRAP_FUNCTIONS
+from analysis.kernel.unwind import Caller, unwind_frame
+from analysis.kernel.unwind_codes import BadUnwind, UnknownRegister
+from analysis.limits import MAX_STACK_BYTES, MAX_STACK_FRAMES
+from analysis.memory.reader import Memory
+from analysis.symbols.names import SymbolTable
+from analysis.trust import Trust
+
+MAX_STACK_SWITCHES = 4
+
+
+class WalkSymbols(KernelNames, Protocol):
+    """What a walk asks of the kernel's symbols."""
+
+    def address(self, name: str) -> int | None:
+        """The address of a symbol."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """A frame before it is printed: ``called`` where rip is a return address, ``switched`` in a switch frame."""
+
+    registers: Registers
+    called: bool
+    trust: Trust
+    switched: bool = False
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One walk under way."""
+
+    stack: StackMemory
+    floor: int | None = None  # no return address lies at or above this
+    entered: int | None = None  # the user-mode instruction that the thread came from
+    start_slot: int | None = None  # where a system thread's first return address lies
+    points: list[_Point] = field(default_factory=list)
+    scanned_from: int | None = None
+    why_scanned: str = ""
+    switches: int = 0
+
+
+class _End(Exception):
+    """The walk is over; the argument says why, in words."""
+
+
+class Walker:
+    """Walks stacks of one dump."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        symbols: WalkSymbols,
+        modules: Sequence[Module],
+        unloaded: Sequence[Module] = (),
+        tables: Mapping[int, SymbolTable] | None = None,
+    ) -> None:
+        self.names = Symbolizer(symbols, modules, unloaded, tables)
+        self._memory = memory
+        self._images = Images(memory)
+        self._judged: dict[int, Evidence] = {}
+        self._hull = data_hull(symbols.address)
+        self._lowest = min((module.base for module in modules), default=VirtAddr(1))
+        self._highest = max((module.end for module in modules), default=0)
+
+    # From where
+
+    def thread_stack(self, thread: Thread) -> Stack:
+        """The stack of a thread that was switched out: waiting, ready or in transition."""
+        if thread.kernel_stack is None:
+            return Stack(end="the thread has no kernel stack")
+        if not thread.stack_resident:
+            return Stack(end="the thread's kernel stack was paged out, so the dump does not hold it")
+        if thread.state == "Running":
+            return Stack(end="the thread was running: its registers are the processor's, not on its stack")
+        if thread.terminated:
+            return Stack(end="the thread has ended")
+        walk = self._thread_walk(thread)
+        try:
+            switched = read_switch_frame(self._memory, thread.kernel_stack)
+        except Unreadable as gap:
+            return Stack(end=f"the stack cannot be read at {gap.address:#x}: {gap.absence.value}")
+        return self._run(walk, _Point(switched, called=True, trust=Trust.CONTEXT, switched=True))
+
+    def context_stack(self, context: bytes, thread: Thread | None = None) -> Stack:
+        """The stack from a CONTEXT record's bytes; ``thread``, where known, gives the stack's bounds."""
+        arm64 = arm64_registers(context)
+        if arm64 is not None:
+            return arm64_stack(self._memory, self.names, arm64)
+        registers = context_registers(context)
+        if registers is None:
+            return Stack(end="there is no context record to start from")
+        return self.register_stack(registers, thread)
+
+    def trap_stack(self, address: int, thread: Thread | None = None) -> Stack:
+        """The stack of what a KTRAP_FRAME interrupted."""
+        try:
+            trap = read_trap_frame(self._memory, address)
+        except Unreadable as gap:
+            return Stack(end=f"no trap frame to start from: {gap}")
+        if trap.user_mode:
+            return Stack(end=f"the trap came from user mode, at {trap.registers.rip:#x}")
+        return self.register_stack(trap.registers, thread)
+
+    def register_stack(self, registers: Registers, thread: Thread | None = None) -> Stack:
+        """The stack of code that was stopped with these registers."""
+        walk = _Walk(StackMemory.above(self._memory, registers.rsp))
+        if thread is not None:
+            known = self._thread_walk(thread)
+            if registers.rsp in known.stack:
+                walk = known
+        return self._run(walk, _Point(registers, called=False, trust=Trust.CONTEXT))
+
+    def _thread_walk(self, thread: Thread) -> _Walk:
+        pointer, base = thread.kernel_stack or 0, thread.stack_base or thread.initial_stack or 0
+        low = thread.stack_limit if thread.stack_limit is not None else VirtAddr(pointer)
+        if not low < base <= low + MAX_STACK_BYTES or not is_kernel(low):
+            return _Walk(StackMemory.above(self._memory, pointer))
+        walk = _Walk(StackMemory(self._memory, low, base))
+        if thread.initial_stack is not None and low < thread.initial_stack <= base:
+            walk.start_slot = thread.initial_stack - SYSTEM_THREAD_RETURN
+            walk.floor = thread.initial_stack
+            walk.entered = self._user_mode_entry(thread.initial_stack - USER_TRAP_FRAME)
+            if walk.entered is not None:
+                walk.floor = thread.initial_stack - USER_TRAP_FRAME
+        return walk
+
+    def _user_mode_entry(self, trap_frame: int) -> int | None:
+        try:
+            trap = read_trap_frame(self._memory, trap_frame)
+        except Unreadable:
+            return None
+        return trap.registers.rip if trap.user_mode and is_user(trap.registers.rip) else None
+
+    # Upwards
+
+    def _run(self, walk: _Walk, point: _Point) -> Stack:
+        end = f"the limit of {MAX_STACK_FRAMES} frames"
+        try:
+            while len(walk.points) < MAX_STACK_FRAMES:
+                walk.points.append(point)
+                point = self._up(walk, point)
+        except _End as reason:
+            end = str(reason)
+        if walk.scanned_from is not None:
+            end += f"; from frame {walk.scanned_from} on found by scanning, because {walk.why_scanned}"
+        return Stack(
+            tuple(self._frame(point) for point in walk.points),
+            end,
+            tuple(point.registers.non_volatile() for point in walk.points),
+        )
+
+    def _frame(self, point: _Point) -> Frame:
+        rip = point.registers.rip
+        owner = self.names.owner(rip)
+        return Frame(
+            VirtAddr(rip),
+            self.names.name(rip) if not point.called else self._return_name(rip),
+            None if owner is None else owner.name,
+            point.trust,
+            VirtAddr(point.registers.rsp),
+        )
+
+    def _return_name(self, address: int) -> str:
+        # After a call that never returns, the return address is already the next function's first byte.
+        found = self.names.function(address - 1)
+        module = self.names.module_at(address - 1)
+        return self.names.name(address) if found is None or module is None else named(module, (found[0], found[1] + 1))
+
+    def _up(self, walk: _Walk, point: _Point) -> _Point:
+        if point.called and self._starts_thread(walk, point.registers):
+            raise _End("the bottom of the stack: here the thread was started")
+        try:
+            return self._unwound(walk, point)
+        except (BadUnwind, Unreadable) as failure:
+            why = self._why(point, failure)
+        for attempt in (self._by_exception_frame, self._by_trap_frame):
+            found = attempt(walk, point)
+            if found is not None:
+                return found
+        return self._scanned(walk, point, why)
+
+    def _starts_thread(self, walk: _Walk, registers: Registers) -> bool:
+        if walk.start_slot is not None and registers.rsp == walk.start_slot + 8:
+            return True
+        found = self.names.function(registers.rip - 1)
+        return found is not None and found[0] in THREAD_STARTS and self._in_kernel(registers.rip)
+
+    def _unwound(self, walk: _Walk, point: _Point) -> _Point:
+        """The caller by unwind data. Raises: BadUnwind, Unreadable where they are missing or lead astray."""
+        module = self.names.module_at(point.registers.rip - point.called)
+        if module is None:
+            raise BadUnwind("the address is in no loaded module")
+        caller = unwind_frame(point.registers, self._images.of(module), walk.stack.word, called=point.called)
+        return self._accepted(walk, point, caller)
+
+    def _accepted(self, walk: _Walk, point: _Point, caller: Caller) -> _Point:
+        registers = caller.registers
+        if caller.interrupted:
+            return self._interrupted(walk, point, registers, user_mode=caller.user_mode)
+        if not point.registers.rsp < registers.rsp <= walk.stack.high:
+            raise BadUnwind(f"its unwind data lead to the stack pointer {registers.rsp:#x}, outside what is above")
+        if registers.rip == 0 and (walk.start_slot is None or registers.rsp > walk.start_slot):
+            raise _End("the bottom of the stack: the next return address is 0")
+        if self._evidence(registers.rip) is Evidence.NONE:
+            raise BadUnwind(f"its unwind data lead to {registers.rip:#x}, which is no return address")
+        return _Point(registers, called=True, trust=min(point.trust, Trust.UNWIND))
+
+    def _interrupted(self, walk: _Walk, point: _Point, registers: Registers, *, user_mode: bool) -> _Point:
+        if user_mode:
+            raise _End(f"the thread came from user mode, from {registers.rip:#x}")
+        if registers.rsp not in walk.stack or registers.rsp <= point.registers.rsp:
+            # A double fault or an interrupt has a stack of its own; what it interrupted lies on another.
+            walk.switches += 1
+            if walk.switches > MAX_STACK_SWITCHES or not is_kernel(registers.rsp):
+                raise _End(f"what was interrupted ran on another stack, at {registers.rsp:#x}")
+            walk.stack = StackMemory.above(self._memory, registers.rsp)
+            walk.floor = walk.start_slot = walk.entered = None
+        return _Point(registers, called=False, trust=min(point.trust, Trust.UNWIND))
+
+    def _by_exception_frame(self, walk: _Walk, point: _Point) -> _Point | None:
+        """The caller of nt!KiSwapContext, whose frame is a KEXCEPTION_FRAME, where its unwind data are missing."""
+        if not point.switched or not self._in_kernel(point.registers.rip):
+            return None
+        try:
+            registers = read_exception_frame(self._memory, point.registers.rsp)
+        except Unreadable:
+            return None
+        if registers.rsp not in walk.stack or not self._in_kernel(registers.rip):
+            return None
+        if self._evidence(registers.rip) is Evidence.NONE:
+            return None
+        return _Point(registers, called=True, trust=Trust.CONTEXT)
+
+    def _by_trap_frame(self, walk: _Walk, point: _Point) -> _Point | None:
+        """What a trap handler interrupted, where its name is certain and its unwind data are missing."""
+        found = self.names.function(point.registers.rip - point.called)
+        if found is None or found[0] not in TRAP_FUNCTIONS or not self._in_kernel(point.registers.rip):
+            return None
+        try:
+            trap = read_trap_frame(self._memory, point.registers.rsp)
+        except Unreadable:
+            return None
+        if not trap.user_mode and trap.registers.rsp <= point.registers.rsp and trap.registers.rsp in walk.stack:
+            return None
+        return self._interrupted(walk, point, trap.registers, user_mode=trap.user_mode)
+
+    # By scanning
+
+    def _scanned(self, walk: _Walk, point: _Point, why: str) -> _Point:
+        if walk.scanned_from is None:
+            walk.scanned_from, walk.why_scanned = len(walk.points), why
+        floor = walk.floor if walk.floor is not None else walk.stack.high
+        for candidate in self._candidates(walk, point.registers.rsp, floor):
+            if not self._leads_astray(walk, candidate):
+                return candidate
+        if walk.entered is not None:
+            raise _End(f"the thread came from user mode, from {walk.entered:#x}")
+        raise _End(f"no further return address up to {floor:#x}")
+
+    def _candidates(self, walk: _Walk, start: int, floor: int) -> Iterator[_Point]:
+        words = walk.stack.words(start, self._lowest, self._highest)
+        graded = [(slot, value, self._evidence(value)) for slot, value in words if slot < floor]
+        # A call leaves the stack pointer 8 off a multiple of 16, so that return addresses lie at odd slots. Code
+        # written by hand need not keep to it, hence only where the stack as a whole does and nothing better speaks.
+        weak = [slot for slot, _, evidence in graded if Evidence.NONE < evidence < Evidence.FUNCTION]
+        even = sum(1 for slot in weak if slot % 16 == 0)
+        keeps_rule = even * 4 <= len(weak) - even
+        for slot, value, evidence in graded:
+            weakly_even = slot % 16 == 0 and evidence < Evidence.FUNCTION
+            if evidence is not Evidence.NONE and not (keeps_rule and weakly_even):
+                yield _Point(Registers(value, slot + 8), called=True, trust=Trust.SCAN)
+
+    def _leads_astray(self, walk: _Walk, candidate: _Point) -> bool:
+        """Whether unwind data exist for a scanned address and show that it cannot be a frame here."""
+        module = self.names.module_at(candidate.registers.rip - 1)
+        if module is None:
+            return True
+        try:
+            caller = unwind_frame(candidate.registers, self._images.of(module), walk.stack.word, called=True)
+            self._accepted(replace(walk), candidate, caller)
+        except (Unreadable, UnknownRegister, _End):
+            return False  # this proves nothing either way
+        except BadUnwind:
+            return True
+        return False
+
+    def _evidence(self, address: int) -> Evidence:
+        known = self._judged.get(address)
+        if known is None:
+            known = self._judged[address] = self._judge(address)
+        return known
+
+    def _judge(self, address: int) -> Evidence:
+        module = self.names.module_at(address - 1)
+        if module is None or (module.name == KERNEL_MODULE and address in self._hull):
+            return Evidence.NONE
+        return judge(address, module, self._images.of(module), self.names.function)
+
+    def _in_kernel(self, address: int) -> bool:
+        module = self.names.module_at(address)
+        return module is not None and module.name == KERNEL_MODULE
+
+    def _why(self, point: _Point, failure: BadUnwind | Unreadable) -> str:
+        where = self.names.name(point.registers.rip)
+        if isinstance(failure, Unreadable):
+            return f"at {where} what unwinding needs cannot be read at {failure.address:#x} ({failure.absence.value})"
+        return f"at {where}: {failure}"

@@ -1,0 +1,114 @@
+"""Addresses to what is printed: ``module!Name+0x12`` where a name is certain, ``module+0x334c`` where it is not.
+
+A wrong name is worse than none. Names inside the kernel come only from the kernel's very own table; an export is
+used only for an address at its very start, for elsewhere the nearest export is merely a neighbour.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Protocol
+
+from analysis.kernel.facts import Module
+from analysis.symbols.names import SymbolTable
+
+KERNEL_MODULE = "ntoskrnl.exe"
+MAX_FUNCTION = 0x1_0000  # bytes; the largest functions of nt are near 0x6000
+
+
+class KernelNames(Protocol):
+    """The part of the kernel's symbols that names addresses."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether names come from the kernel's very own table."""
+
+    def name_at(self, address: int) -> str | None:
+        """The symbol at exactly this address."""
+
+    def nearest(self, address: int) -> tuple[str, int] | None:
+        """The symbol at or below this address, and the distance to it."""
+
+
+class Symbolizer:
+    """Names addresses of one dump. ``tables`` holds symbol tables of other images, by their base."""
+
+    def __init__(
+        self,
+        symbols: KernelNames,
+        modules: Sequence[Module],
+        unloaded: Sequence[Module] = (),
+        tables: Mapping[int, SymbolTable] | None = None,
+    ) -> None:
+        self._symbols = symbols
+        self._tables = tables or {}
+        self._modules = sorted(modules, key=lambda module: module.base)
+        self._bases = [module.base for module in self._modules]
+        self._unloaded = tuple(unloaded)
+
+    def module_at(self, address: int) -> Module | None:
+        """The loaded image that ``address`` lies in."""
+        index = bisect_right(self._bases, address) - 1
+        if index < 0:
+            return None
+        module = self._modules[index]
+        return module if address < module.end else None
+
+    def unloaded_at(self, address: int) -> Module | None:
+        """The image that was once loaded at ``address``, the most recent first; None where one is loaded now."""
+        if self.module_at(address) is not None:
+            return None
+        return next((module for module in self._unloaded if module.base <= address < module.end), None)
+
+    def owner(self, address: int) -> Module | None:
+        """The loaded or, failing that, the unloaded image of ``address``."""
+        return self.module_at(address) or self.unloaded_at(address)
+
+    def name(self, address: int) -> str:
+        """What is printed for ``address``. In no image at all: the address itself, in hex."""
+        module = self.module_at(address)
+        if module is not None:
+            found = self.function(address)
+            return f"{stem(module)}{plus(address - module.base)}" if found is None else named(module, found)
+        gone = self.unloaded_at(address)
+        if gone is not None:
+            return f"{gone.name}!Unloaded{plus(address - gone.base)}"
+        return f"{address:#x}"
+
+    def function(self, address: int) -> tuple[str, int] | None:
+        """The name of the function or variable at ``address`` and the distance into it, where certain."""
+        module = self.module_at(address)
+        if module is None:
+            return None
+        if module.name == KERNEL_MODULE:
+            return self._kernel_function(address)
+        table = self._tables.get(module.base)
+        if table is None:
+            return None
+        found = table.nearest(address - module.base)
+        if found is None or (found[1] and not (table.has_functions and found[1] < MAX_FUNCTION)):
+            return None
+        return found
+
+    def _kernel_function(self, address: int) -> tuple[str, int] | None:
+        if self._symbols.exact:
+            found = self._symbols.nearest(address)
+            return found if found is not None and found[1] < MAX_FUNCTION else None
+        name = self._symbols.name_at(address)
+        return None if name is None else (name, 0)
+
+
+def stem(module: Module) -> str:
+    """A module's name in front of ``!``: without its extension, and ``nt`` for the kernel."""
+    return "nt" if module.name == KERNEL_MODULE else PurePosixPath(module.name).stem
+
+
+def named(module: Module, found: tuple[str, int]) -> str:
+    """``module!Name+0x12``, without ``+0x0``."""
+    name, distance = found
+    return f"{stem(module)}!{name}{plus(distance)}"
+
+
+def plus(distance: int) -> str:
+    """``+0x12``, or nothing for zero."""
+    return f"+{distance:#x}" if distance else ""

@@ -1,0 +1,323 @@
+"""Who did it: from frames and facts to a conclusion. Pure functions; nothing here reads a dump.
+
+The walk looks for the strongest module on a stack (``analysis.verdict.modules``); the conclusion weighs it against
+what parameters, devices and requests name, and says how far it can be trusted and why.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from analysis.address import is_kernel
+from analysis.bugchecks.explained import Blamed, Cap, Hint, Stop
+from analysis.kernel.facts import Frame
+from analysis.trust import Trust
+from analysis.verdict.functions import is_pass_through, is_plumbing, is_waiting, split_symbol
+from analysis.verdict.modules import USER_MODE, Strength, is_bus, is_framework, is_kernel_name, stem, strength
+from analysis.verdict.report import Confidence
+
+LEVELS: tuple[Confidence, ...] = ("none", "low", "medium", "high")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A module that may be blamed, with the frame that put it there where a stack did."""
+
+    module: str
+    function: str | None
+    strength: Strength
+    trust: Trust
+    frame: Frame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A module that was considered and not chosen, and why."""
+
+    module: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The outcome of walking one stack. ``outside`` is the first kernel address that lay in no module."""
+
+    chosen: Candidate | None
+    candidates: tuple[Candidate, ...] = ()
+    outside: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkedOn:
+    """The device that a thread or a request was working on. ``driver`` is the module of its function driver."""
+
+    driver: str | None
+    name: str | None = None
+    service: str | None = None
+    instance_path: str | None = None
+    why: str = ""
+    trust: Trust = Trust.STRUCTURE
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything the conclusion rests on."""
+
+    code: int
+    stop: Stop
+    frames: tuple[Frame, ...] = ()
+    hints: tuple[Hint, ...] = ()
+    device: WorkedOn | None = None
+    blamed: Blamed | None = None
+    caps: tuple[Cap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """The conclusion. ``module`` None with ``kind`` set means hardware, memory; with kind None nobody is blamed."""
+
+    module: str | None
+    function: str | None
+    kind: str | None
+    confidence: Confidence
+    stack_culprit: str | None = None
+    device_culprit: str | None = None
+    reasons: tuple[str, ...] = ()
+    passed: tuple[Passed, ...] = ()
+    frame: Frame | None = None
+
+
+def walk_stack(frames: Sequence[Frame], stop: Stop) -> Walk:
+    """The module to blame from one stack alone, innermost frame first.
+
+    The strongest module wins, then the innermost. In a hang a framework gives way to a client of equal strength,
+    because the framework waits on the client's behalf. Only faults fall back on nt itself, on the first frame that
+    is not plumbing. Rule published for WinDbg: "Specifying Module and Function Owners".
+    """
+    kernel = _kernel_part(frames)
+    candidates = tuple(_candidates(kernel))
+    best = _best(candidates, clients_first=stop in (Stop.HANG, Stop.REQUEST))
+    if best is None and stop is Stop.FAULT:
+        best = _kernel_itself(kernel)
+    return Walk(best, candidates, _outside(kernel))
+
+
+def conclude(case: Case) -> Blame:
+    """The conclusion of one case, with its reasons, suspects and confidence."""
+    walk = walk_stack(case.frames, case.stop)
+    if case.blamed is not None:
+        blame = _no_module(case.blamed)
+    elif case.stop in (Stop.HANG, Stop.REQUEST):
+        blame = _hang(case, walk)
+    elif case.stop in (Stop.HARDWARE, Stop.DELIBERATE):
+        blame = Blame(None, None, None, "none")
+    else:
+        blame = _fault(case, walk)
+    blame = replace(
+        blame, stack_culprit=_named(walk.chosen), device_culprit=case.device.driver if case.device else None
+    )
+    blame = _capped(blame, case.caps + _standing_caps(case))
+    return replace(blame, passed=_passed_over(blame, walk, case))
+
+
+def _standing_caps(case: Case) -> tuple[Cap, ...]:
+    if case.stop is Stop.CORRUPTION:
+        return (Cap("medium", "the damage was found here, but may have been done before by somebody else"),)
+    return ()
+
+
+def lowest(*levels: str) -> Confidence:
+    """The lowest of several confidences."""
+    return min((level for level in LEVELS if level in levels), key=LEVELS.index)
+
+
+def _fault(case: Case, walk: Walk) -> Blame:
+    hint = _best_hint(case.hints)
+    chosen = walk.chosen
+    if hint is not None and (hint.decisive or chosen is None or strength(hint.module) >= chosen.strength):
+        return _from_hint(hint, case.frames)
+    if chosen is None:
+        return Blame(None, None, None, "none", reasons=_outside_reason(walk))
+    if chosen.strength is Strength.NEVER:
+        why = f"no driver is on the stack; {chosen.function} is the first kernel function above the stop itself"
+        return Blame(chosen.module, chosen.function, "windows", "low", reasons=(why,), frame=chosen.frame)
+    blame = _from_candidate(chosen)
+    return replace(blame, reasons=blame.reasons + _outside_reason(walk))
+
+
+def _hang(case: Case, walk: Walk) -> Blame:
+    hint = _best_hint(case.hints)
+    if hint is not None and hint.decisive:
+        return _from_hint(hint, case.frames)
+    driver = _blamable(case.device)
+    chosen = walk.chosen
+    if case.stop is Stop.REQUEST and hint is not None and (driver is None or not is_bus(hint.module)):
+        return _from_hint(hint, case.frames)
+    if driver is None or case.device is None:
+        if chosen is not None:
+            return _from_candidate(chosen)
+        return _from_hint(hint, case.frames) if hint is not None else Blame(None, None, None, "none")
+    same = next((one for one in walk.candidates if stem(one.module) == stem(driver)), None)
+    if chosen is None:
+        return Blame(driver, None, "driver", "medium", reasons=(case.device.why,))
+    if same is not None and (stem(chosen.module) == stem(driver) or _gives_way(chosen)):
+        blame = _from_candidate(same)
+        confidence: Confidence = "high" if same.trust >= Trust.UNWIND else "medium"
+        return replace(blame, confidence=confidence, reasons=(*blame.reasons, case.device.why))
+    if _gives_way(chosen):
+        return Blame(driver, None, "driver", "medium", reasons=(case.device.why,))
+    blame = _from_candidate(chosen)
+    mixed = f"the device being worked on belongs to {driver}, the stack shows {chosen.module}: mixed evidence"
+    return replace(blame, confidence=lowest(blame.confidence, "medium"), reasons=(*blame.reasons, mixed))
+
+
+def _gives_way(chosen: Candidate) -> bool:
+    # A framework or file system waits for somebody else, and a scanned frame may be a stale return address:
+    # against both the driver of the very device that is being worked on is the better witness.
+    return is_framework(chosen.module) or chosen.strength < Strength.CANDIDATE or chosen.trust <= Trust.SCAN
+
+
+def _blamable(device: WorkedOn | None) -> str | None:
+    if device is None or device.driver is None or strength(device.driver) is Strength.NEVER:
+        return None
+    return device.driver
+
+
+def _best_hint(hints: Sequence[Hint]) -> Hint | None:
+    # A bus driver is where a request comes from or ends up: anybody else who is named goes before it.
+    usable = [hint for hint in hints if strength(hint.module) is not Strength.NEVER]
+    return max(usable, key=lambda hint: (hint.decisive, not is_bus(hint.module)), default=None)
+
+
+def _from_hint(hint: Hint, frames: Sequence[Frame]) -> Blame:
+    frame = next((one for one in frames if one.module and stem(one.module) == stem(hint.module)), None)
+    exact = next((one for one in frames if hint.address is not None and one.address == hint.address), None)
+    function = hint.function or (exact.symbol if exact else frame.symbol if frame else None)
+    level = _level(strength(hint.module), max(hint.trust, Trust.UNWIND) if hint.trust > Trust.SCAN else hint.trust)
+    return Blame(hint.module, function, "driver", level, reasons=(hint.because,), frame=exact or frame)
+
+
+def _from_candidate(chosen: Candidate) -> Blame:
+    how = {
+        Trust.CONTEXT: "the saved instruction pointer is in it",
+        Trust.UNWIND: "found by the image's own unwind data",
+        Trust.FRAME_POINTER: "found by following frame pointers",
+    }.get(chosen.trust, "found by scanning the stack")
+    reason = f"{chosen.function} is the first frame that is neither Windows' kernel nor a mere pass-through ({how})"
+    if chosen.frame is not None and chosen.frame.address:
+        reason += f", at {chosen.frame.address:#x}"
+    return Blame(
+        chosen.module,
+        chosen.function,
+        "driver",
+        _level(chosen.strength, chosen.trust),
+        reasons=(reason,),
+        frame=chosen.frame,
+    )
+
+
+def _no_module(blamed: Blamed) -> Blame:
+    confidence = next(level for level in LEVELS if level == blamed.confidence)
+    return Blame(blamed.name, None, blamed.kind, confidence, reasons=blamed.why)
+
+
+def _level(how_strong: Strength, trust: Trust) -> Confidence:
+    levels: dict[Strength, Confidence] = {Strength.CANDIDATE: "high", Strength.NAMED: "medium", Strength.WEAK: "low"}
+    level = levels.get(how_strong, "low")
+    return lowest(level, "medium") if trust <= Trust.FRAME_POINTER else level
+
+
+def _capped(blame: Blame, caps: Sequence[Cap]) -> Blame:
+    if blame.kind is None:
+        return replace(blame, confidence="none")
+    binding = [cap for cap in caps if LEVELS.index(lowest(cap.level)) < LEVELS.index(blame.confidence)]
+    level = lowest(blame.confidence, *(cap.level for cap in caps))
+    said = tuple(f"confidence is kept at {cap.level} at most: {cap.why}" for cap in binding)
+    return replace(blame, confidence=level, reasons=blame.reasons + said)
+
+
+def _kernel_part(frames: Sequence[Frame]) -> tuple[Frame, ...]:
+    # A stack that crosses into user mode goes on in the program that made the system call: never a culprit.
+    for index, frame in enumerate(frames):
+        named_user = frame.module is not None and stem(frame.module) in USER_MODE
+        if named_user or (frame.address and not is_kernel(frame.address) and _is_after_entry(frames[:index])):
+            return tuple(frames[:index])
+    return tuple(frames)
+
+
+def _is_after_entry(above: Sequence[Frame]) -> bool:
+    # A wild jump leaves an address of the lower half as innermost frame: that is no way back to user mode.
+    return any(frame.module and is_kernel_name(frame.module) and not is_plumbing(frame.symbol) for frame in above)
+
+
+def _candidates(frames: Sequence[Frame]) -> list[Candidate]:
+    found: list[Candidate] = []
+    for frame in frames:
+        if frame.module is None or is_pass_through(frame.symbol):
+            continue
+        how_strong = strength(frame.module)
+        if how_strong is not Strength.NEVER:
+            found.append(Candidate(frame.module, frame.symbol, how_strong, frame.trust, frame))
+    return found
+
+
+def _best(candidates: Sequence[Candidate], *, clients_first: bool) -> Candidate | None:
+    def rank(one: Candidate) -> tuple[int, bool]:
+        return one.strength, not (clients_first and is_framework(one.module))
+
+    # max keeps the first, innermost one among equals.
+    return max(candidates, key=rank, default=None)
+
+
+def _kernel_itself(frames: Sequence[Frame]) -> Candidate | None:
+    for frame in frames:
+        if frame.module is None or not is_kernel_name(frame.module) or is_plumbing(frame.symbol):
+            continue
+        if split_symbol(frame.symbol).function is None or is_waiting(frame.symbol):
+            continue
+        return Candidate("ntoskrnl.exe", frame.symbol, Strength.NEVER, frame.trust, frame)
+    return None
+
+
+def _outside(frames: Sequence[Frame]) -> int | None:
+    return next((int(frame.address) for frame in frames if frame.module is None and frame.address), None)
+
+
+def _outside_reason(walk: Walk) -> tuple[str, ...]:
+    if walk.outside is None:
+        return ()
+    return (f"execution had reached {walk.outside:#x}, which lies in no module: the caller is looked at instead",)
+
+
+def _named(chosen: Candidate | None) -> str | None:
+    return chosen.module if chosen else None
+
+
+def _passed_over(blame: Blame, walk: Walk, case: Case) -> tuple[Passed, ...]:
+    found: dict[str, str] = {}
+    for one in walk.candidates:
+        found.setdefault(one.module, _why_not(one, blame, case))
+    for hint in case.hints:
+        if strength(hint.module) is Strength.NEVER:
+            found.setdefault(hint.module, "the address lies in the kernel, which runs everybody's calls")
+        else:
+            found.setdefault(hint.module, f"named ({hint.because}), but the stack names a more likely one")
+    if case.device is not None and case.device.driver is not None:
+        found.setdefault(case.device.driver, "it drives the device, but its code is not on the stack")
+    return tuple(Passed(module, why) for module, why in found.items() if module != blame.module)
+
+
+def _why_not(one: Candidate, blame: Blame, case: Case) -> str:
+    if case.stop is Stop.DELIBERATE or case.blamed is not None:
+        return "on the stack of the stop itself, which is no evidence here"
+    if is_framework(one.module):
+        return "a framework: it runs its clients' code and waits on their behalf"
+    if one.strength is Strength.WEAK:
+        return "file systems and frameworks are on many stacks; a more specific driver is there too"
+    if case.device is not None and case.device.driver == blame.module:
+        trust = " and its frame was found by scanning only" if one.trust <= Trust.SCAN else ""
+        return f"on the stack, but the device being worked on belongs to {blame.module}{trust}"
+    if is_bus(one.module):
+        return "a bus driver: requests pass through it"
+    if one.strength is Strength.NAMED:
+        return "a Windows driver that calls go through; a more specific driver is on the same stack"
+    return "further out on the same stack: it called the one that is named"

@@ -1,0 +1,153 @@
+"""Names for a failure: WinDbg's hash of a bucket, a best guess at WinDbg's bucket, and our own signature.
+
+The hash was verified on 40 public pairs of bucket and hash; the grammar of buckets is observed, not documented.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analysis.bugchecks.status import status_code
+from analysis.bugchecks.tables import Parameters, find_code, is_live_only
+from analysis.kernel.facts import Frame
+from analysis.verdict.functions import is_pass_through, split_symbol
+from analysis.verdict.modules import Strength, is_framework, stem, strength
+
+LONGEST = 255
+ACCESS_VIOLATION = 0xC0000005
+
+# Codes for faults of plain memory access, which WinDbg files under "AV" whatever the code.
+ALWAYS_AV = frozenset({0xA, 0xD1})
+AV_BY_EXCEPTION = frozenset({0x3B, 0x7E, 0x8E})
+# Codes whose first parameter is an exception.
+EXCEPTION_FIRST = frozenset({0x1E, 0x3B, 0x7E, 0x8E, 0x5A})
+# Codes whose first parameter WinDbg appends though it is no documented subcase.
+NUMBER_FIRST = frozenset({0x19, 0x1A, 0x9F, 0xA0, 0xC2, 0xC4, 0xC5, 0xCA, 0x10D, 0x124, 0x139, 0x13A, 0x1D5})
+FAST_FAILS = {
+    2: "STACK_COOKIE_CHECK_FAILURE",
+    3: "CORRUPT_LIST_ENTRY",
+    5: "INVALID_ARG",
+    14: "INVALID_REFERENCE_COUNT",
+    29: "INVALID_BALANCED_TREE",
+}
+MAX_SIGNATURE_FRAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What the names are made of. ``module`` None: nobody was blamed. ``function`` as printed in the frame."""
+
+    code: int
+    parameters: Parameters
+    subcase: int | None
+    module: str | None
+    function: str | None
+    frames: tuple[Frame, ...] = ()
+    on_stack: bool = True
+    lock: str | None = None
+    service: str | None = None
+    kind: str | None = None
+
+
+def failure_id_hash(bucket: str, mode: str = "km") -> str:
+    """WinDbg's FAILURE_ID_HASH of a bucket text, for kernel mode ("km") or user mode ("um")."""
+    raw = f"{mode}:{bucket.lower()}".encode("utf-16-le")
+    return str(uuid.UUID(bytes_le=hashlib.md5(raw, usedforsecurity=False).digest()))
+
+
+def failure_bucket(failure: Failure) -> str:
+    """A best effort at the text WinDbg would have chosen; free of addresses."""
+    if failure.kind == "memory":
+        return (
+            "MEMORY_CORRUPTION_ONE_BIT" if is_one_bit(failure.code, failure.parameters) else "MEMORY_CORRUPTION_LARGE"
+        )
+    live = "LKD_" if is_live_only(failure.code) else ""
+    return f"{live}{_head(failure)}_{_tail(failure)}"[:LONGEST]
+
+
+def is_one_bit(code: int, parameters: Parameters) -> bool:
+    """Whether the parameters show exactly one flipped bit: bad memory hardware far more often than a driver."""
+    if code == 0x1A and parameters[0] in (0x41792, 0x41793):  # P3 is the content of a PTE that should be empty
+        return parameters[2].bit_count() == 1
+    return code == 0xC1 and parameters[3] == 0x32
+
+
+def signature(failure: Failure) -> str:
+    """Our own name for the failure: code, subcase, module, frames that count, lock, device service."""
+    return _signature(failure, functions=True, lock=True)
+
+
+def aliases(failure: Failure) -> tuple[str, ...]:
+    """What the signature would be with fewer symbols at hand: function names and the lock's name come from them."""
+    whole = signature(failure)
+    variants = [
+        _signature(failure, functions=functions, lock=lock)
+        for functions, lock in ((False, True), (True, False), (False, False))
+    ]
+    return tuple(dict.fromkeys(one for one in variants if one != whole))
+
+
+def _signature(failure: Failure, *, functions: bool, lock: bool) -> str:
+    parts = [f"{failure.code:#x}" + (f":{failure.subcase:x}" if failure.subcase is not None else "")]
+    parts.append(failure.module or failure.kind or "nobody")
+    frames = "|".join(_counting_frames(failure.frames, functions=functions))
+    if frames:
+        parts.append(frames)
+    if lock and failure.lock:
+        parts.append(f"lock={failure.lock}")
+    if failure.service:
+        parts.append(f"service={failure.service.lower()}")
+    return " ".join(parts)[:LONGEST]
+
+
+def _counting_frames(frames: Sequence[Frame], *, functions: bool) -> list[str]:
+    found: list[str] = []
+    for frame in frames:
+        if frame.module is None or strength(frame.module) is Strength.NEVER or is_pass_through(frame.symbol):
+            continue
+        function = split_symbol(frame.symbol).function if functions else None
+        text = stem(frame.module) + (f"!{function}" if function else "")
+        if not found or found[-1] != text:
+            found.append(text)
+    return found[:MAX_SIGNATURE_FRAMES]
+
+
+def _head(failure: Failure) -> str:
+    code, (first, second, *_) = failure.code, failure.parameters
+    if code in ALWAYS_AV or (code in AV_BY_EXCEPTION and status_code(first) == ACCESS_VIOLATION):
+        return "AV"
+    if code == 0x50:
+        return f"AV_{'W' if second in (1, 2) else 'X' if second in (8, 0x10) else 'R'}_(null)"
+    text = f"0x{code:X}"
+    if code in EXCEPTION_FIRST:
+        text += f"_{status_code(first):x}"
+        return text + ("_R" if code == 0x1E and status_code(first) == ACCESS_VIOLATION else "")
+    if code == 0x109:  # the fourth parameter says what sort of region was changed
+        return f"{text}_{failure.parameters[3]:x}"
+    if code == 0x133:
+        return text + ("_DPC" if first == 0 else "_ISR")
+    known = find_code(code)
+    if code in NUMBER_FIRST or (known is not None and failure.subcase is not None):
+        text += f"_{failure.subcase if failure.subcase is not None else first:x}"
+    return text + (f"_{FAST_FAILS[first]}" if code == 0x139 and first in FAST_FAILS else "")
+
+
+def _tail(failure: Failure) -> str:
+    module = failure.module
+    if module is None or failure.kind == "process" or (strength(module) is Strength.NEVER and not failure.function):
+        return "ANALYSIS_INCONCLUSIVE!unknown_function"
+    if not failure.on_stack:
+        return f"IMAGE_{module}"
+    place = split_symbol(failure.function) if failure.function else None
+    name = place.module if place else stem(module)
+    return f"{_framework_above(failure, module)}{name}!{(place and place.function) or 'unknown_function'}"
+
+
+def _framework_above(failure: Failure, module: str) -> str:
+    # "0x133_DPC_USBXHCI_Wdf01000!…": the client goes before the framework in which the innermost frame lies. Here the
+    # client itself is named by function, so nothing is put in front of it unless only the framework has a frame.
+    if not is_framework(module):
+        return ""
+    client = next((f for f in failure.frames if f.module and strength(f.module) is Strength.CANDIDATE), None)
+    return f"{stem(client.module)}_" if client and client.module else ""

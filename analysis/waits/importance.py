@@ -1,0 +1,27 @@
+"""How much it matters that a thread is stuck: what decides which of several pile-ups is told first.
+
+The numbers only rank. They say how surely a stuck process of that name stops the machine for the person at it.
+"""
+
+from analysis.kernel.facts import Thread
+
+ORDINARY = 1
+# Image names as Windows has them in EPROCESS.ImageFileName (15 characters at most).
+PROCESSES = {
+    "wininit.exe": 12,  # drives shutdown and starts the services: nothing ends without it
+    "smss.exe": 12,  # sessions, sign-in and the end of both
+    "csrss.exe": 12,  # the console and shutdown; its end is a bugcheck
+    "services.exe": 10,  # no service starts or stops while it is stuck
+    "lsass.exe": 10,  # nobody signs in or gets a ticket
+    "winlogon.exe": 10,  # sign-in, lock screen, secure attention
+    "explorer.exe": 5,  # the desktop that the person sees
+    "dwm.exe": 5,  # draws every window
+    "System": 4,  # workers of PnP, power and I/O: others depend on them
+}
+
+
+def importance(thread: Thread | None) -> int:
+    """The weight of one stuck thread."""
+    if thread is None:
+        return ORDINARY
+    return PROCESSES.get(thread.process_name, ORDINARY)

@@ -1,0 +1,1 @@
+"""Tests of bugcheck tables and families."""

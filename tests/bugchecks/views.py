@@ -1,0 +1,59 @@
+"""A view of a machine that answers from literals."""
+
+from dataclasses import dataclass, field
+
+from analysis.address import VirtAddr
+from analysis.bugchecks.tables import Parameters
+from analysis.kernel.facts import Irp, Module, Process, StackLocation, Thread
+
+
+def module(name: str, base: int, *, unloaded: bool = False) -> Module:
+    """An image of 64 KiB."""
+    return Module(name, VirtAddr(base), 0x10000, unloaded=unloaded)
+
+
+def request(address: int, major: int, minor: int, *drivers: str) -> Irp:
+    """An IRP; the first driver is the current one."""
+    stack = tuple(StackLocation(major, minor, None, driver) for driver in drivers)
+    return Irp(VirtAddr(address), stack[0] if stack else None, stack)
+
+
+@dataclass(frozen=True)
+class FakeView:
+    """Everything a family may ask, from what the test put in."""
+
+    raw_code: int
+    parameters: Parameters = (0, 0, 0, 0)
+    modules: tuple[Module, ...] = ()
+    threads: dict[int, Thread] = field(default_factory=dict)
+    processes: dict[int, Process] = field(default_factory=dict)
+    irps: dict[int, Irp] = field(default_factory=dict)
+    devices: dict[int, str] = field(default_factory=dict)
+    drivers: dict[int, str] = field(default_factory=dict)
+    broken_driver: str | None = None
+    architecture: str = "x64"
+
+    def module_at(self, address: int) -> Module | None:
+        return next((m for m in self.modules if not m.unloaded and m.base <= address < m.end), None)
+
+    def unloaded_at(self, address: int) -> Module | None:
+        return next((m for m in self.modules if m.unloaded and m.base <= address < m.end), None)
+
+    def symbol(self, address: int) -> str:
+        found = self.module_at(address)
+        return f"{found.name.rpartition('.')[0]}+{address - found.base:#x}" if found else f"{address:#x}"
+
+    def thread(self, address: int) -> Thread | None:
+        return self.threads.get(address)
+
+    def process(self, address: int) -> Process | None:
+        return self.processes.get(address)
+
+    def irp(self, address: int) -> Irp | None:
+        return self.irps.get(address)
+
+    def device_driver(self, address: int) -> str | None:
+        return self.devices.get(address)
+
+    def driver_image(self, address: int) -> str | None:
+        return self.drivers.get(address)

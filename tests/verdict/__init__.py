@@ -1,0 +1,1 @@
+"""Tests of blame, buckets and the report."""

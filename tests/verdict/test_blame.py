@@ -1,0 +1,138 @@
+"""The walk and the conclusion, one sentence a test."""
+
+import pytest
+
+from analysis.bugchecks.explained import Blamed, Cap, Hint, Stop
+from analysis.trust import Trust
+from analysis.verdict.blame import Case, WorkedOn, conclude, walk_stack
+from tests.verdict.frames import stack
+
+
+def walked(text: str, stop: Stop = Stop.FAULT) -> str | None:
+    chosen = walk_stack(stack(text), stop).chosen
+    return chosen.module if chosen else None
+
+
+@pytest.mark.parametrize(
+    ("frames", "module"),
+    [
+        ("nt!KeBugCheckEx nt!KiPageFault+0x1 acme+0x10 nt!IofCallDriver+0x5", "acme.sys"),
+        ("ntfs!NtfsWrite fltmgr!FltDo acme!Post+0x1 nt!IofCallDriver", "acme.sys"),
+        ("ndis!NdisSend tcpip!Send acme+0x1", "acme.sys"),
+        ("nt!KeBugCheckEx netio!Stream+0x5c nt!KxSwitch", "netio.sys"),
+        ("nt!KeBugCheckEx ntfs!NtfsFsdRead+0x2", "ntfs.sys"),
+        ("nt!KeBugCheckEx verifier!VfThing+0x1 nt!VfSomething acme+0x3", "acme.sys"),
+        ("nt!KeBugCheckEx hal!Something+0x1", None),
+        ("acme+0x1 beta+0x2", "acme.sys"),
+    ],
+)
+def test_the_strongest_module_wins_and_then_the_innermost(frames: str, module: str | None) -> None:
+    assert walked(frames) == module
+
+
+def test_names_match_exactly_and_never_by_prefix() -> None:
+    assert walked("ntfs!A ntfsx+0x1") == "ntfsx.sys"
+    assert walked("halcyon+0x1") == "halcyon.sys"
+
+
+def test_only_a_fault_falls_back_on_the_kernel() -> None:
+    frames = "nt!KeBugCheckEx nt!KiBugCheckDispatch+0x69 nt!KiPageFault+0x4 nt!CmpCreateKeyBody+0x166 nt!CmParseKey"
+    chosen = walk_stack(stack(frames), Stop.FAULT).chosen
+    assert chosen is not None
+    assert (chosen.module, chosen.function) == ("ntoskrnl.exe", "nt!CmpCreateKeyBody+0x166")
+    assert walked(frames, Stop.HANG) is None
+
+
+def test_user_mode_modules_are_never_culprits() -> None:
+    assert walked("nt!KeBugCheckEx nt!NtClose+0x1 ntdll!ZwClose+0x2 poc!wmain+0x1", Stop.OTHER) is None
+
+
+def test_a_wild_jump_into_the_lower_half_blames_the_caller() -> None:
+    assert walked("0x0000000041414141 acme+0x1 nt!IofCallDriver") == "acme.sys"
+
+
+def test_in_a_hang_a_framework_gives_way_to_its_client() -> None:
+    frames = "nt!KeWaitForSingleObject ndis!NdisMSleep+0x1 rassstp+0x1234 ndis!ndisMHaltMiniport nt!IopRemoveDevice"
+    assert walked(frames, Stop.HANG) == "rassstp.sys"
+    assert walked(frames, Stop.FAULT) == "ndis.sys"
+
+
+def test_pass_through_functions_are_only_the_way() -> None:
+    assert walked("nt!KeWaitForSingleObject ndis!NdisWaitEvent+0x1 nt!ExpWorkerThread", Stop.HANG) is None
+
+
+def hang(text: str, device: WorkedOn | None, trust: Trust = Trust.UNWIND, *caps: Cap) -> tuple[str | None, str]:
+    blame = conclude(Case(0x9F, Stop.HANG, stack(text, trust), device=device, caps=caps))
+    return blame.module, blame.confidence
+
+
+STACK = "nt!KeWaitForSingleObject+0x1 ndis!NdisMSleep+0x1 acmevpn+0x1234 nt!IopRemoveDevice+0x2"
+
+
+def test_stack_and_device_that_agree_are_believed() -> None:
+    assert hang(STACK, WorkedOn("acmevpn.sys")) == ("acmevpn.sys", "high")
+
+
+def test_a_scanned_stack_never_gives_high() -> None:
+    assert hang(STACK, WorkedOn("acmevpn.sys"), Trust.SCAN) == ("acmevpn.sys", "medium")
+    assert hang(STACK, None, Trust.SCAN) == ("acmevpn.sys", "medium")
+
+
+def test_a_stale_return_address_loses_to_the_driver_of_the_device() -> None:
+    assert hang("nt!KeWait innocent+0x99 acmevpn+0x1", WorkedOn("acmevpn.sys"), Trust.SCAN)[0] == "acmevpn.sys"
+
+
+def test_an_unwound_filter_above_the_device_driver_keeps_the_blame_with_medium_confidence() -> None:
+    assert hang("nt!KeWait badfilter+0x1 nt!IofCallDriver", WorkedOn("acmevpn.sys")) == ("badfilter.sys", "medium")
+
+
+def test_a_device_alone_is_medium() -> None:
+    assert hang("nt!KeWait nt!IopRemoveDevice", WorkedOn("acmevpn.sys")) == ("acmevpn.sys", "medium")
+
+
+def test_nothing_found_means_nobody() -> None:
+    assert hang("nt!KeWait nt!IopRemoveDevice", None) == (None, "none")
+
+
+def test_a_cap_lowers_and_says_why() -> None:
+    blame = conclude(
+        Case(
+            0x9F,
+            Stop.HANG,
+            stack(STACK),
+            device=WorkedOn("acmevpn.sys"),
+            caps=(Cap("low", "the layout of a neighbouring build was used"),),
+        )
+    )
+    assert blame.confidence == "low"
+    assert any("neighbouring build" in reason for reason in blame.reasons)
+
+
+def test_a_parameter_beats_a_stack_that_is_not_stronger() -> None:
+    hint = Hint("acme.sys", "P4 lies in it")
+    blame = conclude(Case(0xD1, Stop.FAULT, stack("nt!KiPageFault tcpip!Send"), hints=(hint,)))
+    assert blame.module == "acme.sys"
+
+
+def test_a_stronger_stack_beats_a_parameter_in_a_file_system() -> None:
+    hint = Hint("ntfs.sys", "P4 lies in it")
+    blame = conclude(Case(0xD1, Stop.FAULT, stack("ntfs!A fltmgr!B acme!C+0x1"), hints=(hint,)))
+    assert blame.module == "acme.sys"
+    assert {one.module for one in blame.passed} == {"ntfs.sys", "fltmgr.sys"}
+
+
+def test_a_request_holder_is_decisive() -> None:
+    hint = Hint("usbehci.sys", "the request waits in it", decisive=True)
+    blame = conclude(Case(0x9F, Stop.HANG, stack("nt!KeWait usbhub!Sync+0x1 acme+0x2"), hints=(hint,)))
+    assert blame.module == "usbehci.sys"
+    assert blame.stack_culprit == "acme.sys"
+
+
+def test_hardware_is_no_module() -> None:
+    blame = conclude(Case(0x124, Stop.HARDWARE, stack("pshed!A acme+0x1"), blamed=Blamed("hardware", "the processor")))
+    assert (blame.module, blame.kind, blame.confidence) == (None, "hardware", "medium")
+
+
+def test_a_deliberate_stop_blames_nobody_whatever_is_on_its_stack() -> None:
+    blame = conclude(Case(0xE2, Stop.DELIBERATE, stack("nt!KeBugCheckEx i8042prt!Isr+0x1 kbdclass!X acme+0x1")))
+    assert (blame.module, blame.kind, blame.confidence) == (None, None, "none")
