@@ -1,0 +1,54 @@
+"""Which memory a dump gets, and what a dump without any says."""
+
+from pathlib import Path
+
+import pytest
+
+from analysis.address import PhysAddr
+from analysis.errors import Unreadable
+from analysis.formats import open_dump
+from analysis.memory import AddressSpace, BlockMemory, PhysicalMemory, open_memory
+from analysis.memory.opening import NoMemory
+from tests.formats.built import PAGE, Triage, bitmap, full, header
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (full({1: b"x"}), AddressSpace),
+        (bitmap({1: b"x"}), AddressSpace),
+        (Triage().build(), BlockMemory),
+        (full({1: b"x"})[:0x2000], AddressSpace),
+        (header(5), NoMemory),
+        (full({1: b"x"}, machine=0xAA64), NoMemory),
+    ],
+)
+def test_each_kind_gets_its_memory(tmp_path: Path, data: bytearray, kind: type) -> None:
+    path = tmp_path / "any.dmp"
+    path.write_bytes(data)
+    with open_dump(path) as image:
+        memory = open_memory(image)
+        assert type(memory) is kind
+        assert not memory.is_readable(image.header.loaded_modules)
+        assert memory.read(image.header.loaded_modules, 0) == b""
+
+
+def test_an_arm64_memory_dump_says_what_it_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "arm.dmp"
+    path.write_bytes(full({1: b"x"}, machine=0xAA64))
+    with open_dump(path) as image, pytest.raises(Unreadable, match="page tables of ARM64 are not supported yet"):
+        open_memory(image).u64(0xFFFF_F800_0000_0000)
+
+
+def test_physical_reads_cross_pages(tmp_path: Path) -> None:
+    path = tmp_path / "physical.dmp"
+    path.write_bytes(full({7: b"A" * PAGE, 8: b"B" * PAGE, 3: b"C" * PAGE}))
+    with open_dump(path) as image:
+        memory = open_memory(image)
+        assert isinstance(memory, AddressSpace)
+        physical: PhysicalMemory = memory.physical
+        assert physical.read(PhysAddr(0x7FFE), 4) == b"AABB"
+        assert physical.read(PhysAddr(0x7001), 2 * PAGE - 1) == b"A" * 0xFFF + b"B" * PAGE
+        with pytest.raises(Unreadable) as caught:
+            physical.read(PhysAddr(0x8FFE), 4)
+        assert caught.value.address == 0x9000
