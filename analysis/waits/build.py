@@ -1,0 +1,77 @@
+"""From facts about threads and locks to the graph of waits."""
+
+from collections.abc import Iterable
+
+from analysis.address import VirtAddr
+from analysis.kernel.facts import KernelFacts, Lock, LockKind, Thread
+from analysis.waits.graph import Wait, WaitGraph
+
+_NOBODYS = VirtAddr(0)  # stands in a wait for an object that no thread owns
+_USER_REQUEST = "UserRequest"
+_JOINS = frozenset({LockKind.THREAD, LockKind.PROCESS})
+# Of joins on joins: deeper than any real program nests them, and an end to what a forged dump may nest.
+_MAX_JOIN_DEPTH = 64
+# The event of a fast or guarded mutex lies this far behind the mutex itself (FAST_MUTEX, wdm.h).
+_INNER_OBJECT = {LockKind.FAST_MUTEX: 0x18, LockKind.GUARDED_MUTEX: 0x18}
+
+
+def build_graph(facts: KernelFacts) -> WaitGraph:
+    """The waits of all threads for locks, as a graph.
+
+    A program's thread that waits for another thread's or process' end (UserRequest) does what every program does
+    all day; such a wait counts only where the other one is itself blocked.
+    """
+    waits = _waits(facts)
+    owners = {lock.address: tuple(held.thread for held in lock.owners) for lock in facts.locks.values() if lock.owners}
+    graph = WaitGraph(waits, owners)
+    joins = {
+        thread: wait
+        for thread, wait in waits.items()
+        if _is_program(facts.threads.get(thread)) and any(_is_join(facts, lock) for lock in wait.locks)
+    }
+    for _ in range(_MAX_JOIN_DEPTH):
+        idle = [thread for thread, wait in joins.items() if thread in waits and _joins_free(facts, graph, wait)]
+        if not idle:
+            break
+        for thread in idle:
+            waits[thread] = _without_free_joins(facts, graph, joins.pop(thread))
+    return graph
+
+
+def _waits(facts: KernelFacts) -> dict[VirtAddr, Wait]:
+    queued: dict[VirtAddr, list[VirtAddr]] = {}
+    by_object: dict[VirtAddr, VirtAddr] = {}
+    for lock in facts.locks.values():
+        by_object[VirtAddr(lock.address + _INNER_OBJECT.get(lock.kind, 0))] = lock.address
+        for held in lock.waiters:
+            queued.setdefault(held.thread, []).append(lock.address)
+    return {address: _wait(facts.threads.get(address), locks, by_object) for address, locks in queued.items()}
+
+
+def _wait(thread: Thread | None, locks: Iterable[VirtAddr], by_object: dict[VirtAddr, VirtAddr]) -> Wait:
+    if thread is None or len(thread.waits) <= 1:
+        return Wait(tuple(locks))
+    wanted = tuple(by_object.get(waited.address, _NOBODYS) for waited in thread.waits)
+    return Wait(wanted, any_of=not thread.all_of)
+
+
+def _is_program(thread: Thread | None) -> bool:
+    return thread is not None and thread.wait_reason == _USER_REQUEST
+
+
+def _is_join(facts: KernelFacts, address: VirtAddr) -> bool:
+    lock: Lock | None = facts.locks.get(address)
+    return lock is not None and lock.kind in _JOINS
+
+
+def _is_free_join(facts: KernelFacts, graph: WaitGraph, lock: VirtAddr) -> bool:
+    return _is_join(facts, lock) and not any(graph.is_blocked(owner) for owner in graph.owners_of(lock))
+
+
+def _joins_free(facts: KernelFacts, graph: WaitGraph, wait: Wait) -> bool:
+    return any(_is_free_join(facts, graph, lock) for lock in wait.locks)
+
+
+def _without_free_joins(facts: KernelFacts, graph: WaitGraph, wait: Wait) -> Wait:
+    locks = (_NOBODYS if _is_free_join(facts, graph, lock) else lock for lock in wait.locks)
+    return Wait(tuple(locks), wait.any_of)

@@ -1,0 +1,123 @@
+"""The analysis of waits of one dump: root, chains, deadlocks, and every thread that is stuck."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from analysis.address import VirtAddr
+from analysis.kernel.facts import KernelFacts, Lock, LockKind, Thread
+from analysis.kernel.locks import lock_name
+from analysis.kernel.scene import Scene
+from analysis.trust import Trust
+from analysis.waits.build import build_graph
+from analysis.waits.chains import Pileup, find_pileups
+from analysis.waits.deadlock import Cycle
+from analysis.waits.graph import WaitGraph
+from analysis.waits.importance import importance
+
+_OWNED_KINDS = frozenset(
+    {
+        LockKind.ERESOURCE,
+        LockKind.FAST_RESOURCE,
+        LockKind.MUTANT,
+        LockKind.FAST_MUTEX,
+        LockKind.GUARDED_MUTEX,
+        LockKind.PUSH_LOCK,
+    }
+)
+_MAX_NOTES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLock:
+    """A lock that stands between stuck threads and their cause. ``trust`` is that of its weakest owner or waiter."""
+
+    lock: Lock
+    trust: Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A stuck thread, the lock it waits for, and what it was doing in plain words where its stack tells."""
+
+    thread: VirtAddr
+    waits_for: VirtAddr
+    doing: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitAnalysis:
+    """Who waits for whom, the most important pile-up first in every list.
+
+    ``root`` is None where nothing is stuck and where the most important pile-up is a deadlock.
+    """
+
+    root: VirtAddr | None = None
+    chains: tuple[ChainLock, ...] = ()
+    deadlocks: tuple[Cycle, ...] = ()
+    blocked: tuple[Blocked, ...] = ()
+    pileups: tuple[Pileup, ...] = ()
+    graph: WaitGraph = field(default_factory=WaitGraph)
+    notes: tuple[str, ...] = ()
+
+
+def find_waits(scene: Scene, prefer: VirtAddr | None = None) -> WaitAnalysis:
+    """The waits of a scene. ``prefer`` is a thread that the bugcheck names: its pile-up comes first."""
+    return analyze_waits(scene.facts, prefer)
+
+
+def analyze_waits(facts: KernelFacts, prefer: VirtAddr | None = None) -> WaitAnalysis:
+    """The waits that these facts tell, without what only a stack can tell."""
+    graph = build_graph(facts)
+    pileups = find_pileups(graph, lambda thread: importance(facts.threads.get(thread)), prefer)
+    locks = dict.fromkeys(lock for pileup in pileups for lock in pileup.locks)
+    blocked = dict.fromkeys(thread for pileup in pileups for thread in pileup.blocked)
+    return WaitAnalysis(
+        root=pileups[0].root if pileups else None,
+        chains=tuple(_chain(facts.locks[lock]) for lock in locks),
+        deadlocks=tuple(pileup.cycle for pileup in pileups if pileup.cycle),
+        blocked=tuple(Blocked(thread, graph.blocking_locks(thread)[0]) for thread in blocked),
+        pileups=pileups,
+        graph=graph,
+        notes=(*_about_roots(facts, pileups), *_about_ownerless(facts.locks.values())),
+    )
+
+
+def _chain(lock: Lock) -> ChainLock:
+    return ChainLock(lock, min(held.trust for held in (*lock.owners, *lock.waiters)))
+
+
+def _about_roots(facts: KernelFacts, pileups: Iterable[Pileup]) -> list[str]:
+    notes = []
+    for pileup in pileups:
+        thread = facts.threads.get(pileup.root) if pileup.root else None
+        if pileup.root and (state := _state(thread)):
+            names = ", ".join(lock_name(facts.locks[lock]) for lock in pileup.locks if _owns(facts, lock, pileup.root))
+            notes.append(f"thread {pileup.root:#x} owns {names}, which others wait for, and {state}")
+    return notes[:_MAX_NOTES]
+
+
+def _owns(facts: KernelFacts, lock: VirtAddr, thread: VirtAddr) -> bool:
+    return any(held.thread == thread for held in facts.locks[lock].owners)
+
+
+def _state(thread: Thread | None) -> str | None:
+    # What is remarkable about an owner that is not blocked by anyone.
+    if thread is None:
+        return "is on no process' list of threads"
+    if thread.terminated:
+        return "has ended"
+    if thread.processor is not None:
+        return f"runs on processor {thread.processor}"
+    if thread.wait_reason == "WrQueue":
+        return "is idle, waiting for work"
+    return None
+
+
+def _about_ownerless(locks: Iterable[Lock]) -> list[str]:
+    return [
+        f"{len(lock.waiters)} threads wait for {lock_name(lock)}, and no owner of it can be told"
+        if len(lock.waiters) > 1
+        else f"thread {lock.waiters[0].thread:#x} waits for {lock_name(lock)}, and no owner of it can be told"
+        for lock in locks
+        if lock.kind in _OWNED_KINDS and lock.waiters and not lock.owners
+    ][:_MAX_NOTES]
