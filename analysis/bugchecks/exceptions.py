@@ -29,32 +29,36 @@ def explain_exception(view: View) -> Explained:
     where = {0x3B: "while a program's system call was served", 0x7E: "in a system thread"}.get(normalise(view.raw_code))
     text = f"Kernel code raised an exception that nobody handled{f' {where}' if where else ''}: {status:#x}"
     one = _fault(view, f"{text} ({what})." if what else f"{text}.")
-    return replace(one, stop=Stop.STORAGE) if status in STORAGE_ERRORS else one
+    deed = f"raised {what.partition(':')[0] if what else f'the exception {status:#x}'}"
+    return replace(one, deed=deed, stop=Stop.STORAGE if status in STORAGE_ERRORS else Stop.FAULT)
 
 
 def explain_bad_access(view: View) -> Explained:
     """An access to memory that is not there or not allowed: 0xA, 0xD1, 0x50, 0xBE, 0xFC."""
     address, code = view.parameters[0], normalise(view.raw_code)
     near = " (close to zero: a null pointer)" if address < 0x1_0000 else ""
-    text = f"Kernel code accessed the address {address:#x}{near}"
+    deed = f"accessed the address {address:#x}{near}"
     if code in (0xA, 0xD1):
-        text += f" at IRQL {view.parameters[1]}, where a page fault cannot be served"
-    return _fault(view, f"{text}; that address was not valid for it.")
+        deed += f" at IRQL {view.parameters[1]}, where a page fault cannot be served"
+    return replace(_fault(view, f"Kernel code {deed}; that address was not valid for it."), deed=deed)
 
 
 def explain_unloaded(view: View) -> Explained:
     """A driver was unloaded with work outstanding, or its freed memory was used: 0xCE, 0xD4, 0xD8, 0xD5, 0xD6."""
-    return _fault(view, "A driver was unloaded, or freed memory, while something still used it.")
+    one = _fault(view, "A driver was unloaded, or freed memory, while something still used it.")
+    return replace(one, deed="left work or memory in use behind")
 
 
 def explain_security_check(view: View) -> Explained:
     """KERNEL_SECURITY_CHECK_FAILURE: a check in kernel code found damaged data and failed fast."""
-    return _fault(view, "A safety check in kernel code found damaged data and stopped the machine at once.")
+    one = _fault(view, "A safety check in kernel code found damaged data and stopped the machine at once.")
+    return replace(one, deed="was running when a safety check found damaged data")
 
 
 def explain_fault(view: View) -> Explained:
     """Any other code that stops where the mistake was made."""
-    return _fault(view, "A driver or the kernel broke a rule that the kernel checks, at this very place.")
+    one = _fault(view, "A driver or the kernel broke a rule that the kernel checks, at this very place.")
+    return replace(one, deed=f"broke a rule that the kernel checks ({one.name})")
 
 
 def _fault(view: View, text: str) -> Explained:

@@ -1,10 +1,8 @@
 """What a family says about one stop: facts for the verdict, no conclusion yet."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from analysis.bugchecks.tables import Parameters
 from analysis.trust import Trust
 
 
@@ -75,14 +73,18 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One stop, explained. ``blamed`` is set where the rule names something that is no module: hardware, memory,
-    a process. ``irps`` are addresses of requests that the story needs."""
+    """One stop, explained.
+
+    ``deed`` completes a sentence that begins with the culprit ("raised …"). ``blamed`` is set where the rule names
+    something that is no module: hardware, memory, a process. ``irps`` are addresses of requests that the story needs.
+    """
 
     code: int
     raw_code: int
     name: str
     stop: Stop
     explanation: str
+    deed: str = ""
     subcase: int | None = None
     parameters: tuple[ParameterFact, ...] = ()
     focus: Focus = Focus(FocusKind.CRASH)
@@ -106,17 +108,3 @@ class Blamed:
     name: str | None = None
     confidence: str = "medium"
     why: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What a code's own entry in a family's table may fix: kind of stop and a general explanation."""
-
-    stop: Stop
-    explanation: str
-    subcases: Mapping[int, str]
-
-
-def no_parameters() -> Parameters:
-    """Four zeros: the parameters of a dump whose header holds none."""
-    return (0, 0, 0, 0)

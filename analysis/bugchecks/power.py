@@ -64,7 +64,13 @@ def _request_held(view: View) -> Explained:
     if bus is not None:
         because = f"it owns the physical device {pdo:#x} (parameter 2), from where the request was sent"
         hints.append(Hint(bus, because))
-    one = replace(one, device=pdo or None, irps=(request,), cannot_tell=one.cannot_tell + missing)
+    one = replace(
+        one,
+        deed="kept a power request without completing it",
+        device=pdo or None,
+        irps=(request,),
+        cannot_tell=one.cannot_tell + missing,
+    )
     return with_hints(one, hints)
 
 

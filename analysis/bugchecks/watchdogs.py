@@ -1,5 +1,7 @@
 """Watchdogs: something did not come back in time. A thread that a parameter names is the story."""
 
+from dataclasses import replace
+
 from analysis.bugchecks.building import Family, code_hint, explained, with_caps, with_hints
 from analysis.bugchecks.explained import Cap, Explained, Stop
 from analysis.bugchecks.view import View
@@ -8,7 +10,8 @@ from analysis.bugchecks.view import View
 def explain_dpc(view: View) -> Explained:
     """DPC_WATCHDOG_VIOLATION: P1 0 is one long DPC on this very stack, 1 the sum of many."""
     if view.parameters[0] == 0:
-        return explained(view, Stop.HANG, "One deferred procedure call of a driver ran far longer than it may.")
+        one = explained(view, Stop.HANG, "One deferred procedure call of a driver ran far longer than it may.")
+        return replace(one, deed="ran a deferred procedure call far longer than it may")
     one = explained(view, Stop.HANG, "This processor spent too long in interrupts and deferred procedure calls.")
     return with_caps(one, Cap("medium", "the time was used up in sum; the stack shows only the moment of the stop"))
 
@@ -27,6 +30,7 @@ def explain_stuck_thread(view: View) -> Explained:
 def explain_display(view: View) -> Explained:
     """The display driver did not answer or could not be reset: P2 lies in the responsible driver."""
     one = explained(view, Stop.OTHER, "The graphics driver did not answer in time and could not be recovered.")
+    one = replace(one, deed="did not answer in time and could not be recovered")
     return with_hints(one, [code_hint(view, 2, "a pointer into the responsible display driver")])
 
 

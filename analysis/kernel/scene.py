@@ -14,11 +14,12 @@ from analysis.errors import MissingLayout, Unreadable
 from analysis.formats.image import DumpImage, TriageData
 from analysis.kernel.clock import read_clock
 from analysis.kernel.dispatcher import is_thread
-from analysis.kernel.facts import KernelFacts, Lock, Module, Process, Thread
+from analysis.kernel.facts import KernelFacts, Lock, Module, Process, Stack, Thread
 from analysis.kernel.locks import read_locks
 from analysis.kernel.modules import name_kernel, read_modules, read_unloaded
 from analysis.kernel.processes import read_process, read_processes
 from analysis.kernel.processors import read_running
+from analysis.kernel.stacks import Walker
 from analysis.kernel.threads import ThreadReader, read_threads, thread_reader
 from analysis.memory.reader import Memory
 from analysis.symbols.kernel import KernelSymbols
@@ -34,8 +35,10 @@ class Scene:
         self.memory = memory
         self.symbols = symbols
         self.facts = facts
+        self.walker = Walker(memory, symbols, facts.modules, facts.unloaded)
         self._modules = sorted(facts.modules, key=lambda module: module.base)
         self._bases = [module.base for module in self._modules]
+        self._stacks: dict[VirtAddr, Stack] = {}
 
     def module_at(self, address: int) -> Module | None:
         """The loaded image that an address lies in, or None."""
@@ -43,6 +46,18 @@ class Scene:
         if index < 0 or address >= self._modules[index].end:
             return None
         return self._modules[index]
+
+    def symbol(self, address: int) -> str:
+        """What is printed for an address: "nt!Name+0x12", "driver+0x1234", or the address itself."""
+        return self.walker.names.name(address)
+
+    def stack(self, thread: VirtAddr) -> Stack:
+        """The stack of a thread that was switched out; walked once, when first asked for."""
+        if thread not in self._stacks:
+            known = self.facts.threads.get(thread)
+            missing = Stack(end="the thread is not in this dump")
+            self._stacks[thread] = self.walker.thread_stack(known) if known else missing
+        return self._stacks[thread]
 
 
 def read_scene(image: DumpImage, memory: Memory, symbols: KernelSymbols) -> Scene:
