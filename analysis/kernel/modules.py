@@ -7,14 +7,16 @@ MmUnloadedDrivers is private: UNICODE_STRING, start, end and time of unloading, 
 
 import struct
 from collections.abc import Iterable
+from dataclasses import replace
 
 from analysis.address import VirtAddr, is_kernel
-from analysis.errors import Unreadable
+from analysis.errors import BadDump, Unreadable
 from analysis.kernel.facts import Module
 from analysis.kernel.lists import walk_list
 from analysis.limits import MAX_MODULES, MAX_UNLOADED_MODULES
 from analysis.memory.reader import Memory
 from analysis.memory.snapshot import Snapshot
+from analysis.symbols.pe import read_image
 
 KERNEL = "ntoskrnl.exe"
 
@@ -58,9 +60,20 @@ def name_kernel(modules: Iterable[Module], kernel_base: int) -> tuple[Module, ..
 
 
 def _renamed(module: Module, name: str) -> Module:
-    return Module(
-        name, module.base, module.size, module.timestamp, module.version, module.vendor, module.path, module.pdb
-    )
+    return replace(module, name=name)
+
+
+def with_image(memory: Memory, module: Module) -> Module:
+    """The module with what its image in memory says of itself: timestamp, version, maker and PDB.
+
+    A driver's resources are seldom in a kernel dump, so version and maker often stay None.
+    """
+    try:
+        image = read_image(memory, module.base)
+    except (Unreadable, BadDump):
+        return module
+    version = image.version()
+    return replace(module, timestamp=image.timestamp, version=version.file, vendor=version.company, pdb=image.pdb)
 
 
 def _read_entry(memory: Memory, address: int) -> Module | None:

@@ -107,7 +107,7 @@ class ThreadReader:
             VirtAddr(address),
             VirtAddr(process.address if process else (_pointer(core, "Process") or 0)),
             process.name if process else "",
-            process.pid if process else (_number(outer, "Cid.UniqueProcess") or 0),
+            process.pid if process else (_number(outer, "Cid") or 0),
             _number(outer, "Cid.UniqueThread") or 0,
             state,
             wait_reason=_word(WAIT_REASONS, core.u8("WaitReason")) if state == WAITING else None,
@@ -129,6 +129,14 @@ class ThreadReader:
             name=_name(outer),
             processor=self.running.get(VirtAddr(address)),
         )
+
+    def process_of(self, address: int) -> VirtAddr | None:
+        """The address of the process that the thread at ``address`` belongs to; None where it cannot be read."""
+        core = Struct(self.memory, self.core, address)
+        try:
+            return _pointer(core, "Process") or _pointer(core, "ApcState.Process")
+        except Unreadable:
+            return None
 
     def _waits(self, core: Struct) -> tuple[tuple[WaitObject, ...], bool]:
         if self.block is None or not core.has("WaitBlockList"):
@@ -211,6 +219,7 @@ def _pointer(struct: Struct, name: str) -> VirtAddr | None:
     return VirtAddr(struct.pointer(name)) or None if struct.has(name) else None
 
 
+# Of Cid, a CLIENT_ID: the process' number is its first member, the thread's its second.
 def _number(struct: Struct, name: str) -> int | None:
     return struct.u64(name) if struct.has(name) else None
 

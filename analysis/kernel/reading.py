@@ -1,0 +1,167 @@
+"""Reads all facts of one kernel, each part on its own: one that fails becomes a note, and the others stand."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from analysis.address import VirtAddr
+from analysis.errors import MissingLayout, Unreadable
+from analysis.formats.image import DumpImage, TriageData
+from analysis.kernel.clock import read_clock
+from analysis.kernel.dispatcher import is_process, is_thread
+from analysis.kernel.facts import KernelFacts, Lock, Module, Process, Thread
+from analysis.kernel.locks import read_locks
+from analysis.kernel.modules import name_kernel, read_modules, read_unloaded, with_image
+from analysis.kernel.processes import read_process, read_processes
+from analysis.kernel.processors import read_running
+from analysis.kernel.threads import ThreadReader, read_threads, thread_reader
+from analysis.memory.reader import Memory
+from analysis.symbols.kernel import KernelSymbols
+
+_T = TypeVar("_T")
+# An owner that no process lists may itself wait for something whose owner no process lists. Seen: one level.
+_MAX_ROUNDS = 4
+
+
+def read_facts(image: DumpImage, memory: Memory, symbols: KernelSymbols) -> tuple[KernelFacts, ThreadReader | None]:
+    """The facts, and the reader of threads for those that turn up later; None where no thread can be read."""
+    reading = _Reading(image, memory, symbols)
+    modules = reading.modules()
+    unloaded = reading.unloaded()
+    reader = reading.attempt("threads", reading.thread_reader)
+    processes, threads = reading.processes_and_threads(reader)
+    locks = reading.locks(modules, reader, processes, threads)
+    return KernelFacts(modules, unloaded, processes, threads, locks, tuple(reading.notes)), reader
+
+
+class _Reading:
+    # One dump's reading: its sources, and the notes that collect while its parts are read.
+
+    def __init__(self, image: DumpImage, memory: Memory, symbols: KernelSymbols) -> None:
+        self.image = image
+        self.memory = memory
+        self.symbols = symbols
+        self.notes: list[str] = []
+
+    def attempt(self, what: str, read: Callable[[], _T]) -> _T | None:
+        try:
+            return read()
+        except (Unreadable, MissingLayout) as reason:
+            self.notes.append(f"{what}: {reason}")
+            return None
+
+    def modules(self) -> tuple[Module, ...]:
+        if self.image.triage is not None:
+            return _triage_modules(self.image.triage, self.symbols.base)
+        head = self.symbols.address("PsLoadedModuleList") or self.image.header.loaded_modules
+        modules, notes = read_modules(self.memory, head, self.symbols.base)
+        self.notes += notes
+        return tuple(with_image(self.memory, module) for module in modules)
+
+    def unloaded(self) -> tuple[Module, ...]:
+        if self.image.triage is not None:
+            return tuple(
+                Module(one.name.lower(), VirtAddr(one.start), one.end - one.start, unloaded=True)
+                for one in self.image.triage.unloaded
+            )
+        pointer = self.symbols.address("MmUnloadedDrivers")
+        if pointer is None:
+            self.notes.append("unloaded drivers: where their list is cannot be told")
+            return ()
+        return self.attempt("unloaded drivers", lambda: read_unloaded(self.memory, pointer)) or ()
+
+    def thread_reader(self) -> ThreadReader:
+        clock = read_clock(self.memory, self.symbols.address("KeTimeIncrement"))
+        count = self.image.header.processors
+        running = self.attempt("processors", lambda: read_running(self.memory, self.symbols, count)) or {}
+        return thread_reader(self.memory, self.symbols, clock, running)
+
+    def processes_and_threads(
+        self, reader: ThreadReader | None
+    ) -> tuple[dict[VirtAddr, Process], dict[VirtAddr, Thread]]:
+        if self.image.triage is not None:
+            return self.current(self.image.triage, reader)
+        processes = self.attempt("processes", self.processes) or {}
+        threads = self.threads(reader, processes) if reader else {}
+        return processes, threads
+
+    def processes(self) -> dict[VirtAddr, Process]:
+        head = self.symbols.address("PsActiveProcessHead") or self.image.header.active_processes
+        processes, notes = read_processes(self.memory, self.symbols, head)
+        self.notes += notes
+        return processes
+
+    def threads(self, reader: ThreadReader, processes: dict[VirtAddr, Process]) -> dict[VirtAddr, Thread]:
+        threads, notes = read_threads(reader, self.symbols, processes.values())
+        self.notes += notes
+        # The idle threads run, and are on no process' list.
+        self.add_threads(reader, processes, threads, set(reader.running))
+        return threads
+
+    def add_threads(
+        self,
+        reader: ThreadReader,
+        processes: dict[VirtAddr, Process],
+        threads: dict[VirtAddr, Thread],
+        wanted: set[VirtAddr],
+    ) -> bool:
+        # Threads that were met elsewhere than on a process' list: idle ones, ended ones, those of a torn list.
+        added = False
+        for address in sorted(wanted.difference(threads)):
+            if not is_thread(self.memory, address):
+                continue
+            home = reader.process_of(address)
+            process = processes.get(home) if home else None
+            if process is None and home and is_process(self.memory, home):
+                process = self.attempt("process", partial(read_process, self.memory, self.symbols, home))
+            thread = self.attempt("threads", partial(reader.read, address, process))
+            if thread is not None:
+                threads[address] = thread
+                added = True
+        return added
+
+    def current(
+        self, triage: TriageData, reader: ThreadReader | None
+    ) -> tuple[dict[VirtAddr, Process], dict[VirtAddr, Thread]]:
+        # A small dump holds the crashing thread and its process, and lists of neither.
+        process = thread = None
+        if triage.process and triage.process.address:
+            address = triage.process.address
+            process = self.attempt("process", lambda: read_process(self.memory, self.symbols, address))
+        if reader and triage.thread and triage.thread.address:
+            at = triage.thread.address
+            thread = self.attempt("thread", lambda: reader.read(at, process))
+        return (
+            {process.address: process} if process else {},
+            {thread.address: thread} if thread else {},
+        )
+
+    def locks(
+        self,
+        modules: tuple[Module, ...],
+        reader: ThreadReader | None,
+        processes: dict[VirtAddr, Process],
+        threads: dict[VirtAddr, Thread],
+    ) -> dict[VirtAddr, Lock]:
+        found = read_locks(self.memory, self.symbols, threads, modules)
+        for _ in range(_MAX_ROUNDS if reader else 0):
+            involved = {held.thread for lock in found.locks.values() for held in (*lock.owners, *lock.waiters)}
+            if reader is None or not self.add_threads(reader, processes, threads, involved):
+                break
+            found = read_locks(self.memory, self.symbols, threads, modules)
+        self.notes += found.notes
+        return found.locks
+
+
+def _triage_modules(triage: TriageData, kernel_base: int) -> tuple[Module, ...]:
+    listed = (
+        Module(
+            one.name.lower() or f"unnamed-{one.base:x}.sys",
+            VirtAddr(one.base),
+            one.size,
+            one.timestamp,
+            path=one.path or None,
+        )
+        for one in triage.drivers
+    )
+    return name_kernel(listed, kernel_base)
