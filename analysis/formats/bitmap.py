@@ -92,8 +92,6 @@ def _running_totals(raw: RawFile, bits: int) -> NDArray[np.int64]:
         counts = np.bitwise_count(chunk.view("<u8")).reshape(-1, 8).sum(axis=1, dtype=np.int64)
         first = start // _BLOCK_BYTES
         totals[first + 1 : first + 1 + len(counts)] = counts
-        if size > _CHUNK_BYTES:  # of a huge bitmap only what is asked for stays in memory
-            raw.forget(_BITMAP + start, length)
     return np.cumsum(totals, out=totals)
 
 

@@ -1,6 +1,7 @@
 """The one reader of a dump's raw bytes.
 
-The file is mapped, never copied: a page of it costs memory only once touched, and the system may drop it again.
+The file is mapped, never copied. A mapped page that was looked at counts as memory of this process until it is given
+back, so after every 64 MiB of new ground all of the mapping is: an analysis may wander through 8 GiB and stay small.
 Every read names what it wanted, so that a file cut short says where it stopped making sense.
 """
 
@@ -9,12 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from analysis.errors import BadDump
 
-_CHUNK_SHIFT = 16  # reads are accounted in chunks of 64 KiB, about what a system reads ahead
+_CHUNK_SHIFT = 16  # reads are accounted in chunks of 64 KiB: so much Linux maps around each fault
+_MOST_CHUNKS = (64 << 20) >> _CHUNK_SHIFT
 
 
 class RawFile:
@@ -24,7 +23,7 @@ class RawFile:
         OSError: the file cannot be opened.
     """
 
-    __slots__ = ("_bytes", "_map", "_touched", "path", "size")
+    __slots__ = ("_bytes", "_map", "_new_chunks", "_round", "_touched", "path", "size")
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,7 +32,10 @@ class RawFile:
             # An empty file cannot be mapped.
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else None
         self._bytes: mmap.mmap | bytes = self._map if self._map is not None else b""
+        # For each chunk the last round that looked at it, 0 for none. A round ends when the mapping is given back.
         self._touched = bytearray((self.size >> _CHUNK_SHIFT) + 1)
+        self._round = 1
+        self._new_chunks = 0
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +55,7 @@ class RawFile:
     @property
     def bytes_read(self) -> int:
         """How many bytes of the file were looked at, to the nearest 64 KiB; never more than its size."""
-        return min(sum(self._touched) << _CHUNK_SHIFT, self.size)
+        return min(len(self._touched) - self._touched.count(0) << _CHUNK_SHIFT, self.size)
 
     def read(self, offset: int, size: int, what: str) -> bytes:
         """Exactly ``size`` bytes at ``offset``.
@@ -63,7 +65,9 @@ class RawFile:
         """
         if offset < 0 or size < 0 or offset + size > self.size:
             raise BadDump(f"{what} needs {size} bytes, but the file ends at {self.size:#x}", offset)
-        self._touch(offset, size)
+        chunk = offset >> _CHUNK_SHIFT
+        if self._touched[chunk] != self._round or offset + size > chunk + 1 << _CHUNK_SHIFT:
+            self._touch(offset, size)
         return self._bytes[offset : offset + size]
 
     def u8(self, offset: int, what: str) -> int:
@@ -111,23 +115,16 @@ class RawFile:
         self._touch(offset, size)
         return memoryview(self._bytes)[offset : offset + size]
 
-    def window(self) -> memoryview:
-        """The whole file as a window, for gathers that touch few pages of it; report those with ``touch_many``."""
-        return memoryview(self._bytes)
-
-    def forget(self, offset: int, size: int) -> None:
-        """Let the system take back the memory of a range that was read once and will not be again soon."""
-        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
-            start = offset & -mmap.PAGESIZE
-            self._map.madvise(mmap.MADV_DONTNEED, start, min(offset + size, self.size) - start)
-
-    def touch_many(self, offsets: NDArray[np.int64]) -> None:
-        """Account for single words looked at through ``window``; every offset must lie in the file."""
-        np.frombuffer(self._touched, dtype=np.uint8)[offsets >> _CHUNK_SHIFT] = 1
-
     def _touch(self, offset: int, size: int) -> None:
-        first, last = offset >> _CHUNK_SHIFT, (offset + size - 1) >> _CHUNK_SHIFT
-        if first >= last:
-            self._touched[first] = 1
-        else:
-            self._touched[first : last + 1] = b"\x01" * (last - first + 1)
+        for chunk in range(offset >> _CHUNK_SHIFT, (offset + max(size, 1) - 1 >> _CHUNK_SHIFT) + 1):
+            if self._touched[chunk] != self._round:
+                self._touched[chunk] = self._round
+                self._new_chunks += 1
+        if self._new_chunks > _MOST_CHUNKS:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        self._new_chunks = 0
+        self._round = self._round % 255 + 1
+        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)

@@ -1,8 +1,9 @@
 """The one reader of raw bytes."""
 
+import subprocess
+import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from analysis.errors import BadDump
@@ -50,7 +51,7 @@ def test_bytes_read_counts_each_part_once_and_never_more_than_the_file(raw: RawF
     assert raw.bytes_read == 0x10000
     raw.read(0xFFFF, 2, "x")
     assert raw.bytes_read == 0x20000
-    raw.touch_many(np.array([0x3FFF8], dtype=np.int64))
+    raw.read(0x3FFFF, 1, "x")
     assert raw.bytes_read == 0x30000
     raw.view(0, raw.size, "x").release()
     assert raw.bytes_read == raw.size
@@ -67,10 +68,34 @@ def test_closing_twice_and_with_a_view_alive_is_safe(raw: RawFile) -> None:
         raw.read(0, 1, "x")
 
 
-def test_forgetting_changes_nothing_but_memory(raw: RawFile) -> None:
-    before = raw.read(5000, 5000, "x")
-    raw.forget(5000, 1 << 40)
-    assert raw.read(5000, 5000, "x") == before
+def test_memory_stays_small_on_a_walk_through_a_large_file(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        for start in range(0, 512 << 20, 1 << 20):
+            file.seek(start)
+            file.write(start.to_bytes(8, "little"))
+        file.truncate(512 << 20)
+    code = f"""
+import resource
+from pathlib import Path
+from analysis.formats import RawFile
+with RawFile(Path({str(path)!r})) as raw:
+    for start in range(0, 512 << 20, 1 << 16):
+        assert raw.u64(start, "x") == (0 if start & 0xFFFFF else start)
+    assert raw.bytes_read == raw.size
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
+    assert int(done.stdout) < 200 << 10  # KiB; all of it would be 512 MiB
+
+
+def test_rounds_start_over(raw: RawFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analysis.formats.raw._MOST_CHUNKS", 1)
+    for number in range(1000):
+        assert raw.u8((number % 4) << 16 | 7, "x") == 7
+    assert raw.bytes_read == raw.size
 
 
 def test_an_empty_file_has_nothing(tmp_path: Path) -> None:
@@ -80,8 +105,8 @@ def test_an_empty_file_has_nothing(tmp_path: Path) -> None:
         assert raw.size == 0
         assert raw.read(0, 0, "x") == b""
         assert raw.available(0, 5) == 0
-        assert bytes(raw.window()) == b""
-        raw.forget(0, 5)
+        assert bytes(raw.view(0, 0, "x")) == b""
+        assert raw.bytes_read == 0
 
 
 def test_available_is_what_lies_in_the_file(raw: RawFile) -> None:

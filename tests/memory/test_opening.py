@@ -40,6 +40,18 @@ def test_an_arm64_memory_dump_says_what_it_lacks(tmp_path: Path) -> None:
         open_memory(image).u64(0xFFFF_F800_0000_0000)
 
 
+def test_the_frame_cache_stays_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analysis.memory.physical._CACHED_FRAMES", 2)
+    path = tmp_path / "physical.dmp"
+    path.write_bytes(full({frame: bytes([frame]) for frame in range(1, 9)}))
+    with open_dump(path) as image:
+        assert image.pages is not None
+        physical = PhysicalMemory(image.raw, image.pages)
+        for frame in [*range(1, 9), *range(1, 9)]:
+            assert physical.read(PhysAddr(frame << 12), 1) == bytes([frame])
+        assert len(physical._frames) <= 2
+
+
 def test_physical_reads_cross_pages(tmp_path: Path) -> None:
     path = tmp_path / "physical.dmp"
     path.write_bytes(full({7: b"A" * PAGE, 8: b"B" * PAGE, 3: b"C" * PAGE}))
