@@ -1,0 +1,1 @@
+"""The kernel's objects in memory, one module per subject."""
