@@ -1,1 +1,1 @@
-"""Links to bytes on disk, safely."""
+"""Links and what they lead to: found, judged, fetched."""

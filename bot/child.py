@@ -1,0 +1,277 @@
+"""The analysis in a process of its own: capped in memory, stopped by a timer, gone with all it started.
+
+A hostile dump can at worst kill its own child. The child gets no token: its environment is made here, word by word.
+It speaks JSON lines: ``{"stage", "fraction"}`` while it works, last ``{"report"}`` or ``{"error"}``.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis.verdict.report import Report
+
+Progress = Callable[[str, float | None], None]
+
+ANALYSED, FAULT, NOT_A_DUMP, STOPPED_BY_LIMIT = 0, 1, 3, 5
+PROGRAM = ("-P", "-m", "analysis")  # -P: a folder named "analysis" in the working directory is not ours
+MAX_LINE_BYTES = 64 << 20
+MAX_ERROR_BYTES = 64 << 10
+# What a Python process needs to start, and nothing of ours.
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLimits:
+    """What an analysis may cost: seconds of wall time, bytes of private memory (a mapped dump does not count)."""
+
+    seconds: float = 600.0
+    memory_bytes: int = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to analyse: the dump, what its report may call it, and where symbol tables lie."""
+
+    path: Path
+    source: str | None = None
+    symbols: tuple[Path, ...] = ()
+    cache: Path | None = None
+
+
+class AnalysisFailed(Exception):
+    """There is no report. ``kind`` is a word for programs, ``line`` one for people, ``exit_code`` the command's."""
+
+    def __init__(self, kind: str, line: str, exit_code: int) -> None:
+        super().__init__(line)
+        self.kind = kind
+        self.line = line
+        self.exit_code = exit_code
+
+
+class Child:
+    """A running analysis. Start it early, ask for the outcome late: it works meanwhile.
+
+    ``program`` are the interpreter's arguments that name what to run.
+
+    Raises:
+        OSError: no process can be started.
+    """
+
+    def __init__(self, order: Order, limits: ChildLimits, program: tuple[str, ...] = PROGRAM) -> None:
+        self.limits = limits
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
+        self._said: list[str] = []
+        self._timed_out = False
+        self._reaping = threading.Lock()
+        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and arguments, no shell
+            [sys.executable, *program, *_arguments(order, limits)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=environment(os.environ),
+            start_new_session=True,
+        )
+        _cap(self._process.pid, limits)
+        self._timer = threading.Timer(limits.seconds, self._time_is_up)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def document(self, progress: Progress | None = None) -> dict[str, Any]:
+        """Wait for the outcome, telling stages on the way; the report's JSON document, held against its contract.
+
+        Raises:
+            AnalysisFailed: the child said why not, was stopped by a limit, or died.
+        """
+        try:
+            last = self._listen(progress)
+            self._wait_unreaped()
+        finally:
+            status = self.stop()
+        return self._judge(last, status)
+
+    def report(self, progress: Progress | None = None) -> "Report":
+        """Wait for the outcome as ``document`` does; the report.
+
+        Raises:
+            AnalysisFailed: as ``document``.
+        """
+        from analysis.verdict.report import Report
+
+        return Report.from_json(self.document(progress))
+
+    def stop(self) -> int:
+        """Kill the child and all it started, whatever it is doing; its exit status. Harmless when it has ended."""
+        self._timer.cancel()
+        with self._reaping:
+            self._kill()
+            status = self._process.wait()
+            if not self._errors.closed:
+                self._said = _tail(self._errors)
+                self._errors.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        return status
+
+    def _time_is_up(self) -> None:
+        with self._reaping:
+            self._timed_out = self._process.returncode is None
+            self._kill()
+
+    def _kill(self) -> None:
+        # The whole group, for the child may have left something behind; never after the child was reaped, when its
+        # number may belong to somebody else.
+        if self._process.returncode is not None:
+            return
+        with suppress(ProcessLookupError, PermissionError):
+            if hasattr(os, "killpg"):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
+
+    def _wait_unreaped(self) -> None:
+        # The child has closed its output: let it end by itself, and keep its number taken until the group is killed.
+        if hasattr(os, "waitid"):
+            with suppress(ChildProcessError):
+                os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+
+    def _listen(self, progress: Progress | None) -> dict[str, Any]:
+        last: dict[str, Any] = {}
+        for message in _messages(self._process.stdout):
+            if "stage" in message and progress is not None:
+                progress(str(message["stage"]), _fraction(message.get("fraction")))
+            elif "report" in message or "error" in message:
+                last = message
+        return last
+
+    def _judge(self, last: dict[str, Any], status: int) -> dict[str, Any]:
+        if isinstance(last.get("report"), dict):
+            return _validated(last["report"])
+        if isinstance(last.get("error"), dict):
+            error = last["error"]
+            raise AnalysisFailed(str(error.get("kind")), _line(error.get("message")), _exit_code(error))
+        if self._timed_out or status == -getattr(signal, "SIGXCPU", 0):
+            from bot import wording
+
+            line = f"stopped: the analysis was not finished after {wording.duration(self.limits.seconds)}"
+            raise AnalysisFailed("time", line, STOPPED_BY_LIMIT)
+        if status == -getattr(signal, "SIGKILL", 0):  # nobody here did it: the system was out of memory
+            raise AnalysisFailed("memory", "stopped: the analysis ran out of memory", STOPPED_BY_LIMIT)
+        how = f"died of signal {-status}" if status < 0 else f"ended with status {status}"
+        raise AnalysisFailed("fault", f"the analysis {how} without a result{self._last_words()}", FAULT)
+
+    def _last_words(self) -> str:
+        return f": {_line(self._said[-1])}" if self._said else ""
+
+
+async def analyze(
+    order: Order, limits: ChildLimits, progress: Progress | None = None, program: tuple[str, ...] = PROGRAM
+) -> "Report":
+    """Analyse in a child without blocking the event loop; ``progress`` is called in the loop's thread.
+
+    Cancelling it kills the child.
+
+    Raises:
+        AnalysisFailed: there is no report.
+        OSError: no process can be started.
+    """
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    child = Child(order, limits, program)
+
+    def tell(stage: str, fraction: float | None) -> None:
+        if progress is not None:
+            loop.call_soon_threadsafe(progress, stage, fraction)
+
+    try:
+        return await asyncio.to_thread(child.report, tell)
+    finally:
+        child.stop()
+
+
+def environment(ours: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
+    """The child's environment: what Python needs to start, where our packages lie, one thread for numpy."""
+    passed = {name: ours[name] for name in PASSED_ON if name in ours}
+    root = str(Path(__file__).resolve().parents[1])
+    path = os.pathsep.join(filter(None, (root, ours.get("PYTHONPATH"))))
+    threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return {**passed, **threads, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
+
+
+def _arguments(order: Order, limits: ChildLimits) -> list[str]:
+    options = {
+        "source": order.source if order.source is not None else order.path.name,
+        "symbols": [str(directory) for directory in order.symbols],
+        "cache": None if order.cache is None else str(order.cache),
+        "memory_bytes": limits.memory_bytes,
+    }
+    return [str(order.path.absolute()), json.dumps(options)]
+
+
+def _cap(pid: int, limits: ChildLimits) -> None:
+    # From outside, so that it holds whatever the child does. RLIMIT_AS would count the mapped dump.
+    try:
+        import resource
+
+        prlimit = resource.prlimit
+    except (ImportError, AttributeError):  # not Linux: the child's own cap and the timer remain
+        return
+    seconds = int(limits.seconds) + 1
+    with suppress(ProcessLookupError, PermissionError, ValueError):
+        prlimit(pid, resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))
+        prlimit(pid, resource.RLIMIT_CPU, (seconds, seconds))  # an orphan's end
+        prlimit(pid, resource.RLIMIT_CORE, (0, 0))
+
+
+def _messages(stream: IO[bytes] | None) -> Iterator[dict[str, Any]]:
+    # Each JSON object on a line of its own; anything else (a library's chatter) is dropped.
+    assert stream is not None  # noqa: S101  # opened as a pipe above
+    while line := stream.readline(MAX_LINE_BYTES):
+        with suppress(ValueError):
+            message = json.loads(line)
+            if isinstance(message, dict):
+                yield message
+
+
+def _tail(errors: IO[bytes]) -> list[str]:
+    # The last lines of what a child wrote to its standard error.
+    end = errors.seek(0, os.SEEK_END)
+    errors.seek(max(0, end - MAX_ERROR_BYTES))
+    return [line for line in errors.read().decode(errors="replace").split("\n") if line.strip()]
+
+
+def _validated(document: dict[str, Any]) -> dict[str, Any]:
+    import fastjsonschema
+
+    from analysis.verdict.report import validate
+
+    try:
+        validate(document)
+    except fastjsonschema.JsonSchemaException as error:
+        raise AnalysisFailed("fault", f"the report breaks its contract: {_line(str(error))}", FAULT) from error
+    return document
+
+
+def _exit_code(error: dict[str, Any]) -> int:
+    code = error.get("exit_code")
+    return code if code in (FAULT, NOT_A_DUMP, STOPPED_BY_LIMIT) else FAULT
+
+
+def _fraction(value: Any) -> float | None:
+    return min(1.0, max(0.0, float(value))) if isinstance(value, int | float) else None
+
+
+def _line(text: Any) -> str:
+    # One line, printable, short: it may quote a hostile dump.
+    words = " ".join(str(text).split())
+    return "".join(char if char.isprintable() else "?" for char in words)[:300]

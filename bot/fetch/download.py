@@ -1,0 +1,278 @@
+"""Fetching one link to one file: streamed, hashed on the way, capped in size and time, resumed when it breaks off."""
+
+import asyncio
+import errno
+import hashlib
+import shutil
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import httpx
+import stamina
+from httpx_secure import SSRFProtectionError
+
+from bot import wording
+from bot.fetch.limits import FetchLimits, Policy
+from bot.fetch.links import Link
+from bot.fetch.problems import FetchFailed
+from bot.fetch.safety import Bearer, as_refusal, open_client
+
+IDENTITY_BYTES = 8192
+TELL_EVERY_SECONDS = 0.25
+SPARE_DISK = 64 << 20
+RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+TRANSIENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """How far a download is: bytes so far, bytes in all if the server says, bytes a second."""
+
+    received: int
+    total: int | None
+    rate: float
+
+    @property
+    def fraction(self) -> float | None:
+        """From 0 to 1; None while the size is unknown."""
+        return min(1.0, self.received / self.total) if self.total else None
+
+    def __str__(self) -> str:
+        of = "" if self.total is None else f" of {_size(self.total)}"
+        return f"{_size(self.received)}{of}, {_size(int(self.rate))}/s"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that arrived whole. ``identity`` is the report's: of size and first bytes, for a file not packed."""
+
+    path: Path
+    size: int
+    sha256: str
+    identity: str
+    source: str
+    seconds: float
+
+
+Progress = Callable[[Arrived], None]
+
+
+async def download(
+    link: Link,
+    path: Path,
+    limits: FetchLimits,
+    policy: Policy,
+    *,
+    progress: Progress | None = None,
+    bearer: Bearer | None = None,
+) -> Fetched:
+    """Fetch a link into ``path``, which is overwritten. The file is removed again when it does not arrive whole.
+
+    Raises:
+        FetchFailed: why not, in one line.
+    """
+    timeout = httpx.Timeout(limits.idle_seconds, connect=limits.connect_seconds)
+    started = time.monotonic()
+    transfer = None
+    try:
+        async with asyncio.timeout(limits.total_seconds), open_client(policy, timeout, bearer) as client:
+            with path.open("wb") as file:
+                transfer = _Transfer(link, file, limits, progress)
+                await _persist(transfer, client)
+        return transfer.fetched(path, time.monotonic() - started)
+    except BaseException as error:
+        path.unlink(missing_ok=True)  # noqa: ASYNC240  # one call, and nothing may come between
+        told = _told(error, link, limits, transfer)
+        if told is None or told is error:
+            raise
+        raise told from error
+
+
+async def _persist(transfer: "_Transfer", client: httpx.AsyncClient) -> None:
+    # Tries until it is through, a try goes on where the last one broke off.
+    attempts = stamina.retry_context(
+        on=_retry_after,
+        attempts=transfer.limits.attempts,
+        timeout=None,
+        wait_initial=transfer.limits.first_wait_seconds,
+        wait_jitter=transfer.limits.first_wait_seconds,
+    )
+    async for attempt in attempts:
+        with attempt:
+            await transfer.run(client)
+
+
+class _TryLater(Exception):
+    # A status that a later try may not get; ``wait`` is what the server asked for, in seconds.
+    def __init__(self, failure: FetchFailed, wait: float | None) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+        self.wait = wait
+
+
+def _retry_after(error: Exception) -> bool | float:
+    if isinstance(error, _TryLater):
+        return True if error.wait is None else error.wait
+    return isinstance(error, TRANSIENT) and not isinstance(error.__cause__, ssl.SSLError)
+
+
+class _Transfer:
+    # One file on its way: what has arrived, its hashes, and what the server said about it.
+
+    def __init__(self, link: Link, file: BinaryIO, limits: FetchLimits, progress: Progress | None) -> None:
+        self.link, self.file, self.limits, self.progress = link, file, limits, progress
+        self.validator: str | None = None
+        self.told_at = 0.0
+        self.started = time.monotonic()
+        self.restart()
+
+    def restart(self) -> None:
+        self.file.seek(0)
+        self.file.truncate()
+        self.received = 0
+        self.total: int | None = None
+        self.head = b""
+        self.sha256 = hashlib.sha256()
+
+    async def run(self, client: httpx.AsyncClient) -> None:
+        headers = {}
+        if self.received and self.validator:
+            headers = {"Range": f"bytes={self.received}-", "If-Range": self.validator}
+        async with client.stream("GET", self.link.url, headers=headers) as response:
+            self._accept(response)
+            async for chunk in _body(response):
+                self._take(chunk)
+            if self.total is not None and self.received < self.total:
+                raise httpx.RemoteProtocolError("the body ended early")
+        self._tell(force=True)
+
+    def _accept(self, response: httpx.Response) -> None:
+        if response.status_code == httpx.codes.PARTIAL_CONTENT and self._continues(response):
+            return
+        if response.status_code != httpx.codes.OK:
+            raise _status_failure(response)
+        self.restart()
+        # A validator that may match another body ("W/…") must not glue two files together.
+        tag = response.headers.get("etag", "")
+        self.validator = tag if tag.startswith('"') and "content-encoding" not in response.headers else None
+        length = response.headers.get("content-length", "")
+        if length.isdecimal() and "content-encoding" not in response.headers:
+            self.total = int(length)
+            self._check_size(self.total)
+            self._check_disk(self.total)
+
+    def _continues(self, response: httpx.Response) -> bool:
+        return str(response.headers.get("content-range", "")).startswith(f"bytes {self.received}-")
+
+    def _take(self, chunk: bytes) -> None:
+        self._check_size(self.received + len(chunk))
+        if len(self.head) < IDENTITY_BYTES:
+            self.head += chunk[: IDENTITY_BYTES - len(self.head)]
+        self.file.write(chunk)
+        self.sha256.update(chunk)
+        self.received += len(chunk)
+        self._tell()
+
+    def _check_size(self, count: int) -> None:
+        if count > self.limits.max_bytes:
+            says = f" (the server says {_size(self.total)})" if self.total and self.total >= count else ""
+            raise FetchFailed("size", f"the file is over the size cap of {_size(self.limits.max_bytes)}{says}")
+
+    def _check_disk(self, count: int) -> None:
+        free = shutil.disk_usage(Path(self.file.name).parent).free
+        if count + SPARE_DISK > free:
+            raise FetchFailed("disk", f"no room here for {_size(count)}: {_size(free)} are free")
+
+    def _tell(self, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if self.progress is not None and (force or now - self.told_at >= TELL_EVERY_SECONDS):
+            self.told_at = now
+            rate = self.received / max(now - self.started, 0.001)
+            self.progress(Arrived(self.received, self.total, rate))
+
+    def fetched(self, path: Path, seconds: float) -> Fetched:
+        return Fetched(
+            path, self.received, self.sha256.hexdigest(), identity(self.received, self.head), self.link.shown, seconds
+        )
+
+
+def identity(size: int, head: bytes) -> str:
+    """A dump's identity as the report defines it, from its size and its first 8,192 bytes."""
+    return f"1:{hashlib.sha256(size.to_bytes(8, 'little') + head[:IDENTITY_BYTES]).hexdigest()}"
+
+
+def _body(response: httpx.Response) -> AsyncIterator[bytes]:
+    # A server may pack what we asked for plain; only then let httpx unpack. As it comes: a chunk that waits to be
+    # filled is lost when the connection breaks.
+    return response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()
+
+
+def _status_failure(response: httpx.Response) -> Exception:
+    phrase = f"{response.status_code} {response.reason_phrase}".strip()
+    hint = ": the link needs a login, or has expired" if response.status_code in (401, 403) else ""
+    failure = FetchFailed("status", f"the server answered {phrase}{hint}")
+    if response.status_code not in RETRIED_STATUS:
+        return failure
+    wait = response.headers.get("retry-after", "")
+    return _TryLater(failure, min(float(wait), 60.0) if wait.isdecimal() else None)
+
+
+def _told(error: BaseException, link: Link, limits: FetchLimits, transfer: _Transfer | None) -> FetchFailed | None:
+    # The error in one line, or None for what is not a failure of the fetch.
+    match error:
+        case FetchFailed():
+            return error
+        case _TryLater():
+            return error.failure
+        case SSRFProtectionError():
+            return as_refusal(error)
+        case TimeoutError():
+            return FetchFailed(
+                "time", f"not finished after {wording.duration(limits.total_seconds)}{_so_far(transfer)}"
+            )
+        case httpx.TooManyRedirects():
+            return FetchFailed("redirect", "the link leads in a circle of redirects")
+        case httpx.ConnectTimeout():
+            return FetchFailed(
+                "connect", f"{link.host} did not answer within {wording.duration(limits.connect_seconds)}"
+            )
+        case httpx.ReadTimeout():
+            silence = wording.duration(limits.idle_seconds)
+            return FetchFailed("time", f"the server sent nothing for {silence}{_so_far(transfer)}")
+        case httpx.ConnectError() if _has_cause(error, ssl.SSLError) or "CERTIFICATE" in str(error).upper():
+            return FetchFailed("tls", f"the certificate of {link.host} cannot be trusted")
+        case httpx.ConnectError():
+            return FetchFailed("connect", f"{link.host} could not be reached")
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol() | UnicodeError():
+            return FetchFailed("address", "the link is malformed")
+        case httpx.DecodingError():
+            return FetchFailed("network", "the server's answer is packed in a way that cannot be read")
+        case httpx.HTTPError():
+            return FetchFailed("network", f"the connection broke off{_so_far(transfer)}")
+        case OSError() if error.errno == errno.ENOSPC:
+            return FetchFailed("disk", "no room left here for the file")
+    return None
+
+
+def _size(count: int) -> str:
+    # A cap of two gigabytes is "2 GB", not "2.0 GB".
+    return wording.size(count).replace(".0 ", " ")
+
+
+def _so_far(transfer: _Transfer | None) -> str:
+    if transfer is None or not transfer.received:
+        return ""
+    of = "" if transfer.total is None else f" of {_size(transfer.total)}"
+    return f", with {_size(transfer.received)}{of} here"
+
+
+def _has_cause(error: BaseException | None, kind: type[BaseException]) -> bool:
+    while error is not None:
+        if isinstance(error, kind):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -1,0 +1,26 @@
+"""What a fetch may cost and where it may go. Light: the settings are built from these."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """What a download may cost: bytes, seconds in all, seconds of silence, and how often it is tried."""
+
+    max_bytes: int = 16_000_000_000
+    total_seconds: float = 1800.0
+    idle_seconds: float = 30.0
+    connect_seconds: float = 10.0
+    attempts: int = 4
+    first_wait_seconds: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which hosts may be asked. ``hosts`` empty means any; ``allow_private`` admits loopback and private addresses.
+
+    Link-local, multicast and metadata addresses stay refused whatever is allowed.
+    """
+
+    allow_private: bool = False
+    hosts: frozenset[str] = frozenset()

@@ -1,0 +1,195 @@
+"""Every setting, described once: name, meaning, default. Validated when they are read, never again.
+
+Environment variables with the prefix ``PILEUP_``, or lines of a ``.env`` file. Importing this costs a third of a
+second, so the command line does it while something else is running.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bot.fetch.limits import FetchLimits, Policy
+from bot.home import default_home, symbol_directories
+
+
+def _words(value: Any) -> Any:
+    # "a, b c" in the environment is a list of three.
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]
+Size = Annotated[ByteSize, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """What an operator can set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PILEUP_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    home: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
+        default_factory=lambda: default_home(os.environ),
+        description="Directory for the database, caches and downloads. Default: the platform's data directory.",
+    )
+    database_url: str | None = Field(
+        default=None,
+        description="Where history lives: `sqlite:///path`. Default: `pileup.sqlite` in the home directory.",
+    )
+    symbols: str | None = Field(
+        default=None,
+        description="Directories with symbol tables, as in `PATH` or separated by `;`. `_NT_SYMBOL_PATH` comes next.",
+    )
+    slack_bot_token: SecretStr | None = Field(default=None, description="The bot token, `xoxb-…`.")
+    slack_app_token: SecretStr | None = Field(
+        default=None, description="The app-level token with `connections:write`, `xapp-…`; for Socket Mode."
+    )
+    slack_signing_secret: SecretStr | None = Field(
+        default=None, description="The signing secret; needed only when `PILEUP_TRANSPORT=http`."
+    )
+    slack_api_url: str = Field(default="https://slack.com/api/", description="Address of the Web API.")
+    transport: Literal["socket", "http"] = Field(
+        default="socket", description="How events arrive: `socket` (no public address needed) or `http`."
+    )
+    http_port: int = Field(default=3000, ge=1, le=65535, description="Port for events when `PILEUP_TRANSPORT=http`.")
+    channels: Words = Field(
+        default=frozenset(),
+        description="Channel ids the bot works in, separated by commas. Empty: wherever it is invited.",
+    )
+    users: Words = Field(default=frozenset(), description="User ids the bot listens to. Empty: everybody.")
+    broadcast_channels: Words = Field(
+        default=frozenset(), description="Channel ids where the summary is also shown in the channel itself."
+    )
+    link_hosts: Words = Field(
+        default=frozenset(),
+        description="Hosts whose links are looked at whatever they end in; `.example.com` stands for all below it.",
+    )
+    allowed_hosts: Words = Field(
+        default=frozenset(), description="The only hosts that links are fetched from. Empty: any public host."
+    )
+    allow_private_addresses: bool = Field(
+        default=False, description="Whether links may point to loopback and private addresses."
+    )
+    max_download: Size = Field(default=ByteSize(16_000_000_000), description="Largest download, as in `16GB`.")
+    download_seconds: Seconds = Field(default=1800, description="Longest download, in seconds.")
+    download_idle_seconds: Seconds = Field(default=30, description="Longest silence of a server, in seconds.")
+    download_attempts: int = Field(default=4, ge=1, le=20, description="How often a broken download is tried.")
+    analysis_seconds: Seconds = Field(default=600, description="Longest analysis, in seconds; then it is stopped.")
+    analysis_memory: Size = Field(
+        default=ByteSize(2_000_000_000), description="Memory an analysis may use, as in `2GB`."
+    )
+    workers: int = Field(default=2, ge=1, le=64, description="How many dumps are worked on at the same time.")
+    lease_seconds: Seconds = Field(
+        default=60, description="After so many seconds without a sign of life another worker takes a job over."
+    )
+    keep_dumps: bool = Field(default=False, description="Whether downloaded dumps stay after their analysis.")
+    keep_reports_days: int | None = Field(
+        default=None, ge=1, description="Age in days at which reports leave history. Default: they stay."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="How much `serve` logs."
+    )
+
+    @field_validator("slack_bot_token", "slack_app_token")
+    @classmethod
+    def _token(cls, value: SecretStr | None, info: Any) -> SecretStr | None:
+        prefix = {"slack_bot_token": "xoxb-", "slack_app_token": "xapp-"}[info.field_name]
+        # A token that is renewed by itself carries another prefix in front.
+        if value is not None and not value.get_secret_value().removeprefix("xoxe.").startswith(prefix):
+            raise ValueError(f"must begin with {prefix}")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str | None) -> str | None:
+        if value is not None and (urlsplit(value).scheme != "sqlite" or not urlsplit(value).path.strip("/")):
+            raise ValueError("must look like sqlite:///path (other databases are not supported yet)")
+        return value
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file."""
+        if self.database_url is None:
+            return self.home / "pileup.sqlite"
+        return Path(unquote(urlsplit(self.database_url).path).removeprefix("/")).expanduser()
+
+    @property
+    def policy(self) -> Policy:
+        """Where links may lead."""
+        return Policy(self.allow_private_addresses, self.allowed_hosts)
+
+    @property
+    def fetch_limits(self) -> FetchLimits:
+        """What a download may cost."""
+        return FetchLimits(
+            max_bytes=int(self.max_download),
+            total_seconds=self.download_seconds,
+            idle_seconds=self.download_idle_seconds,
+            attempts=self.download_attempts,
+        )
+
+    def symbol_paths(self, first: tuple[str, ...] = ()) -> tuple[Path, ...]:
+        """The symbol directories in order: those of the command line, ours, WinDbg's."""
+        return symbol_directories(*first, self.symbols, os.environ.get("_NT_SYMBOL_PATH"))
+
+
+class BadSettings(Exception):
+    """Settings that cannot be used; ``problems`` has one line for each."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """The settings in force: arguments, then the environment, then ``.env``.
+
+    Raises:
+        BadSettings: with one line for each wrong value, which is not repeated (it may be a token).
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [f"{variable(str(problem['loc'][0]))}: {_reason(problem['msg'])}" for problem in error.errors()]
+        raise BadSettings(tuple(lines)) from None
+
+
+def variable(field: str) -> str:
+    """The environment variable of a setting."""
+    return f"PILEUP_{field.upper()}"
+
+
+def settings_table() -> str:
+    """The table of all settings in Markdown, for the README."""
+    rows = [
+        f"| `{variable(name)}` | {_default(field.get_default())} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])
+
+
+def _default(value: Any) -> str:
+    match value:
+        case bool():
+            return f"`{str(value).lower()}`"
+        case ByteSize():
+            return f"`{value.human_readable(decimal=True, separator='')}`".replace(".0", "")
+        case float():
+            return f"`{value:g}`"
+        case str() | int():
+            return f"`{value}`"
+    return ""  # none, an empty list, or made when it is asked for
+
+
+def _reason(message: str) -> str:
+    return message.removeprefix("Value error, ")

@@ -1,0 +1,177 @@
+"""The analysis process: its word is taken, its death is told, nothing of it outlives the job."""
+
+import asyncio
+import json
+import os
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from bot.child import AnalysisFailed, Child, ChildLimits, Order, analyze, environment
+from tests.storage.samples import report
+
+LIMITS = ChildLimits(seconds=20, memory_bytes=1_000_000_000)
+
+
+def program(code: str) -> tuple[str, ...]:
+    return ("-c", "import json, os, sys, time\n" + textwrap.dedent(code))
+
+
+def say(message: object) -> str:
+    return f"print({json.dumps(json.dumps(message))}, flush=True)\n"
+
+
+def failure(code: str, limits: ChildLimits = LIMITS) -> AnalysisFailed:
+    with pytest.raises(AnalysisFailed) as caught:
+        Child(Order(Path("x.dmp")), limits, program(code)).document()
+    return caught.value
+
+
+def gone(pid: int) -> bool:
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        if Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] == "Z":
+            return True  # dead, and init has not looked yet
+        time.sleep(0.02)
+    return False
+
+
+def test_stages_are_told_and_the_report_comes_back() -> None:
+    told: list[tuple[str, float | None]] = []
+    code = "print('a library chatters')\n" + say({"stage": "symbols", "fraction": 0.5}) + say({"stage": "waits"})
+    code += say({"stage": "odd", "fraction": 7}) + "print('[1, 2]')\n" + say({"report": report().to_json()})
+    child = Child(Order(Path("x.dmp")), LIMITS, program(code))
+    assert child.report(lambda stage, fraction: told.append((stage, fraction))) == report()
+    assert told == [("symbols", 0.5), ("waits", None), ("odd", 1.0)]
+
+
+def test_the_child_is_told_what_to_read(tmp_path: Path) -> None:
+    order = Order(tmp_path / "x.dmp", "https://h/x.dmp", (tmp_path / "sym",), tmp_path / "cache")
+    code = """
+        text = " ".join(sys.argv[1:])
+        print(json.dumps({"error": {"kind": "fault", "message": text, "exit_code": 1}}))
+    """
+    with pytest.raises(AnalysisFailed) as caught:
+        Child(order, LIMITS, program(code)).document()
+    path, _, options = caught.value.line.partition(" ")
+    assert path == str(tmp_path / "x.dmp")
+    assert json.loads(options) == {
+        "source": "https://h/x.dmp",
+        "symbols": [str(tmp_path / "sym")],
+        "cache": str(tmp_path / "cache"),
+        "memory_bytes": LIMITS.memory_bytes,
+    }
+
+
+def test_what_the_child_says_went_wrong_is_passed_on_in_one_printable_line() -> None:
+    said = {"kind": "not-a-dump", "message": "this is a zip\narchive \x1b[31m" + "x" * 999, "exit_code": 3}
+    failed = failure(say({"error": said}) + "sys.exit(3)")
+    assert (failed.kind, failed.exit_code) == ("not-a-dump", 3)
+    assert failed.line.startswith("this is a zip archive ?[31mxxx")
+    assert len(failed.line) == 300
+    assert failure(say({"error": {"kind": "odd", "message": "x", "exit_code": 99}})).exit_code == 1
+
+
+def test_a_child_that_dies_without_a_word_is_a_fault_with_its_last_line() -> None:
+    failed = failure("print('first', file=sys.stderr); print('last words', file=sys.stderr); sys.exit(9)")
+    assert failed.line == "the analysis ended with status 9 without a result: last words"
+    assert failed.exit_code == 1
+    crashed = failure("import ctypes; ctypes.string_at(0)")
+    assert crashed.line.startswith("the analysis died of signal 11 without a result")
+
+
+def test_a_report_that_breaks_the_contract_is_a_fault() -> None:
+    document = report().to_json() | {"schema_version": "x"}
+    failed = failure(say({"report": document}))
+    assert (failed.kind, failed.exit_code) == ("fault", 1)
+    assert "breaks its contract" in failed.line
+
+
+def test_the_kill_timer_stops_a_child_and_all_it_started(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    code = f"""
+        if os.fork() == 0:
+            pass
+        with open({str(pids)!r}, "a") as file:
+            file.write(f"{{os.getpid()}}\\n")
+        time.sleep(60)
+    """
+    started = time.monotonic()
+    failed = failure(code, ChildLimits(seconds=1.0))
+    assert time.monotonic() - started < 10
+    assert failed.line == "stopped: the analysis was not finished after 1 s"
+    assert (failed.kind, failed.exit_code) == ("time", 5)
+    assert len(pids.read_text().split()) == 2
+    assert all(gone(int(pid)) for pid in pids.read_text().split())
+
+
+def test_what_a_finished_child_left_running_is_killed(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    code = """
+        if os.fork() == 0:
+            os.close(1)
+            time.sleep(60)
+        else:
+            time.sleep(0.2)
+    """
+    code = textwrap.dedent(code).replace("os.close(1)", f"os.close(1); open({str(pid)!r}, 'w').write(str(os.getpid()))")
+    code += say({"report": report().to_json()})
+    assert Child(Order(Path("x.dmp")), LIMITS, program(code)).report() == report()
+    assert gone(int(pid.read_text()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the cap from outside is prlimit's")
+def test_the_memory_cap_holds_whatever_the_child_does() -> None:
+    code = """
+        try:
+            hoard = [bytearray(50_000_000) for _ in range(100)]
+        except MemoryError:
+            print(json.dumps({"error": {"kind": "memory", "message": "out of memory", "exit_code": 5}}))
+    """
+    failed = failure(code, ChildLimits(seconds=20, memory_bytes=300_000_000))
+    assert (failed.kind, failed.exit_code) == ("memory", 5)
+
+
+def test_a_child_killed_by_the_system_ran_out_of_memory() -> None:
+    failed = failure("os.kill(os.getpid(), 9)")
+    assert (failed.kind, failed.exit_code) == ("memory", 5)
+
+
+def test_no_token_reaches_the_child() -> None:
+    ours = {"PATH": "/bin", "PILEUP_SLACK_BOT_TOKEN": "xoxb-1", "AWS_SECRET_ACCESS_KEY": "x", "PYTHONPATH": "/lib"}
+    theirs = environment(ours)
+    assert not any("TOKEN" in name or "SECRET" in name for name in theirs)
+    assert theirs["PATH"] == "/bin"
+    assert theirs["PYTHONPATH"].endswith(os.pathsep + "/lib")
+
+
+async def test_the_event_loop_goes_on_while_a_child_works() -> None:
+    told: list[str] = []
+    code = say({"stage": "symbols"}) + "time.sleep(0.5)\n" + say({"report": report().to_json()})
+    order = Order(Path("x.dmp"))
+    task = asyncio.create_task(analyze(order, LIMITS, lambda stage, _: told.append(stage), program(code)))
+    ticks = 0
+    while not task.done():
+        await asyncio.sleep(0.01)
+        ticks += 1
+    assert await task == report()
+    assert told == ["symbols"]
+    assert ticks > 20
+
+
+async def test_cancelling_kills_the_child(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    code = f"open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    task = asyncio.create_task(analyze(Order(Path("x.dmp")), LIMITS, program=program(code)))
+    while not (pid.exists() and pid.read_text()):  # noqa: ASYNC110  # another process writes it
+        await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert gone(int(pid.read_text()))
