@@ -6,7 +6,7 @@ is the thread in OwnerEntry or in the owner table, its two low bits being flags.
 is history and says nothing about now.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from analysis.trust import Trust
 OWNED_EXCLUSIVE = 0x80  # ERESOURCE.Flag, ResourceOwnedExclusive of ntifs.h
 _POINTER_BITS = 3  # of an owner: set by ExSetResourceOwnerPointer and friends, cleared before it is a thread
 _NEEDED = {
-    "ActiveCount": "<u2",
+    "ActiveCount": "<i2",
     "Flag": "<u2",
     "SharedWaiters": "<u8",
     "ExclusiveWaiters": "<u8",
@@ -192,8 +192,3 @@ def as_lock(resource: Resource, owners: tuple[Held, ...], waiters: tuple[Held, .
         waiters_expected=resource.waiters,
         contention=resource.contention,
     )
-
-
-def named(lock: Lock, name: str | None, description: str) -> Lock:
-    """The same lock, with a name for people."""
-    return replace(lock, name=name, description=description)
