@@ -166,8 +166,6 @@ class Machine:
 
     def wait(
         self, thread: int, *objects: int, reason: int = EXECUTIVE, seconds: float = 300, all_of: bool = False
-    def wait(
-        self, thread: int, *objects: int, reason: int = EXECUTIVE, seconds: float = 300, all_of: bool = False
     ) -> None:
         """Let the thread wait for objects."""
         memory = self.memory
