@@ -143,7 +143,7 @@ def read_owners(memory: Memory, names: KernelNames, resource: Resource) -> tuple
         thread = VirtAddr(value & ~_POINTER_BITS)
         if is_thread(memory, thread):
             owners[thread] = Held(thread, Trust.STRUCTURE, resource.exclusive)
-        else:
+        elif resource.waiters:
             notes.append(f"the resource {resource.address:#x} is owned through {value:#x}, which is no thread object")
     return tuple(owners.values()), tuple(notes)
 
