@@ -19,6 +19,7 @@ from analysis.kernel.lists import ListWalk, walk_list
 from analysis.kernel.names import KernelNames
 from analysis.limits import MAX_RESOURCE_OWNERS, MAX_RESOURCES
 from analysis.memory.reader import Memory
+from analysis.memory.snapshot import Snapshot
 from analysis.symbols.layout import Layout, Struct
 from analysis.trust import Trust
 
@@ -158,9 +159,10 @@ def _owner_values(memory: Memory, names: KernelNames, resource: Resource, notes:
             return [memory.u64(entry)]
         values.append(_owner(memory, entry_layout, entry))
         if is_kernel(resource.owner_table):
-            slots = range(1, _table_size(memory, entry_layout, resource.owner_table))
-            at = resource.owner_table
-            values += [_owner(memory, entry_layout, at + slot * _OWNER_ENTRY_SIZE) for slot in slots]
+            count = _table_size(memory, entry_layout, resource.owner_table)
+            table = Snapshot(memory, resource.owner_table, count * _OWNER_ENTRY_SIZE)
+            slots = (resource.owner_table + slot * _OWNER_ENTRY_SIZE for slot in range(1, count))
+            values.extend(_owner(table, entry_layout, slot) for slot in slots)  # keeps those before a gap
     except Unreadable as gap:
         notes.append(f"owners of the resource {resource.address:#x}: {gap}")
     return [value for value in values if value]
