@@ -40,6 +40,11 @@ class BitmapMap:
         """How many bits are set, whether or not their pages lie in the file."""
         return self._present
 
+    @property
+    def frame_limit(self) -> int:
+        """The first page frame behind the bitmap, which covers all of the machine's memory."""
+        return self._bits
+
     def file_offset(self, pfn: int) -> int | None:
         """Where the page starts in the file, or None."""
         if not 0 <= pfn < self._bits:

@@ -23,10 +23,11 @@ MAX_PAGE_FRAME = 1 << 40  # 52 bits of physical address, the most x64 has
 class RunMap:
     """Pages of a file that lie in runs, each contiguous both in memory and in the file."""
 
-    __slots__ = ("_bases", "_bases_array", "_counts", "_offsets", "page_count")
+    __slots__ = ("_bases", "_bases_array", "_counts", "_offsets", "frame_limit", "page_count")
 
-    def __init__(self, runs: Iterable[tuple[int, int, int]]) -> None:
+    def __init__(self, runs: Iterable[tuple[int, int, int]], frame_limit: int = 0) -> None:
         """``runs`` are (first page frame, number of pages, file offset), disjoint, in any order."""
+        self.frame_limit = frame_limit
         ordered = sorted(runs)
         self._bases = [base for base, _, _ in ordered]
         self._bases_array = np.array(self._bases, dtype=np.uint64)
@@ -71,7 +72,8 @@ def read_runs(raw: RawFile) -> tuple[RunMap, bool, tuple[str, ...]]:
     runs, missing = _place(raw, claimed, notes)
     if missing:
         notes.append(f"the file is cut short: {missing} of {missing + sum(run[1] for run in runs)} pages are missing")
-    return RunMap(runs), missing > 0, tuple(notes)
+    ends = [base + count for base, count in claimed if base + count <= MAX_PAGE_FRAME]
+    return RunMap(runs, max(ends, default=0)), missing > 0, tuple(notes)
 
 
 def _place(raw: RawFile, claimed: list[tuple[int, int]], notes: list[str]) -> tuple[list[tuple[int, int, int]], int]:

@@ -69,6 +69,10 @@ class PageMap(Protocol):
     def page_count(self) -> int:
         """How many whole pages lie in the file."""
 
+    @property
+    def frame_limit(self) -> int:
+        """The first page frame above all that the machine had, saved or not."""
+
     def file_offset(self, pfn: int) -> int | None:
         """Where the page starts in the file; None if it was not saved or lies behind the file's end."""
 

@@ -16,9 +16,10 @@ from analysis.memory.reader import Memory
 
 _VALID, _LARGE, _PROTOTYPE, _TRANSITION = 1, 1 << 7, 1 << 10, 1 << 11
 _FRAME = 0x000F_FFFF_FFFF_F000
-# Since 2018 nt inverts high frame bits of entries that are not valid (the L1TF mitigation), always above the memory
-# the machine has: what is left below 32 TiB is the frame on old and new builds alike.
-_TRANSITION_FRAME = 0x0000_1FFF_FFFF_F000
+# Since 2018 nt may set a bit above the machine's memory in entries that are not valid (the L1TF mitigation), bit 45 on
+# what has been seen. Bit 4 then says that the bit belongs to the entry after all. A processor that needs no mitigation
+# leaves both alone, and which it is stands only in private data of nt.
+_SWIZZLE, _MITIGATION = 1 << 4, 1 << 45
 _PAGE_FILE_HIGH = 32
 _MAX_CACHED = 1 << 16
 
@@ -49,6 +50,8 @@ class AddressSpace(Memory):
         # The low 12 bits of CR3 hold a PCID, and with KPTI a flag, not an address.
         self.directory_table = PhysAddr(directory_table & _FRAME)
         self._kernel = kernel
+        # Frame bits above all memory are no part of a frame in transition.
+        self._transition_frame = (1 << max(0, physical.pages.frame_limit - 1).bit_length()) - 1 << 12
         self._pages: dict[int, int] = {}  # virtual page number → file offset; bounded
 
     def process(self, directory_table: int) -> "AddressSpace":
@@ -114,7 +117,7 @@ class AddressSpace(Memory):
                     return PhysAddr(entry & _FRAME & ~span | address & span)
                 table = entry & _FRAME
             elif entry & (_TRANSITION | _PROTOTYPE) == _TRANSITION:
-                table = entry & _TRANSITION_FRAME
+                table = entry & self._transition_frame
             elif entry & _PROTOTYPE and level is _LEVELS[-1] and follow_prototype:
                 table = self._prototype_frame(address, entry)
             else:
@@ -128,26 +131,42 @@ class AddressSpace(Memory):
         return self.physical.raw.u64(offset + (at & PAGE_MASK), level.name)
 
     def _prototype_frame(self, address: int, entry: int) -> int:
-        """The frame that a shared page's prototype entry names. The prototype lies in kernel memory, its address in
-        the upper 48 bits of the entry; an address of all ones means that only the VAD tree knows it."""
-        at = entry >> 16 | (0xFFFF << 48 if entry >> 63 else 0)
-        where = f"by its prototype entry at {at:#x}"
-        if at & 0xFFFF_FFFF_FFFF == 0xFFFF_FFFF_0000:
+        """The frame that a shared page's prototype entry names.
+
+        The upper 48 bits of the entry are the prototype's address in kernel memory. All ones in the upper 32 of them
+        mean that only the VAD tree knows it.
+        """
+        if entry >> 32 == 0xFFFF_FFFF:
             raise Unreadable(address, Absence.PAGED_OUT, "a shared page that only the VAD tree describes")
+        places = [entry]
+        if entry & (_SWIZZLE | _MITIGATION) == _MITIGATION:
+            places.append(entry & ~_MITIGATION)
+        gaps, frames = [], set()
+        for place in places:
+            try:
+                frames.add(self._frame_by_prototype(address, place >> 16 | 0xFFFF << 48))
+            except Unreadable as gap:
+                gaps.append(gap)
+        if len(frames) == 1:
+            return frames.pop()
+        if frames:
+            raise Unreadable(address, Absence.PAGED_OUT, "a shared page whose prototype entry could be either of two")
+        raise gaps[-1]
+
+    def _frame_by_prototype(self, address: int, at: int) -> int:
+        where = f"its prototype entry at {at:#x}"
         space = self._kernel or self
         try:
-            _check_canonical(at)
-            physical = space._walk(at, follow_prototype=False)
-            offset = self.physical.page_offset(physical)
+            offset = self.physical.page_offset(space._walk(at, follow_prototype=False))
         except Unreadable:
             offset = None
         if offset is None:
-            raise Unreadable(address, Absence.PAGED_OUT, f"{where}, which cannot be read")
+            raise Unreadable(address, Absence.PAGED_OUT, f"{where} cannot be read")
         prototype = self.physical.raw.u64(offset + (at & PAGE_MASK & ~7), "a prototype entry")
         if prototype & _VALID:
             return prototype & _FRAME
         if prototype & (_TRANSITION | _PROTOTYPE) == _TRANSITION:
-            return prototype & _TRANSITION_FRAME
+            return prototype & self._transition_frame
         raise _absent(address, prototype, where)
 
 
@@ -162,6 +181,7 @@ def _absent(address: int, entry: int, where: str) -> Unreadable:
         return Unreadable(address, Absence.NOT_MAPPED, f"{where} is not present")
     if entry & _PROTOTYPE:
         return Unreadable(address, Absence.PAGED_OUT, f"{where} stands for a shared page that is not in memory")
-    if entry >> _PAGE_FILE_HIGH:
+    own = entry if entry & _SWIZZLE else entry & ~_MITIGATION
+    if own >> _PAGE_FILE_HIGH:
         return Unreadable(address, Absence.PAGED_OUT, f"{where} points into a page file")
     return Unreadable(address, Absence.NOT_MAPPED, f"{where} is for a page of zeros that was never touched")

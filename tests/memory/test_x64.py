@@ -128,7 +128,7 @@ def test_a_mapped_page_that_was_not_saved(space: Space, opener: Opener) -> None:
     assert memory.translate(KERNEL + 0x123) == 0x7777_7123
 
 
-@pytest.mark.parametrize("inverted", [0, 0x2000_0000_0000, 0xFFFF_E000_0000_0000])
+@pytest.mark.parametrize("inverted", [0, 0x40_0000_0000, 0x2000_0000_0000, 0xFFFF_E000_0000_0000])
 def test_a_page_in_transition_is_still_in_memory(space: Space, opener: Opener, inverted: int) -> None:
     # Newer builds invert frame bits above the machine's memory in entries that are not valid.
     frame = space.map(KERNEL, b"going")
@@ -157,8 +157,9 @@ def test_a_page_table_in_the_page_file_is_paged_out(space: Space, opener: Opener
     assert gap(opener(space), KERNEL).absence is Absence.PAGED_OUT
 
 
-def test_a_page_never_touched_is_not_mapped(space: Space, opener: Opener) -> None:
-    space.set_entry(KERNEL, 3, 0x80)
+@pytest.mark.parametrize("mitigation", [0, 1 << 45])
+def test_a_page_never_touched_is_not_mapped(space: Space, opener: Opener, mitigation: int) -> None:
+    space.set_entry(KERNEL, 3, 0x80 | mitigation)
     found = gap(opener(space), KERNEL)
     assert found.absence is Absence.NOT_MAPPED
     assert "never touched" in found.detail
@@ -204,9 +205,9 @@ def test_a_prototype_tells_why_there_is_no_page(
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        (prototype_to(0xFFFF_FFFF_0000), "VAD tree"),
-        (prototype_to(PROTOTYPE_PAGE), "which cannot be read"),
-        (prototype_to(KERNEL), "which cannot be read"),  # a prototype behind itself
+        (0xFFFF_FFFF_0000_0000 | PROTOTYPE, "VAD tree"),
+        (prototype_to(PROTOTYPE_PAGE), "cannot be read"),
+        (prototype_to(KERNEL), "cannot be read"),  # a prototype behind itself
     ],
 )
 def test_a_prototype_out_of_reach_is_paged_out(space: Space, opener: Opener, entry: int, words: str) -> None:
@@ -214,6 +215,27 @@ def test_a_prototype_out_of_reach_is_paged_out(space: Space, opener: Opener, ent
     found = gap(opener(space), KERNEL)
     assert found.absence is Absence.PAGED_OUT
     assert words in found.detail
+
+
+def test_a_prototype_behind_the_mitigation_bit_is_found(space: Space, opener: Opener) -> None:
+    shared = space.map(PROTOTYPE_PAGE + PAGE, b"shared")
+    space.map(PROTOTYPE_PAGE, (shared << 12 | PRESENT).to_bytes(8, "little"))
+    space.set_entry(KERNEL, 3, prototype_to(PROTOTYPE_PAGE) | 1 << 45)
+    memory = opener(space)
+    assert memory.read(KERNEL, 6) == b"shared"
+
+
+def test_two_places_for_a_prototype_are_no_answer(space: Space, opener: Opener) -> None:
+    for place in (PROTOTYPE_PAGE, PROTOTYPE_PAGE | 1 << 29):
+        shared = space.physical.frame()
+        space.map(place, (shared << 12 | PRESENT).to_bytes(8, "little"))
+    space.set_entry(KERNEL, 3, prototype_to(PROTOTYPE_PAGE) | 1 << 45)
+    space.set_entry(KERNEL + PAGE, 3, prototype_to(PROTOTYPE_PAGE) | 1 << 45 | 1 << 4)
+    memory = opener(space)
+    found = gap(memory, KERNEL)
+    assert found.absence is Absence.PAGED_OUT
+    assert "either of two" in found.detail
+    assert memory.is_readable(KERNEL + PAGE)  # here bit 4 says that bit 45 is a part of the address
 
 
 def test_a_prototype_whose_page_was_not_saved_is_paged_out(space: Space, opener: Opener) -> None:
