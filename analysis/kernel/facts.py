@@ -193,6 +193,29 @@ class DeviceNode:
 
 
 @dataclass(frozen=True, slots=True)
+class Driver:
+    """A driver object. ``image`` is the module at its DriverStart, ``name`` its object name ("\\\\Driver\\\\RasSstp"),
+    ``service`` the name of its key in the registry."""
+
+    address: VirtAddr
+    image: str | None
+    name: str | None = None
+    service: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device object with its driver; ``stack`` holds the addresses of its device stack, the lowest (PDO) first,
+    ``drivers`` the images of their drivers in the same order, ``node`` the devnode of the lowest."""
+
+    address: VirtAddr
+    driver: Driver | None
+    stack: tuple[VirtAddr, ...] = ()
+    drivers: tuple[str | None, ...] = ()
+    node: DeviceNode | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class KernelFacts:
     """Everything read from one dump's kernel. Maps are keyed by address, in the order of the kernel's lists."""
 

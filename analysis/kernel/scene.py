@@ -4,17 +4,26 @@
 A part that cannot be read becomes a note and the others stand.
 """
 
+from functools import cached_property
+
 from analysis.address import VirtAddr
 from analysis.errors import Unreadable
 from analysis.formats.image import DumpImage
+from analysis.kernel.devices import Devices
 from analysis.kernel.dispatcher import is_process, is_thread
-from analysis.kernel.facts import KernelFacts, Module, Process, Stack, Thread
+from analysis.kernel.facts import Device, Irp, KernelFacts, Module, Process, Stack, Thread
+from analysis.kernel.irps import read_irp
+from analysis.kernel.pnp import completion_nodes
 from analysis.kernel.processes import read_process
 from analysis.kernel.reading import read_facts
 from analysis.kernel.stacks import Walker
 from analysis.kernel.threads import ThreadReader
+from analysis.kernel.waiting_for import doing
+from analysis.kernel.working_on import DeviceFinder, WorkedOn
 from analysis.memory.reader import Memory
 from analysis.symbols.kernel import KernelSymbols
+
+POWER_STATE_FAILURE = 0x9F
 
 
 class Scene:
@@ -39,6 +48,7 @@ class Scene:
         self._reader = reader
         self._threads: dict[int, Thread | None] = {}
         self._stacks: dict[int, Stack] = {}
+        self._worked_on: dict[int, tuple[WorkedOn, ...]] = {}
 
     def module_at(self, address: int) -> Module | None:
         """The loaded image that an address lies in, or None."""
@@ -87,6 +97,58 @@ class Scene:
                 self.walker.thread_stack(thread) if thread else Stack(end=f"no thread can be read at {address:#x}")
             )
         return self._stacks[address]
+
+    @cached_property
+    def devices(self) -> Devices:
+        """The reader of driver objects, device stacks and devnodes."""
+        return Devices(self.memory, self.symbols, self.module_at)
+
+    @cached_property
+    def device_finder(self) -> DeviceFinder:
+        """What tells which device a thread works on."""
+        block = self.image.header.parameters[3] if self.image.header.code == POWER_STATE_FAILURE else 0
+        pending = completion_nodes(self.memory, self.devices, block)
+        return DeviceFinder(self.memory, self.symbols, self.devices, pending)
+
+    def device(self, address: int) -> Device | None:
+        """The device object at an address with its stack, drivers and devnode; None where there is none."""
+        return self.devices.device(address)
+
+    def device_driver(self, address: int) -> str | None:
+        """The image name of the driver of the device object at an address."""
+        return self.devices.device_driver(address)
+
+    def driver_image(self, address: int) -> str | None:
+        """The image name of the driver object at an address."""
+        driver = self.devices.driver(address)
+        return driver.image if driver else None
+
+    def irp(self, address: int) -> Irp | None:
+        """The I/O request at an address, or None."""
+        return read_irp(self.memory, self.symbols, self.devices, address)
+
+    def worked_on(self, address: int) -> tuple[WorkedOn, ...]:
+        """Devices that the thread at an address seems to work on, best first."""
+        thread = self.thread(address)
+        if thread is None:
+            return ()
+        if address not in self._worked_on:
+            self._worked_on[address] = self.device_finder.worked_on(thread, self.stack(address))
+        return self._worked_on[address]
+
+    def doing(self, address: int) -> str | None:
+        """What the thread at an address was doing, in plain words ("system shutdown"); None where nothing tells."""
+        thread = self.thread(address)
+        if thread is None:
+            return None
+        stack = self.stack(address)
+        return doing(thread, stack) or self._doing_by_device(thread, stack)
+
+    def _doing_by_device(self, thread: Thread, stack: Stack) -> str | None:
+        best = next(iter(self.worked_on(thread.address)), None)
+        if best is None:
+            return None
+        return doing(thread, stack, device_being_removed=best.being_removed, device_starting=best.starting)
 
 
 def read_scene(image: DumpImage, memory: Memory, symbols: KernelSymbols) -> Scene:

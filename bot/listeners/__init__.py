@@ -1,1 +1,1 @@
-"""Slack events in, jobs out; nothing slower than one transaction."""
+"""Slack listeners: ack, store a job, return."""

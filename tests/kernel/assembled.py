@@ -78,6 +78,7 @@ def put_image(
     nt = 0x80
     optional = bytearray(240)
     struct.pack_into("<H", optional, 0, 0x20B)
+    struct.pack_into("<I", optional, 0x38, pdata + 0x3000)
     struct.pack_into("<I", optional, 108, 16)
     struct.pack_into("<II", optional, 112 + 3 * 8, pdata, len(rows) * 12)
     header = bytearray(nt + 24 + 240 + 80)
