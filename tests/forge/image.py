@@ -40,6 +40,7 @@ class Image:
     pdb: str | None = None
     guid: str = ""
     age: int = 1
+    debug: int = 0  # RVA of the debug directory, 0 for: with the other tables
     tables: int = 0  # RVA from which exports, imports, unwind data and resources lie
     functions: dict[str, Function] = field(default_factory=dict)
     exports: dict[str, int] = field(default_factory=dict)
@@ -105,8 +106,8 @@ class Image:
             directories[0] = self._export_table(cursor)
             cursor = sum(directories[0])
         if self.pdb:
-            directories[6] = self._debug(cursor)
-            cursor = directories[6][0] + 0x80
+            directories[6] = self._debug(self.debug or cursor)
+            cursor = cursor if self.debug else directories[6][0] + 0x80
         if self.version is not None:
             page = cursor + PAGE - 1 & -PAGE
             resources = version_resource(page, self.name, self.company or "", self.version)
@@ -178,7 +179,7 @@ class Image:
         return start, 28
 
     def _headers(self, directories: dict[int, tuple[int, int]]) -> None:
-        header = bytearray(0x400)
+        header = bytearray(0x800)
         header[:2] = b"MZ"
         struct.pack_into("<I", header, 0x3C, 0x80)
         entry = min((function.rva for function in self.functions.values()), default=0x1000)

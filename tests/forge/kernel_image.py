@@ -19,7 +19,7 @@ LOCALS = {
     "PnpProcessQueryRemoveAndEject": 0x60,
     "PnpBugcheckPowerTimeout": 0x60,
     "IopSynchronousCall": 0x70,
-    "KeBugCheck2": 0x200,
+    "KiDispatchException": 0x600,  # an exception record and a context
 }
 EXCEPTION_FRAMES = ("KiBugCheckDispatch", "KiExceptionDispatch")
 
@@ -33,6 +33,7 @@ def kernel_image(base: int, names: KernelNames, build: int) -> Image:
     image.timestamp = int.from_bytes(sha256(names.guid.encode()).digest()[:4], "little") & 0x7FFFFFFF
     image.pdb, image.guid = names.pdb, names.guid
     image.tables = names.tables
+    image.debug = 0x800  # early in the image, where readers that look only at its first megabytes find it
     image.export_name = "ntoskrnl.exe"
     for name in (*TEXT_NAMES, *PAGE_NAMES):
         if name in names:
@@ -71,7 +72,4 @@ def _sections(names: KernelNames) -> list[Section]:
     runs.append((names.tables, DATA))
     titles = {TEXT: ".text", DATA: ".data", PAGED: "PAGE"}
     sections = [Section(titles[kind], start, end, kind) for (start, kind), (end, _) in pairwise(runs)]
-    sections = sections[:14] + (
-        [Section("PAGEREST", sections[14].start, names.tables, PAGED)] if len(sections) > 14 else []
-    )
     return [*sections, Section(".rdata", names.tables, names.size, DATA)]

@@ -74,21 +74,35 @@ def mutant(kernel: Kernel, owner: int = 0, *, address: int | None = None, abando
     """A KMUTANT, in pool unless told where; owned by a KTHREAD and on its list, or free."""
     machine = kernel.machine
     where = executive_object(kernel, "Mutant", 0x38, "Muta") if address is None else address
-    dispatcher(kernel, where, MUTANT, 0x38, 0 if owner else 1)
-    entry = machine.at("_KMUTANT", where, "MutantListEntry")
-    machine.list_head(entry)
+    dispatcher(kernel, where, MUTANT, 0x38, 1)
+    machine.list_head(machine.at("_KMUTANT", where, "MutantListEntry"))
     if owner:
-        machine.put("_KMUTANT", where, OwnerThread=owner)
-        machine.list_append(machine.at("_KTHREAD", owner, "MutantListHead"), entry)
+        own_mutant(kernel, where, owner)
     if abandoned:
         machine.put("_KMUTANT", where, Abandoned=1)
     return where
 
 
-def fast_mutex(kernel: Kernel, owner: int = 0, *, tag: str = "FMtx") -> int:
-    """A FAST_MUTEX: Count 1 and no owner where free, 0 where owned."""
+def own_mutant(kernel: Kernel, address: int, owner: int) -> None:
+    """A KTHREAD takes a free mutant."""
     machine = kernel.machine
-    where = machine.pool(0x38, tag, "large")
-    machine.put("_FAST_MUTEX", where, Count=0 if owner else 1, Owner=owner)
+    machine.put("_DISPATCHER_HEADER", address, SignalState=0)
+    machine.put("_KMUTANT", address, OwnerThread=owner)
+    entry = machine.at("_KMUTANT", address, "MutantListEntry")
+    machine.list_append(machine.at("_KTHREAD", owner, "MutantListHead"), entry)
+
+
+def fast_mutex(kernel: Kernel, owner: int = 0, *, address: int | None = None) -> int:
+    """A FAST_MUTEX, in pool unless told where: Count 1 and no owner where free, 0 where owned."""
+    machine = kernel.machine
+    where = machine.pool(0x38, "FMtx", "large") if address is None else address
+    machine.put("_FAST_MUTEX", where, Count=1)
     event(kernel, address=machine.at("_FAST_MUTEX", where, "Event"))
+    if owner:
+        own_fast_mutex(kernel, where, owner)
     return where
+
+
+def own_fast_mutex(kernel: Kernel, address: int, owner: int) -> None:
+    """A KTHREAD takes a free fast mutex."""
+    kernel.machine.put("_FAST_MUTEX", address, Count=0, Owner=owner)

@@ -9,6 +9,7 @@ from tests.forge.layouts.private import INITIAL_STACK_BELOW_BASE, SWITCH_FRAME_S
 from tests.forge.pages import PAGE
 
 STACK_PAGES = 6
+OWN_PAGES = 2  # from the base down; the pages below read as zeros
 SYSTEM_CALL = "KiSystemServiceCopyEnd"
 
 
@@ -119,6 +120,8 @@ class StackWriter:
         thread.initial_stack, thread.stack_base = self.initial, self.base
 
     def _enter(self, frame: Frame, sp: int) -> None:
+        if sp < self.base - OWN_PAGES * PAGE:
+            raise MemoryError(f"{frame.function} does not fit on the stack")
         self._current, self.sp = frame, sp
         self.placed.append(Placed(frame.image.name, frame.function, 0, sp))
 
@@ -153,7 +156,7 @@ class StackWriter:
 
     def _stale_below(self) -> None:
         """What earlier, deeper calls left under the stack pointer."""
-        limit = self.base - 2 * PAGE
+        limit = self.base - OWN_PAGES * PAGE
         for address in range(max(limit, self.sp - 0x200), self.sp - 0x20, 8):
             if self.rng.random() < 0.15:
                 self.machine.u64(address, self._stale_return())
@@ -183,7 +186,7 @@ def new_stack(kernel: Kernel, *, resident: bool = True) -> int:
     low = machine.reserve("stacks", (STACK_PAGES + 1) * PAGE) + PAGE  # a guard page, then the stack
     for number in range(STACK_PAGES):
         address = low + number * PAGE
-        if number >= STACK_PAGES - 2:
+        if number >= STACK_PAGES - OWN_PAGES:
             machine.tables.map(address, machine.loose_frame())
         elif number:
             machine.tables.map(address, machine.zero_frame)

@@ -135,6 +135,13 @@ class Kernel:
         """A loaded image by name. Raises: StopIteration."""
         return next(image for image in self.images if image.name == name)
 
+    def data_address(self, image: Image, rva: int) -> int:
+        """The address of variables in an image's data, mapped from now on."""
+        address = image.base + rva
+        if not self.machine.tables.entry(address):
+            self.machine.tables.map(address, self.machine.loose_frame())
+        return address
+
     def threads(self) -> list[Thread]:
         """All threads on process lists."""
         return [thread for process in self.processes for thread in process.threads if thread.listed]

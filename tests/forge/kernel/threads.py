@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from tests.forge.kernel.objects import THREAD, dispatcher, executive_object
 from tests.forge.kernel.stacks import StackWriter, new_stack, page_out_stack
 from tests.forge.kernel.state import (
+    READY,
     RUNNING,
     TERMINATED,
     TICK_100NS,
@@ -120,6 +121,12 @@ def wait(
         WaitMode=mode,
         WaitTime=UPTIME_TICKS - ticks & 0xFFFFFFFF,
     )
+
+
+def make_ready(kernel: Kernel, thread: Thread) -> None:
+    """The thread waits for nothing but a processor."""
+    thread.state, thread.ticks, thread.waits = READY, None, []
+    kernel.machine.put("_KTHREAD", thread.address, State=READY, WaitBlockList=0)
 
 
 def terminate(kernel: Kernel, thread: Thread) -> None:
