@@ -28,7 +28,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"BZh", "a bzip2 file"),
     (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
     (b"MSCF", "a cabinet archive"),
-    (b"\x7fELF", "an ELF file, not a Windows dump"),
+    (b"\x04\x22\x4d\x18", "an LZ4 file"),
     (b"\xfe\xed\xfa\xce", "a Mach-O file, not a Windows dump"),
     (b"\xfe\xed\xfa\xcf", "a Mach-O file, not a Windows dump"),
     (b"\xce\xfa\xed\xfe", "a Mach-O file, not a Windows dump"),
@@ -48,17 +48,25 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"SQLite format 3\x00", "an SQLite database"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document or an installer (an OLE file)"),
     (b"EMiL", "a LiME memory capture"),
+    (b"AVML", "an AVML memory capture"),
+    (b"KDMV", "a virtual machine's disk (VMDK)"),
+    (b"vhdxfile", "a virtual machine's disk (VHDX)"),
+    (b"conectix", "a virtual machine's disk (VHD)"),
+    (b"\xd2\xbe\xd2\xbe", "a virtual machine's saved state (VMware)"),
 )
+_ELF_CORE = 4
 _UNSUPPORTED_TYPES = {
     2: "a kernel summary dump of an old kind (type 2), not supported yet",
     8: "a kernel dump of type 8, written by a debugger, not supported yet",
     9: "a kernel dump of type 9, written by a debugger, not supported yet",
     10: "a kernel dump of type 10, written by a debugger, not supported yet",
 }
-_HTML = re.compile(rb"(?is)\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|script|meta|title)\b")
+_HTML = re.compile(rb"(?is)\s*(?>\s*<!--.*?-->)*+\s*<(!doctype\s+html|html|head|body|script|meta|title)\b")
 # A link to a dump that gives a page instead mostly wants a person to sign in first, often by script alone; only a
 # title that says so makes it an error page.
-_ERROR_PAGE = re.compile(rb"(?is)<title[^>]*>[^<]*(not found|forbidden|denied|error|unavailable|expired|\b[45]\d\d\b)")
+_ERROR_PAGE = re.compile(
+    rb"(?is)<title[^<>]{0,99}>[^<]{0,199}?(not found|forbidden|denied|error|unavailable|expired|\b[45]\d\d\b)"
+)
 _JSON = re.compile(r"\s*(\{\s*(\"|\})|\[\s*(\"|\{|\[|\]|-?\d))")
 
 
@@ -127,6 +135,9 @@ def _other_kernel_dump(start: _Start) -> str | None:
 def _magic(start: _Start) -> str | None:
     if start.head.startswith(b"PAGEDU64"):
         return None
+    if start.head.startswith(b"\x7fELF"):
+        is_core = int.from_bytes(start.head[16:18], "little") == _ELF_CORE
+        return "an ELF core file, from Linux or another Unix" if is_core else "an ELF file, not a Windows dump"
     found = (what for magic, what in _MAGIC if start.head.startswith(magic))
     return next(found, "a tar archive" if start.head[257:262] == b"ustar" else None)
 

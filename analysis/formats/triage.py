@@ -36,6 +36,8 @@ def read_triage(raw: RawFile, header: DumpHeader) -> tuple[TriageData, bool, tup
         fields = _read_fields(raw)
     except BadDump:
         return TriageData(), True, ("the file ends behind its header: nothing of memory was saved",)
+    if not any(fields.values()):
+        return TriageData(), False, ("there is nothing but zeros behind the header: nothing of memory was saved",)
     if raw.available(fields["valid"], 4) < 4:
         found.truncated = True
     elif raw.read(fields["valid"], 4, "the triage marker") != b"TRGD":

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field, replace
 from analysis.address import VirtAddr
 from analysis.errors import MissingLayout
 from analysis.kernel.facts import Held, Lock, LockKind, Module, Thread
+from analysis.kernel.fast_resources import FastOwner, read_fast_owners
 from analysis.kernel.mutants import read_dispatcher_locks
 from analysis.kernel.names import KernelNames
 from analysis.kernel.resource_waiters import WR_RESOURCE, assign_by_stack, read_waiters
 from analysis.kernel.resources import Resource, as_lock, read_owners, read_resources
 from analysis.memory.reader import Memory
+from analysis.trust import Trust
 
 _KIND_WORDS = {
     LockKind.ERESOURCE: "resource (ERESOURCE)",
@@ -67,10 +69,34 @@ def _resources(memory: Memory, names: KernelNames, threads: Mapping[VirtAddr, Th
     locks = []
     notes = list(listed.notes)
     for resource in listed.busy:
-        owners, problems = read_owners(memory, names, resource)
-        locks.append(as_lock(resource, owners, waiters.get(resource.address, ())))
-        notes += problems
+        queued = waiters.get(resource.address, ())
+        entries = read_fast_owners(memory, names, resource.address)
+        if entries is None:
+            owners, problems = read_owners(memory, names, resource)
+            locks.append(as_lock(resource, owners, queued))
+            notes += problems
+        else:
+            locks.append(_as_fast_lock(resource, entries, queued, threads))
     return locks, notes
+
+
+def _as_fast_lock(
+    resource: Resource, entries: tuple[FastOwner, ...], queued: tuple[Held, ...], threads: Mapping[VirtAddr, Thread]
+) -> Lock:
+    owners = tuple(Held(one.thread, Trust.STRUCTURE, one.exclusive) for one in entries if not one.waiting)
+    known = {held.thread for held in queued}
+    waiting = (
+        Held(one.thread, Trust.STRUCTURE, one.exclusive)
+        for one in entries
+        if one.waiting and one.thread not in known and _waits_for_resource(threads.get(one.thread))
+    )
+    lock = as_lock(resource, owners, (*queued, *waiting))
+    exclusive = any(held.exclusive for held in owners) or resource.exclusive
+    return replace(lock, kind=LockKind.FAST_RESOURCE, exclusive=exclusive if owners else None)
+
+
+def _waits_for_resource(thread: Thread | None) -> bool:
+    return thread is not None and thread.wait_reason == WR_RESOURCE
 
 
 def _add_by_stack(

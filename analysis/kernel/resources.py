@@ -6,7 +6,7 @@ is the thread in OwnerEntry or in the owner table, its two low bits being flags.
 is history and says nothing about now.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,14 @@ from analysis.kernel.lists import ListWalk, walk_list
 from analysis.kernel.names import KernelNames
 from analysis.limits import MAX_RESOURCE_OWNERS, MAX_RESOURCES
 from analysis.memory.reader import Memory
+from analysis.memory.snapshot import Snapshot
 from analysis.symbols.layout import Layout, Struct
 from analysis.trust import Trust
 
 OWNED_EXCLUSIVE = 0x80  # ERESOURCE.Flag, ResourceOwnedExclusive of ntifs.h
 _POINTER_BITS = 3  # of an owner: set by ExSetResourceOwnerPointer and friends, cleared before it is a thread
 _NEEDED = {
-    "ActiveCount": "<u2",
+    "ActiveCount": "<i2",
     "Flag": "<u2",
     "SharedWaiters": "<u8",
     "ExclusiveWaiters": "<u8",
@@ -143,7 +144,7 @@ def read_owners(memory: Memory, names: KernelNames, resource: Resource) -> tuple
         thread = VirtAddr(value & ~_POINTER_BITS)
         if is_thread(memory, thread):
             owners[thread] = Held(thread, Trust.STRUCTURE, resource.exclusive)
-        else:
+        elif resource.waiters:
             notes.append(f"the resource {resource.address:#x} is owned through {value:#x}, which is no thread object")
     return tuple(owners.values()), tuple(notes)
 
@@ -158,9 +159,10 @@ def _owner_values(memory: Memory, names: KernelNames, resource: Resource, notes:
             return [memory.u64(entry)]
         values.append(_owner(memory, entry_layout, entry))
         if is_kernel(resource.owner_table):
-            slots = range(1, _table_size(memory, entry_layout, resource.owner_table))
-            at = resource.owner_table
-            values += [_owner(memory, entry_layout, at + slot * _OWNER_ENTRY_SIZE) for slot in slots]
+            count = _table_size(memory, entry_layout, resource.owner_table)
+            table = Snapshot(memory, resource.owner_table, count * _OWNER_ENTRY_SIZE)
+            slots = (resource.owner_table + slot * _OWNER_ENTRY_SIZE for slot in range(1, count))
+            values.extend(_owner(table, entry_layout, slot) for slot in slots)  # keeps those before a gap
     except Unreadable as gap:
         notes.append(f"owners of the resource {resource.address:#x}: {gap}")
     return [value for value in values if value]
@@ -192,8 +194,3 @@ def as_lock(resource: Resource, owners: tuple[Held, ...], waiters: tuple[Held, .
         waiters_expected=resource.waiters,
         contention=resource.contention,
     )
-
-
-def named(lock: Lock, name: str | None, description: str) -> Lock:
-    """The same lock, with a name for people."""
-    return replace(lock, name=name, description=description)

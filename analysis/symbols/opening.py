@@ -13,7 +13,7 @@ from analysis.symbols.identify import Match, Nt, find_nt, find_own_table, finger
 from analysis.symbols.kdbg import Kdbg, find_kdbg
 from analysis.symbols.kernel import KernelSymbols, LayoutSource
 from analysis.symbols.names import PdbIdentity, SymbolTable
-from analysis.symbols.search import find_candidates, major_of
+from analysis.symbols.search import Candidate, find_candidates, major_of
 from analysis.symbols.validate import check_layouts
 from analysis.symbols.windows import os_name, version_of
 
@@ -36,6 +36,7 @@ class _Found:
     kdbg: Kdbg | None = None
     nt: Nt | None = None
     match: Match | None = None
+    candidates: list[Candidate] = field(default_factory=list)
     published: Mapping[str, VirtAddr] = field(default_factory=dict)
 
     @property
@@ -55,8 +56,8 @@ def open_kernel_symbols(image: DumpImage, memory: Memory, sources: SymbolSources
     found.published = published_addresses(image, found.kdbg)
     known = known_builds()
     if found.nt is not None:
-        candidates, notes = find_candidates(sources.directories, known)
-        found.match, more = find_own_table(image, found.nt, fingerprint(found.nt, found.published), candidates)
+        found.candidates, notes = find_candidates(sources.directories, known)
+        found.match, more = find_own_table(image, found.nt, fingerprint(found.nt, found.published), found.candidates)
         found.notes += notes + more
     build = _build(found, known)
     layout_source, layouts = _layouts(found)
@@ -91,7 +92,9 @@ def _build(found: _Found, known: Mapping[str, str]) -> str | None:
     header = found.image.header.build
     pdb = found.pdb
     stated = found.match.candidate.build if found.match else None
-    listed = stated or (known.get(pdb.guid) if pdb else None)
+    if stated is None and pdb is not None:  # a table may be damaged and its line in BUILDS.tsv be right
+        stated = next((one.build for one in found.candidates if one.guid == pdb.guid), known.get(pdb.guid))
+    listed = stated
     if listed is None and found.nt and found.nt.image:
         listed = found.nt.image.version().file
     if listed is not None and major_of(listed) not in (header, SAME_KERNEL.get(header)):

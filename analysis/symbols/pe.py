@@ -135,10 +135,12 @@ def read_image(memory: Memory, base: int) -> PeImage:
     if len(header) < 0x40:
         memory.read(base, 0x40)
     (new,) = struct.unpack_from("<I", header, 0x3C)
-    if header[:2] != b"MZ" or new > HEADER_BYTES - 0x108 or header[new : new + 4] != b"PE\0\0":
+    if header[:2] != b"MZ" or new > HEADER_BYTES - 0x108:
         raise BadDump(f"no PE image at {base:#x}")
     if len(header) < new + 0x108:
         memory.read(base + len(header), new + 0x108 - len(header))
+    if header[new : new + 4] != b"PE\0\0":
+        raise BadDump(f"no PE image at {base:#x}")
     machine, sections, timestamp = struct.unpack_from("<HHI", header, new + 4)
     optional_size, magic = struct.unpack_from("<HxxH", header, new + 20)
     if magic != 0x20B:

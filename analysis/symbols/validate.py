@@ -82,6 +82,8 @@ def check_layouts(memory: Memory, table: SymbolTable, kdbg: Kdbg | None, process
     """Holds a table against the dump. ``process_head`` is the address of PsActiveProcessHead, 0 where unknown."""
     fit = Fit()
     _check_published(table, kdbg, fit)
+    if fit.offsets_differ:
+        return fit  # no walk by offsets that are known to be wrong
     layouts = {name: table.layout(name) for name in ("_EPROCESS", "_ETHREAD", "_KTHREAD", "_KWAIT_BLOCK")}
     known = {name: layout for name, layout in layouts.items() if layout is not None}
     if len(known) < len(layouts) or not is_kernel(process_head):

@@ -1,1 +1,1 @@
-"""Slack listeners: ack, store a job, return."""
+"""Slack events in, jobs out; nothing slower than one transaction."""

@@ -255,7 +255,7 @@ _POST = "text blocks:json attachments:json mrkdwn:bool link_names:bool parse met
 _PAGING = "cursor limit:int oldest latest inclusive:bool include_all_metadata:bool"
 
 METHODS: dict[str, Method] = {
-    "auth.test": Method(auth_test, None, ""),
+    "auth.test": Method(auth_test, None, "team_id"),
     "chat.postMessage": Method(
         chat_post_message, "chat:write", _POST + "channel! thread_ts unfurl_media:bool reply_broadcast:bool"
     ),

@@ -1,6 +1,7 @@
 """Anything that is no dump is named in one safe line."""
 
 import struct
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,6 +54,7 @@ LOREM = "Loading Dump File [C:\\Windows\\MEMORY.DMP]\r\nBugCheck 9F, {4, 12c, 0,
         (b"MSCF\0\0\0\0", "a cabinet archive"),
         (bytes(257).replace(b"\0", b"n\0", 1)[:257] + b"ustar\x0000", "a tar archive"),
         (b"\x7fELF\x02\x01\x01", "an ELF file, not a Windows dump"),
+        (b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + b"\4\0", "an ELF core file, from Linux or another Unix"),
         (b"\xcf\xfa\xed\xfe\x07\0\0\1", "a Mach-O file, not a Windows dump"),
         (b"MZ\x90\x00\x03", "a Windows program or driver (a PE image)"),
         (b"Microsoft C/C++ MSF 7.00\r\n\x1aDS\0\0\0", "a PDB symbol file"),
@@ -87,6 +89,15 @@ def test_any_bytes_are_named_and_never_quoted(tmp_path_factory: pytest.TempPathF
     what = name_of(tmp_path_factory.mktemp("any"), content)
     assert what.isprintable()
     assert len(what) < 120
+
+
+@pytest.mark.parametrize(
+    "text", [b"<!---->" * 1150 + b"x", b"<!--" * 2000, b"<title" * 1300, b"<title>" + b"not " * 2000]
+)
+def test_text_made_to_confuse_costs_no_time(tmp_path: Path, text: bytes) -> None:
+    started = time.perf_counter()
+    name_of(tmp_path, text)
+    assert time.perf_counter() - started < 1
 
 
 def test_a_huge_file_of_zeros_is_not_read_to_its_end(tmp_path: Path) -> None:

@@ -74,6 +74,12 @@ def test_a_header_alone_is_partial(tmp_path: Path) -> None:
             assert "ends behind its header" in image.notes[0]
 
 
+def test_zeros_behind_the_header_hold_nothing(tmp_path: Path) -> None:
+    with opened(tmp_path, bytes(MANY.build()[:0x2000]) + bytes(0x10000)) as image:
+        assert read(image) == TriageData()
+        assert "nothing but zeros behind the header" in image.notes[0]
+
+
 def test_the_same_cut_anywhere_still_opens(tmp_path: Path) -> None:
     whole = MANY.build()
     for length in range(0x2080, len(whole), 13):

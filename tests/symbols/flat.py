@@ -15,13 +15,17 @@ class FlatMemory(Memory):
         result = b""
         while len(result) < size:
             at = address + len(result)
-            part = next(
-                (bytes(data[at - base :]) for base, data in self.ranges.items() if 0 <= at - base < len(data)), b""
-            )
+            part = self._part(at, size - len(result))
             if not part:
                 raise Unreadable(at, Absence.NOT_MAPPED)
-            result += part[: size - len(result)]
+            result += part
         return result
+
+    def _part(self, address: int, size: int) -> bytes:
+        for base, data in self.ranges.items():
+            if base <= address < base + len(data):
+                return bytes(data[address - base : address - base + size])
+        return b""
 
     def write(self, address: int, data: bytes) -> None:
         """Changes bytes of one bytearray range."""

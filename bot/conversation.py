@@ -1,0 +1,201 @@
+"""The talk about one link: reaction, one reply that grows into the summary, details below it.
+
+Everything is idempotent by key and slot. A claim is stored before a message is sent and its time stamp after;
+a claim without a time stamp was interrupted between the two, so the message is looked for before it is sent again.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from analysis.verdict.report import Report
+from bot import blocks, picture
+from bot.mrkdwn import Mrkdwn, plain
+from bot.outbound import Message
+from bot.sending import Refused, Sender, Upload
+from storage.events import Posts
+
+log = logging.getLogger(__name__)
+
+SUMMARY = "summary"
+STEP_SECONDS = 1.5  # between two progress edits of one reply
+SEEN, FINE, BAD = "eyes", "white_check_mark", "x"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a link was posted. ``thread`` is the message our replies hang under, ``ts`` the user's own."""
+
+    team: str
+    channel: str
+    ts: str
+    thread: str
+    broadcast: bool = False
+
+
+class Conversation:
+    """One link's replies. ``key`` is the job's, ``source`` what people know the link by."""
+
+    def __init__(self, sender: Sender, posts: Posts, place: Place, key: str, source: str) -> None:
+        self.place = place
+        self._sender = sender
+        self._posts = posts
+        self._key = key
+        self.source = source
+        self._shown: tuple[str, int | None] | None = None
+        self._wanted: tuple[str, float | None] | None = None
+        self._edited_at = 0.0
+        self._editing: asyncio.Task[None] | None = None
+        self._ts: str | None = None
+        self._hushed = asyncio.Event()
+
+    async def begin(self, stage: str) -> str:
+        """React and post the one reply, unless that is done already; its time stamp.
+
+        Raises:
+            Refused, Unreachable.
+        """
+        if self._ts is not None:
+            return self._ts
+        await self._sender.react(self.place.channel, self.place.ts, SEEN)
+        self._ts = await self._say(SUMMARY, blocks.progress(stage, self.source, None), broadcast=self.place.broadcast)
+        self._shown = (stage, None)
+        return self._ts
+
+    async def reply(self, message: Message) -> str:
+        """Answer a question: one message in the thread, once; its time stamp. Raises: Refused, Unreachable."""
+        return await self._say("answer", message)
+
+    def progress(self, stage: str, fraction: float | None) -> None:
+        """Show how far it is, some time soon or never: the latest figure wins, and finals go first."""
+        self._wanted = (stage, fraction)
+        if self._ts is not None and (self._editing is None or self._editing.done()):
+            self._editing = asyncio.get_running_loop().create_task(self._show())
+
+    async def end(self, message: Message, *, fine: bool) -> str:
+        """Turn the reply into its final form and the reaction into a result; the reply's time stamp.
+
+        Raises:
+            Refused, Unreachable.
+        """
+        await self.hush()
+        ts = await self._final(message)
+        await self._sender.react(self.place.channel, self.place.ts, FINE if fine else BAD)
+        await self._sender.react(self.place.channel, self.place.ts, SEEN, add=False)
+        return ts
+
+    async def hush(self) -> None:
+        """No more progress edits. One that is on its way is waited for: cut off, it might land after a final one."""
+        self._wanted = None
+        self._hushed.set()
+        if self._editing is not None:
+            await self._editing
+            self._editing = None
+
+    async def details(self, report: Report) -> None:
+        """Everything below the summary, each part once. A part that Slack refuses is logged and left out.
+
+        Raises:
+            Unreachable.
+        """
+        for slot, make in _parts(report):
+            part = await asyncio.to_thread(make)
+            try:
+                if isinstance(part, Message):
+                    await self._say(slot, part)
+                elif part is not None:
+                    await self._share(slot, part)
+            except Refused as refused:
+                log.warning("%s of %s was refused: %s", slot, self._key[:60], refused.word)
+
+    async def _final(self, message: Message) -> str:
+        ts = self._ts or await self._say(SUMMARY, message, broadcast=self.place.broadcast)
+        try:
+            await self._sender.edit(self.place.channel, ts, message, self._name(SUMMARY), final=True)
+        except Refused as refused:
+            if refused.word not in ("message_not_found", "cant_update_message", "edit_window_closed"):
+                raise
+            return await self._say(f"{SUMMARY}-again", message)  # somebody deleted our reply
+        return ts
+
+    async def _say(self, slot: str, message: Message, *, broadcast: bool = False) -> str:
+        post = await asyncio.to_thread(self._posts.claim, self._key, slot)
+        if post.ts is not None:
+            return post.ts
+        ts = None if post.fresh else await self._sender.find(self.place.channel, self.place.thread, self._name(slot))
+        if ts is None:
+            try:
+                ts = await self._sender.post(
+                    self.place.channel, self.place.thread, message, self._name(slot), broadcast=broadcast
+                )
+            except Refused:
+                await asyncio.to_thread(self._posts.release, self._key, slot)
+                raise
+        await asyncio.to_thread(self._posts.sent, self._key, slot, self.place.channel, ts)
+        return ts
+
+    async def _share(self, slot: str, upload: Upload) -> None:
+        post = await asyncio.to_thread(self._posts.claim, self._key, slot)
+        if post.ts is not None:
+            return
+        found = None if post.fresh else await self._sender.find_file(self.place.channel, self.place.thread, upload.name)
+        if found is None:
+            try:
+                found = await self._sender.share(self.place.channel, self.place.thread, upload)
+            except Refused:
+                await asyncio.to_thread(self._posts.release, self._key, slot)
+                raise
+        await asyncio.to_thread(self._posts.sent, self._key, slot, self.place.channel, found)
+
+    async def _show(self) -> None:
+        while self._wanted is not None and self._ts is not None:
+            with suppress(TimeoutError):
+                pause = max(0.0, self._edited_at + STEP_SECONDS - time.monotonic())
+                await asyncio.wait_for(self._hushed.wait(), pause)
+            if self._wanted is None:
+                return
+            stage, fraction = self._wanted
+            self._wanted = None
+            figure = (stage, None if fraction is None else int(fraction * 100))
+            if figure == self._shown:
+                continue
+            self._edited_at = time.monotonic()
+            message = blocks.progress(stage, self.source, fraction)
+            if await self._sender.edit(self.place.channel, self._ts, message, self._name(SUMMARY), final=False):
+                self._shown = figure
+
+    def _name(self, slot: str) -> str:
+        return f"{hashlib.sha256(self._key.encode()).hexdigest()[:20]}:{slot}"
+
+
+def _parts(report: Report) -> Iterator[tuple[str, Callable[[], Message | Upload | None]]]:
+    yield "pile-up", lambda: blocks.pile_up(report)
+    yield "picture", lambda: _picture(report)
+    yield "evidence", lambda: blocks.evidence(report)
+    yield "next-steps", lambda: blocks.next_steps(report)
+    yield "report", lambda: _file(report)
+
+
+def _picture(report: Report) -> Upload | None:
+    dot = picture.wait_graph(report)
+    drawn = None if dot is None else picture.draw(dot)
+    described = blocks.pile_up(report)
+    if drawn is None or described is None:
+        return None
+    words = plain(described.text).replace("`", "")[:1_000]
+    return Upload(f"pile-up-{_mark(report)}.png", drawn, "Who waits for whom", "The pile-up as a picture", words)
+
+
+def _file(report: Report) -> Upload:
+    content = json.dumps(report.to_json(), indent=1, ensure_ascii=False).encode()
+    comment = Mrkdwn("The full report as JSON")
+    return Upload(f"pileup-report-{_mark(report)}.json", content, "Full report", comment)
+
+
+def _mark(report: Report) -> str:
+    return report.dump.identity.rpartition(":")[2][:12]

@@ -1,0 +1,111 @@
+"""From a Slack event to jobs: what a message asks for, decided without any network.
+
+A link in a message is a job; words in a mention or a direct message are a question. Event and jobs are stored
+before the event is acknowledged, and both by keys: an event that comes twice, or a mention that comes as
+``app_mention`` and as ``message``, asks once.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.fetch.links import Link, find_links, is_wanted
+from bot.worker import ANALYZE, ASK
+from storage.events import Request, fingerprint
+from storage.jobs import NewJob
+
+# Anything else that has a subtype is a join, a topic, a bot or a deletion.
+SPOKEN = frozenset({None, "file_share", "thread_broadcast", "me_message"})
+MAX_QUESTION = 500
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Whom and where the bot listens to; empty sets allow everybody and everywhere."""
+
+    bot_user: str
+    channels: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
+    link_hosts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message as far as it matters. ``addressed``: a mention or a direct message."""
+
+    team: str
+    channel: str
+    ts: str
+    thread: str
+    user: str
+    text: str
+    addressed: bool
+    old_links: frozenset[str] = frozenset()
+    is_edit: bool = False
+
+
+def requests(body: Json, rules: Rules) -> list[Request]:
+    """What an event asks for; empty for most."""
+    heard = _heard(body, rules)
+    if heard is None or not _is_allowed(heard, rules):
+        return []
+    links = [
+        link
+        for link in find_links(heard.text)
+        if link.url not in heard.old_links and is_wanted(link, addressed=heard.addressed, hosts=rules.link_hosts)
+    ]
+    if links:
+        return [_for_link(heard, link) for link in links]
+    if heard.addressed and not heard.is_edit:
+        return [_for_question(heard, rules)]
+    return []
+
+
+def _heard(body: Json, rules: Rules) -> Heard | None:
+    event = body["event"]
+    old_links: frozenset[str] = frozenset()
+    message = event
+    is_edit = event.get("subtype") == "message_changed"
+    if is_edit:
+        # An unfurled preview or our own edit arrives the same way: only a link that is new counts.
+        message = event.get("message") or {}
+        before = event.get("previous_message") or {}
+        old_links = frozenset(link.url for link in find_links(before.get("text") or ""))
+    elif event.get("type") != "app_mention" and event.get("subtype") not in SPOKEN:
+        return None
+    if message.get("bot_id") or not message.get("user") or message["user"] == rules.bot_user:
+        return None
+    text = message.get("text") or ""
+    is_im = event.get("channel_type") == "im"
+    addressed = is_im or event.get("type") == "app_mention" or f"<@{rules.bot_user}" in text
+    ts = message["ts"]
+    team = body.get("team_id") or event.get("team") or ""
+    thread = message.get("thread_ts") or ts
+    return Heard(team, event["channel"], ts, thread, message["user"], text, addressed, old_links, is_edit)
+
+
+def _is_allowed(heard: Heard, rules: Rules) -> bool:
+    return (not rules.channels or heard.channel in rules.channels) and (not rules.users or heard.user in rules.users)
+
+
+def _for_link(heard: Heard, link: Link) -> Request:
+    key = f"{heard.team}:{heard.channel}:{heard.ts}:{fingerprint(link.url)}"
+    payload = {**_place(heard), "shown": link.shown}
+    return _request(heard, link.url, NewJob(key, payload, ANALYZE, secret=link.url))
+
+
+def _for_question(heard: Heard, rules: Rules) -> Request:
+    question = re.sub(rf"<@{re.escape(rules.bot_user)}(\|[^>]*)?>", " ", heard.text)
+    payload = {**_place(heard), "question": " ".join(question.split())[:MAX_QUESTION]}
+    return _request(heard, "question", NewJob(f"{heard.team}:{heard.channel}:{heard.ts}:question", payload, ASK))
+
+
+def _request(heard: Heard, link: str, job: NewJob) -> Request:
+    return Request(heard.team, heard.channel, heard.ts, link, job)
+
+
+def _place(heard: Heard) -> dict[str, str]:
+    return {"team": heard.team, "channel": heard.channel, "ts": heard.ts, "thread": heard.thread}

@@ -1,0 +1,187 @@
+"""``pileup serve``: Socket Mode and workers in one loop, until asked to stop."""
+
+import asyncio
+import functools
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from analysis.verdict.report import Report
+from bot import answers, child
+from bot.app import create_app, reading_client, sending_client
+from bot.fetch.download import Arrived, Fetched, download
+from bot.fetch.links import Link
+from bot.listeners.intake import Rules
+from bot.sending import PACE_SECONDS, Sender
+from bot.settings import Settings
+from bot.worker import Analyse, Tools, work
+from storage.store import Store
+
+log = logging.getLogger(__name__)
+
+HEALTH_SECONDS = 60.0
+PING_SECONDS = 5.0
+STOP_SECONDS = 10.0
+
+
+class CannotServe(Exception):
+    """Something needed is missing or refused; the text says what, in a line for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who we are in Slack: our user id, and the workspace's address for permalinks, with a slash at the end."""
+
+    user: str
+    url: str
+
+    def permalink(self, channel: str, ts: str, thread: str) -> str:
+        """The address of a message in a thread."""
+        return f"{self.url}archives/{channel}/p{ts.replace('.', '')}?thread_ts={thread}&cid={channel}"
+
+
+def run(settings: Settings, *, analyse: Analyse | None = None) -> int:
+    """Serve until a signal; the exit status. ``analyse`` replaces the analysis in a child process."""
+    try:
+        asyncio.run(serve(settings, analyse=analyse))
+    except CannotServe as problem:
+        print(f"pileup: {problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def serve(
+    settings: Settings,
+    *,
+    analyse: Analyse | None = None,
+    stop: asyncio.Event | None = None,
+    pace_seconds: float = PACE_SECONDS,
+) -> None:
+    """Connect, work, and leave everything in order when ``stop`` is set or a signal asks for it.
+
+    Raises:
+        CannotServe: a token is missing or refused.
+    """
+    stop = stop or asyncio.Event()
+    if settings.slack_bot_token is None or settings.slack_app_token is None:
+        raise CannotServe("serve needs PILEUP_SLACK_BOT_TOKEN and PILEUP_SLACK_APP_TOKEN")
+    token = settings.slack_bot_token.get_secret_value()
+    client = reading_client(token, settings.slack_api_url)
+    identity = await identify(client)
+    async with AsyncExitStack() as stack:
+        store = await asyncio.to_thread(Store.open, settings.database_path)
+        stack.callback(store.close)
+        _on_signals(stop.set, stack)
+        news = [asyncio.Event() for _ in range(settings.workers)]
+        sender = Sender(sending_client(token, settings.slack_api_url), pace_seconds=pace_seconds)
+        tools = tools_of(settings, store, sender, identity, analyse)
+        rules = Rules(identity.user, settings.channels, settings.users, settings.link_hosts)
+        app = create_app(client, store, rules, lambda: _set_all(news))
+        handler = AsyncSocketModeHandler(app, settings.slack_app_token.get_secret_value(), ping_interval=PING_SECONDS)
+        await _connect(handler)
+        stack.push_async_callback(handler.close_async)
+        log.info("connected as %s; %d workers", identity.user, settings.workers)
+        tasks = [asyncio.create_task(work(tools, number, event, stop)) for number, event in enumerate(news)]
+        tasks.append(asyncio.create_task(_health(handler, store, stop)))
+        await _until(stop, tasks)
+
+
+async def identify(client: AsyncWebClient) -> Identity:
+    """Who the token makes us.
+
+    Raises:
+        CannotServe: Slack refuses the token, or cannot be reached.
+    """
+    try:
+        answer = await client.auth_test()
+    except SlackApiError as error:
+        raise CannotServe(f"Slack refuses the bot token: {error.response['error']}") from error
+    except (OSError, TimeoutError) as error:  # aiohttp's connection errors are OSErrors
+        raise CannotServe(f"Slack cannot be reached at {client.base_url}: {type(error).__name__}") from error
+    url = str(answer.get("url") or "https://slack.com/")
+    return Identity(str(answer["user_id"]), url if url.endswith("/") else f"{url}/")
+
+
+def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identity, analyse: Analyse | None) -> Tools:
+    """What the workers need, from the settings."""
+
+    async def fetch(link: Link, path: Path, progress: Callable[[Arrived], None]) -> Fetched:
+        return await download(link, path, settings.fetch_limits, settings.policy, progress=progress)
+
+    async def analyse_in_child(path: Path, source: str, progress: child.Progress) -> Report:
+        order = child.Order(path, source, settings.symbol_paths(), settings.home / "cache")
+        limits = child.ChildLimits(settings.analysis_seconds, int(settings.analysis_memory))
+        return await child.analyze(order, limits, progress)
+
+    return Tools(
+        store=store,
+        sender=sender,
+        home=settings.home,
+        fetch=fetch,
+        analyse=analyse or analyse_in_child,
+        answer=functools.partial(answers.answer, store),
+        permalink=identity.permalink,
+        lease_seconds=settings.lease_seconds,
+        keep_dumps=settings.keep_dumps,
+        broadcast_channels=settings.broadcast_channels,
+    )
+
+
+def _set_all(events: list[asyncio.Event]) -> None:
+    for event in events:
+        event.set()
+
+
+async def _connect(handler: AsyncSocketModeHandler) -> None:
+    # The client itself would try for ever: a refused app token is said at once.
+    try:
+        handler.client.wss_uri = await handler.client.issue_new_wss_url()
+    except SlackApiError as error:
+        await handler.close_async()  # type: ignore[no-untyped-call]  # slack_bolt leaves it untyped
+        raise CannotServe(f"Slack refuses the app token: {error.response['error']}") from error
+    await handler.connect_async()  # type: ignore[no-untyped-call]  # as above
+
+
+async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+    stopping = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    log.info("stopping")
+    _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+    for task in (*late, stopping):
+        task.cancel()
+    await asyncio.gather(*late, stopping, return_exceptions=True)
+    for task in done - {stopping}:
+        task.result()  # a worker that died by itself is a fault worth a traceback
+
+
+async def _health(handler: AsyncSocketModeHandler, store: Store, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), HEALTH_SECONDS)
+            return
+        connected = await handler.client.is_connected()
+        counts = await asyncio.to_thread(store.jobs.counts)
+        log.log(
+            logging.INFO if connected else logging.WARNING,
+            "health: socket %s, jobs %s",
+            "connected" if connected else "down",
+            ", ".join(f"{count} {state}" for state, count in counts.items()),
+        )
+
+
+def _on_signals(stop: Callable[[], None], stack: AsyncExitStack) -> None:
+    loop = asyncio.get_running_loop()
+    for name in ("SIGINT", "SIGTERM"):
+        number = getattr(signal, name)
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
+            loop.add_signal_handler(number, stop)
+            stack.callback(loop.remove_signal_handler, number)

@@ -1,0 +1,255 @@
+"""Jobs are done here: fetch, analyse in a child, remember, tell. Whatever happens, the asker gets an answer.
+
+A worker holds its job by a lease that it renews. Killed, it leaves the job to the next one, which goes on where
+the thread and the job's memory say. Stopped gracefully, it gives the job back at once.
+"""
+
+import asyncio
+import dataclasses
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+from analysis.verdict.report import Report
+from bot import blocks
+from bot.child import AnalysisFailed
+from bot.conversation import Conversation, Place
+from bot.fetch.download import Arrived, Fetched
+from bot.fetch.links import Link, link
+from bot.fetch.problems import FetchFailed
+from bot.fetch.workspace import workspace
+from bot.outbound import Message
+from bot.sending import Refused, Sender, Unreachable
+from storage.duplicates import SameBucket, SameDump
+from storage.jobs import Job
+from storage.store import Store
+
+log = logging.getLogger(__name__)
+
+ANALYZE, ASK = "analyze", "ask"
+IDLE_SECONDS = 1.0  # how often a worker looks for work that nobody announced, such as a lease that ran out
+RETRY_SECONDS = 30.0
+
+Fetch = Callable[[Link, Path, Callable[[Arrived], None]], Awaitable[Fetched]]
+Analyse = Callable[[Path, str, Callable[[str, float | None], None]], Awaitable[Report]]
+Answer = Callable[[str, Place], Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a worker works with. ``permalink`` makes a link to a message: channel, time stamp, thread."""
+
+    store: Store
+    sender: Sender
+    home: Path
+    fetch: Fetch
+    analyse: Analyse
+    answer: Answer
+    permalink: Callable[[str, str, str], str]
+    lease_seconds: float = 60.0
+    keep_dumps: bool = False
+    broadcast_channels: frozenset[str] = frozenset()
+    locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    def alone(self, identity: str) -> asyncio.Lock:
+        """The lock of one dump: two links to it at the same time are one analysis and one story."""
+        lock = self.locks.get(identity)
+        if lock is None:
+            lock = self.locks[identity] = asyncio.Lock()
+        return lock
+
+
+class LostJob(Exception):
+    """The lease ran out and another worker has the job."""
+
+
+async def work(tools: Tools, number: int, news: asyncio.Event, stop: asyncio.Event) -> None:
+    """Take jobs one after another until ``stop`` is set; the job in hand then goes back to the queue."""
+    name = f"{socket.gethostname()}:{os.getpid()}:{number}"
+    while not stop.is_set():
+        news.clear()
+        job = await asyncio.to_thread(tools.store.jobs.take, name, tools.lease_seconds, (ANALYZE, ASK))
+        if job is None:
+            await _first(asyncio.create_task(stop.wait()), asyncio.create_task(news.wait()), timeout=IDLE_SECONDS)
+            continue
+        await _hold(tools, job, stop)
+
+
+async def _hold(tools: Tools, job: Job, stop: asyncio.Event) -> None:
+    # Runs one job beside its heartbeat; ends with the job finished, failed or back in the queue.
+    doing = asyncio.create_task(_do(tools, job))
+    beating = asyncio.create_task(_heartbeat(tools, job))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({doing, beating, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finished = doing.done()
+    for task in (doing, beating, stopping):
+        task.cancel()
+    await asyncio.gather(doing, beating, stopping, return_exceptions=True)
+    if doing.cancelled() or not finished:
+        if stop.is_set():
+            await asyncio.to_thread(tools.store.jobs.requeue, job)
+            log.info("job %d goes back to the queue", job.id)
+        return
+    error = doing.exception()
+    if error is not None:
+        await _trouble(tools, job, error)
+
+
+async def _trouble(tools: Tools, job: Job, error: BaseException) -> None:
+    if isinstance(error, LostJob):
+        log.warning("job %d is another worker's now", job.id)
+    elif isinstance(error, Refused):
+        log.error("job %d: Slack refused: %s", job.id, error.word)
+        await asyncio.to_thread(tools.store.jobs.fail, job, "slack", error.word)
+    elif isinstance(error, Unreachable):
+        log.error("job %d: Slack out of reach: %s", job.id, error)
+        await asyncio.to_thread(tools.store.jobs.requeue, job, RETRY_SECONDS)
+    else:
+        log.error("job %d: %s", job.id, type(error).__name__, exc_info=error)
+        await asyncio.to_thread(tools.store.jobs.requeue, job, 1.0, count_attempt=True)
+
+
+async def _heartbeat(tools: Tools, job: Job) -> None:
+    while await asyncio.to_thread(tools.store.jobs.renew, job, tools.lease_seconds):  # noqa: ASYNC110  # a clock
+        await asyncio.sleep(tools.lease_seconds / 4)
+    log.warning("job %d lost its lease", job.id)
+
+
+async def _do(tools: Tools, job: Job) -> None:
+    talk = _conversation(tools, job)
+    try:
+        if job.kind == ASK:
+            await _reply(tools, job, talk)
+        elif job.is_exhausted:
+            await _give_up(tools, job, talk)
+        else:
+            await _analyse(tools, job, talk)
+    finally:
+        await talk.hush()
+
+
+def _conversation(tools: Tools, job: Job) -> Conversation:
+    asked = job.payload
+    place = Place(
+        asked["team"], asked["channel"], asked["ts"], asked["thread"], asked["channel"] in tools.broadcast_channels
+    )
+    return Conversation(tools.sender, tools.store.posts, place, job.key, asked.get("shown", ""))
+
+
+async def _reply(tools: Tools, job: Job, talk: Conversation) -> None:
+    message = await asyncio.to_thread(tools.answer, job.payload["question"], talk.place)
+    await talk.reply(message)
+    await asyncio.to_thread(tools.store.jobs.finish, job)
+
+
+async def _give_up(tools: Tools, job: Job, talk: Conversation) -> None:
+    line = f"The analysis ended without a result {job.attempts_allowed} times; it will not be tried again."
+    await talk.end(blocks.failure(line, talk.source), fine=False)
+    await asyncio.to_thread(tools.store.jobs.fail, job, "exhausted", line)
+
+
+async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:
+    try:
+        report = await _recalled(tools, job)
+        if report is None:
+            await talk.begin("Downloading")
+            with workspace(tools.home, f"job-{job.id}", keep=tools.keep_dumps) as directory:
+                report = await _report(tools, job, talk, directory)
+    except (FetchFailed, AnalysisFailed) as failed:
+        log.info("job %d failed: %s", job.id, failed.kind)
+        await talk.end(blocks.failure(_sentence(failed), talk.source), fine=False)
+        await asyncio.to_thread(tools.store.jobs.fail, job, failed.kind, failed.line)
+        return
+    async with tools.alone(report.dump.identity):
+        await _tell(tools, job, talk, report)
+    await asyncio.to_thread(tools.store.jobs.finish, job, {"identity": report.dump.identity})
+
+
+def _sentence(failed: FetchFailed | AnalysisFailed) -> str:
+    if isinstance(failed, FetchFailed):
+        return f"I could not read this link: {failed.line}."
+    return f"{failed.line[:1].upper()}{failed.line[1:]}."
+
+
+async def _recalled(tools: Tools, job: Job) -> Report | None:
+    # The report that a predecessor of this very job stored before it died.
+    number = job.memory.get("report")
+    return None if number is None else await asyncio.to_thread(tools.store.reports.report, number)
+
+
+async def _report(tools: Tools, job: Job, talk: Conversation, directory: Path) -> Report:
+    wanted = link(job.secret or job.payload["shown"])
+    fetched = await tools.fetch(
+        wanted, directory / "dump", lambda arrived: talk.progress("Downloading", arrived.fraction)
+    )
+    async with tools.alone(fetched.identity):
+        same = await asyncio.to_thread(tools.store.duplicates.same_dump, fetched.identity, fetched.sha256)
+        known = None if same is None else await asyncio.to_thread(tools.store.reports.report, same.report.id)
+        if same is not None and known is not None:
+            await _remember(tools, job, same.report.id)
+            return known
+        talk.progress("Analysing", 0.0)
+        report = await tools.analyse(
+            fetched.path, wanted.shown, lambda stage, fraction: talk.progress(f"Analysing: {stage}", fraction)
+        )
+        timings = dataclasses.replace(report.timings, fetch_seconds=round(fetched.seconds, 3))
+        report = dataclasses.replace(report, timings=timings)
+        stored = await asyncio.to_thread(tools.store.remember, report)
+        await _remember(tools, job, stored.id)
+        return report
+
+
+async def _remember(tools: Tools, job: Job, number: int) -> None:
+    if not await asyncio.to_thread(tools.store.jobs.remember, job, report=number):
+        raise LostJob
+
+
+async def _tell(tools: Tools, job: Job, talk: Conversation, report: Report) -> None:
+    seen = await asyncio.to_thread(tools.store.seen, report)
+    own = await talk.begin("Writing the summary")
+    first = _told_elsewhere(seen.same_dump, talk.place.channel, own)
+    if first is not None:
+        await talk.end(blocks.duplicate(report, report.analyzed_at, first), fine=True)
+        return
+    ts = await talk.end(blocks.summary(report, _seen(seen.same_bucket)), fine=True)
+    if seen.same_dump is not None:
+        await asyncio.to_thread(
+            tools.store.threads.add,
+            seen.same_dump.report.id,
+            team=talk.place.team,
+            channel=talk.place.channel,
+            ts=talk.place.ts,
+            summary_ts=ts,
+            permalink=tools.permalink(talk.place.channel, ts, talk.place.thread),
+        )
+    await talk.details(report)
+    log.info("job %d told: %s", job.id, report.bucket.failure_id_hash)
+
+
+def _told_elsewhere(same: SameDump | None, channel: str, own: str) -> str | None:
+    # The first thread about this dump, unless that is this very one, interrupted and resumed.
+    threads = () if same is None else same.threads
+    if any((thread.channel, thread.summary_ts) == (channel, own) for thread in threads):
+        return None
+    return next((thread.permalink for thread in threads if thread.permalink), None)
+
+
+def _seen(bucket: SameBucket | None) -> blocks.Seen | None:
+    if bucket is None:
+        return None
+    first = None if bucket.thread is None else bucket.thread.permalink
+    return blocks.Seen(bucket.count, bucket.first_seen, len(bucket.hosts), first)
+
+
+async def _first(*tasks: asyncio.Task[Any], timeout: float) -> None:  # noqa: ASYNC109  # that is what it does
+    await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,126 @@
+"""The whole bot against the stand-in, in one loop, with an analysis that answers from the golden reports."""
+
+import asyncio
+import dataclasses
+import hashlib
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from analysis.verdict.report import Report
+from bot.child import AnalysisFailed
+from bot.mrkdwn import plain
+from bot.sandbox import Message, StandIn
+from bot.sandbox.server import APP_TOKEN, BOT_TOKEN
+from bot.serve import serve
+from bot.settings import Settings
+from tests.bot.reports import sample
+
+CRASHES, NO_BOT, DIRECT = "C0CRASHES1", "C0NOBOT001", "D0ANNA0001"
+ANNA = "U0ANNA0001"
+BOT = "<@U0PILEUP01>"
+PATIENCE = 20.0
+
+
+def dump(name: str, variant: int = 0) -> bytes:
+    """A file that the pretended analysis takes for the dump of a sample report."""
+    return f"GOLDEN {name} {variant}\n".encode() * 2000
+
+
+def identity(content: bytes) -> str:
+    """The report contract's identity of a file."""
+    return "1:" + hashlib.sha256(len(content).to_bytes(8, "little") + content[:8192]).hexdigest()
+
+
+@dataclass
+class Analyst:
+    """The pretended analysis: counts its runs, takes ``seconds``, and answers from the sample reports."""
+
+    seconds: float = 0.0
+    runs: int = 0
+    running: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, path: Path, source: str, progress: Callable[[str, float | None], None]) -> Report:
+        self.runs += 1
+        self.running.set()
+        content = path.read_bytes()  # noqa: ASYNC240  # a few kilobytes
+        for step in range(1, 5):
+            progress("reading threads", step / 5)
+            await asyncio.sleep(self.seconds / 4)
+        found = re.match(rb"GOLDEN (\w+) ", content)
+        if found is None:
+            raise AnalysisFailed("not-a-dump", "not a dump that can be read: this is something else", 3)
+        report = sample(found[1].decode())
+        about = dataclasses.replace(
+            report.dump,
+            identity=identity(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            source=source,
+            size_bytes=len(content),
+        )
+        return dataclasses.replace(report, dump=about)
+
+
+def settings(slack: StandIn, home: Path, **more: Any) -> Settings:
+    """The settings of a bot that talks to the stand-in and may fetch from loopback."""
+    given: dict[str, Any] = {
+        "home": home,
+        "slack_bot_token": BOT_TOKEN,
+        "slack_app_token": APP_TOKEN,
+        "slack_api_url": slack.api_url,
+        "allow_private_addresses": True,
+        "lease_seconds": 2,
+    }
+    return Settings(_env_file=None, **(given | more))  # type: ignore[call-arg]  # pydantic-settings' own argument
+
+
+@asynccontextmanager
+async def bot(
+    slack: StandIn, home: Path, analyst: Analyst, pace: float = 0.01, **more: Any
+) -> AsyncIterator[asyncio.Event]:
+    """The bot, connected, until the block ends; gives the event that stops it."""
+    stop = asyncio.Event()
+    running = asyncio.create_task(serve(settings(slack, home, **more), analyse=analyst, stop=stop, pace_seconds=pace))
+    try:
+        await until(lambda: bool(slack.socket_mode.connections) or running.done())
+        yield stop
+    finally:
+        stop.set()
+        await running
+
+
+async def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
+    """Wait for something to become true. Raises: TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  # the condition is any expression
+            await asyncio.sleep(0.02)
+
+
+def replies(slack: StandIn, parent: Message, channel: str = CRASHES) -> list[Message]:
+    """The bot's messages in a thread."""
+    return [m for m in slack.workspace.channels[channel].thread(parent.ts) if m.user == slack.workspace.bot.id]
+
+
+def shown(message: Message) -> str:
+    """Everything a person sees of a message."""
+    return plain("\n".join([*_texts(message.blocks), *(file.name for file in message.files)]) or message.text)
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        own = [value["text"]] if isinstance(value.get("text"), str) else []
+        return own + [text for item in value.values() if not isinstance(item, str) for text in _texts(item)]
+    return [text for item in value for text in _texts(item)] if isinstance(value, list) else []
+
+
+def is_done(slack: StandIn, parent: Message) -> bool:
+    """The bot has put its final reaction and taken away the first."""
+    return bool({"white_check_mark", "x"} & set(parent.reactions)) and "eyes" not in parent.reactions
+
+
+def is_told(slack: StandIn, parent: Message, channel: str = CRASHES) -> bool:
+    """The last detail of a full story, the report file, is in the thread."""
+    return any(f.name.endswith(".json") for m in replies(slack, parent, channel) for f in m.files)

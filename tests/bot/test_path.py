@@ -1,0 +1,190 @@
+"""From a link in a channel to a thread, through the whole bot and the stand-in."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox import StandIn
+from tests.bot.kit import (
+    ANNA,
+    BOT,
+    CRASHES,
+    DIRECT,
+    NO_BOT,
+    Analyst,
+    bot,
+    dump,
+    is_done,
+    is_told,
+    replies,
+    shown,
+    until,
+)
+from tests.bot.server import page, serving
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[StandIn]:
+    async with StandIn() as stand_in:
+        yield stand_in
+
+
+async def test_a_link_becomes_a_thread_with_summary_and_details(slack: StandIn, tmp_path: Path) -> None:
+    analyst = Analyst(seconds=0.5)
+    async with serving(**{"MEMORY.DMP": page(dump("seed"))}) as files, bot(slack, tmp_path, analyst):
+        said = slack.workspace.say(CRASHES, ANNA, f"look: <{files.url('/MEMORY.DMP?key=secret')}>")
+        await until(lambda: "eyes" in said.reactions)
+        await until(lambda: is_told(slack, said))
+        thread = replies(slack, said)
+        words = [shown(message) for message in thread]
+        assert "rassstp.sys holds nt!PiEngineLock" in words[0]
+        assert "First time seen here." in words[0]
+        assert words[1].startswith("*Pile-up*")
+        assert words[2].startswith("pile-up-")
+        assert words[3].startswith("*Evidence*")
+        assert words[4].startswith("*Next steps*")
+        assert words[5].startswith("pileup-report-")
+        assert len(words) == 6
+        assert thread[0].edited
+        assert "rassstp.sys" in thread[0].text
+        assert thread[2].files[0].content.startswith(b"\x89PNG")
+        assert "wininit.exe 5 min" in thread[2].files[0].alt_text
+        assert all(message.unfurl == (False, False) for message in thread if not message.files)
+        assert list(said.reactions) == ["white_check_mark"]
+        assert all(call.error is None for call in slack.calls)
+    assert "secret" not in str([message.to_json() for message in thread])
+    assert not list((tmp_path / "downloads").glob("*"))
+
+
+async def test_progress_is_shown_with_a_figure_before_the_verdict(slack: StandIn, tmp_path: Path) -> None:
+    analyst = Analyst(seconds=4)
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, analyst):
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_done(slack, said))
+    edits = [call.arguments["text"] for call in slack.calls_of("chat.update")]
+    assert any(text.startswith("Analysing: reading threads: ") and text.endswith(" %") for text in edits[:-1])
+    assert edits[-1].startswith("rassstp.sys holds")
+    assert len(slack.calls_of("chat.postMessage")) >= 1
+
+
+async def test_the_same_dump_again_is_answered_with_a_pointer_and_no_analysis(slack: StandIn, tmp_path: Path) -> None:
+    analyst = Analyst()
+    routes = {"a.dmp": page(dump("seed")), "b.dmp": page(dump("seed"))}
+    async with serving(**routes) as files, bot(slack, tmp_path, analyst):
+        first = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, first))
+        again = slack.workspace.say(CRASHES, ANNA, files.url("/b.dmp"))
+        await until(lambda: is_done(slack, again))
+    (pointer,) = replies(slack, again)
+    summary = replies(slack, first)[0]
+    assert f"/archives/{CRASHES}/p{summary.ts.replace('.', '')}?thread_ts={first.ts}" in str(pointer.blocks)
+    assert "rassstp.sys" in pointer.text
+    assert analyst.runs == 1
+
+
+async def test_another_dump_of_the_same_failure_is_counted(slack: StandIn, tmp_path: Path) -> None:
+    routes = {"a.dmp": page(dump("seed", 1)), "b.dmp": page(dump("seed", 2))}
+    async with serving(**routes) as files, bot(slack, tmp_path, Analyst()):
+        first = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, first))
+        second = slack.workspace.say(CRASHES, ANNA, files.url("/b.dmp"))
+        await until(lambda: is_told(slack, second))
+    summary = shown(replies(slack, second)[0])
+    assert "2nd time since" in summary
+    assert "on 1 host — first thread: here" in summary
+
+
+async def test_two_links_to_one_dump_at_the_same_time_are_one_analysis(slack: StandIn, tmp_path: Path) -> None:
+    analyst = Analyst(seconds=1)
+    routes = {"a.dmp": page(dump("seed")), "b.dmp": page(dump("seed"))}
+    async with serving(**routes) as files, bot(slack, tmp_path, analyst):
+        said = slack.workspace.say(CRASHES, ANNA, f"{files.url('/a.dmp')} and {files.url('/b.dmp')}")
+        await until(lambda: is_told(slack, said))
+        await until(lambda: sum("was analysed" in message.text for message in replies(slack, said)) == 1)
+    assert len(replies(slack, said)) == 7
+    assert analyst.runs == 1
+
+
+async def test_links_that_nobody_asked_about_are_not_fetched(slack: StandIn, tmp_path: Path) -> None:
+    async with serving(page=page(b"hello"), **{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
+        quiet = slack.workspace.say(CRASHES, ANNA, f"read {files.url('/page')}")
+        slack.workspace.say(NO_BOT, ANNA, files.url("/a.dmp"))
+        slack.workspace.say(CRASHES, ANNA, "no link at all")
+        loud = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, loud))
+        assert {request.path for request in files.requests} == {"/a.dmp"}
+        assert len(files.requests) == 1
+    assert replies(slack, quiet) == []
+
+
+async def test_a_configured_host_is_looked_at_whatever_its_links_end_in(slack: StandIn, tmp_path: Path) -> None:
+    async with (
+        serving(latest=page(dump("seed"))) as files,
+        bot(slack, tmp_path, Analyst(), link_hosts="127.0.0.1"),
+    ):
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/latest"))
+        await until(lambda: is_told(slack, said))
+
+
+async def test_channels_and_users_outside_the_allowed_ones_are_not_heard(slack: StandIn, tmp_path: Path) -> None:
+    async with (
+        serving(**{"a.dmp": page(dump("seed"))}) as files,
+        bot(slack, tmp_path, Analyst(), channels="C0GENERAL1", users=ANNA),
+    ):
+        elsewhere = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        somebody = slack.workspace.say("C0GENERAL1", "U0BEN00001", files.url("/a.dmp"))
+        said = slack.workspace.say("C0GENERAL1", ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, said, "C0GENERAL1"))
+    assert replies(slack, elsewhere) == []
+    assert replies(slack, somebody, "C0GENERAL1") == []
+
+
+async def test_a_link_in_a_thread_is_answered_in_that_thread(slack: StandIn, tmp_path: Path) -> None:
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
+        parent = slack.workspace.say(CRASHES, ANNA, "the lab machine died again")
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"), parent.ts)
+        await until(lambda: is_told(slack, parent))
+    assert list(said.reactions) == ["white_check_mark"]
+    assert parent.reactions == {}
+
+
+async def test_a_direct_message_is_answered_below_it(slack: StandIn, tmp_path: Path) -> None:
+    async with serving(page=page(dump("seed"))) as files, bot(slack, tmp_path, Analyst()):
+        said = slack.workspace.say(DIRECT, ANNA, f"please read {files.url('/page')}")
+        await until(lambda: is_told(slack, said, DIRECT))
+
+
+async def test_a_link_that_is_edited_in_counts_and_an_edit_without_one_does_not(slack: StandIn, tmp_path: Path) -> None:
+    analyst = Analyst()
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, analyst):
+        said = slack.workspace.say(CRASHES, ANNA, "wait, the link is")
+        channel = slack.workspace.channels[CRASHES]
+        slack.workspace.edit(channel, said, f"the link is {files.url('/a.dmp')}", [])
+        await until(lambda: is_told(slack, said))
+        slack.workspace.edit(channel, said, f"the link is this one: {files.url('/a.dmp')}", [])
+        other = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_done(slack, other))
+    assert len(replies(slack, said)) == 6
+    assert analyst.runs == 1
+
+
+async def test_the_summary_is_broadcast_only_where_that_is_set(slack: StandIn, tmp_path: Path) -> None:
+    async with (
+        serving(**{"a.dmp": page(dump("seed"))}) as files,
+        bot(slack, tmp_path, Analyst(), broadcast_channels=CRASHES),
+    ):
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, said))
+    posts = slack.calls_of("chat.postMessage")
+    assert [bool(call.arguments.get("reply_broadcast")) for call in posts] == [True, False, False, False]
+
+
+async def test_a_mention_with_a_link_is_one_answer(slack: StandIn, tmp_path: Path) -> None:
+    analyst = Analyst()
+    async with serving(page=page(dump("seed"))) as files, bot(slack, tmp_path, analyst):
+        said = slack.workspace.say(CRASHES, ANNA, f"{BOT} what is {files.url('/page')}")
+        await until(lambda: is_told(slack, said))
+        await until(lambda: all(delivery.acked_after is not None for delivery in slack.socket_mode.deliveries))
+    assert len(replies(slack, said)) == 6
+    assert analyst.runs == 1

@@ -1,0 +1,92 @@
+"""Which files are looked at, and what BUILDS.tsv says about them."""
+
+from pathlib import Path
+
+import pytest
+
+from analysis.limits import MAX_SYMBOL_DEPTH
+from analysis.symbols.builds import known_builds
+from analysis.symbols.search import Candidate, find_candidates, major_of, read_builds
+
+GUID = "0123456789ABCDEF0123456789ABCDEF"
+
+
+def put(path: Path, text: str = "{}") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_tables_are_found_at_any_depth_with_guid_age_and_build(tmp_path: Path) -> None:
+    path = put(tmp_path / "a" / "ntkrnlmp.pdb" / f"{GUID.lower()}-a.json.xz")
+    put(tmp_path / "BUILDS.tsv", f"kernel_build\tos\tfile\n10.0.19041.5\tWin10\t{path.name}\n")
+    assert find_candidates((tmp_path,), {}) == ([Candidate(path, GUID, 10, "10.0.19041.5")], [])
+
+
+def test_names_without_a_guid_and_other_files(tmp_path: Path) -> None:
+    mine = put(tmp_path / "mine.json")
+    put(tmp_path / "readme.txt")
+    put(tmp_path / "tcpip.pdb" / f"{GUID}-1.json")  # another module's
+    assert find_candidates((tmp_path,), {})[0] == [Candidate(mine, None, None, None)]
+
+
+def test_the_committed_list_helps_where_no_file_names_the_build(tmp_path: Path) -> None:
+    put(tmp_path / "5278AFF86C341677D7D7835C85B7B844-1.json")
+    (found,) = find_candidates((tmp_path,), known_builds())[0]
+    assert (found.build, found.major) == ("10.0.19041.804", 19041)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"10.0.22000.9\tWin11\t{GUID}-1.json.xz",
+        f"{GUID}-1.json.xz\t10.0.22000.9",
+        f"10.0.22000.9 \t{GUID.lower()}1",
+        f"x\t{GUID}\t\t10.0.22000.9\tmore",
+    ],
+)
+def test_columns_may_stand_in_any_order(tmp_path: Path, line: str) -> None:
+    builds = read_builds(put(tmp_path / "BUILDS.tsv", f"# a comment\n\n{line}\nno build\there\n"))
+    assert builds[GUID] == "10.0.22000.9"
+
+
+def test_a_builds_file_of_nonsense_says_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "BUILDS.tsv"
+    path.write_bytes(bytes(range(256)) * 50)
+    assert read_builds(path) == {}
+    assert read_builds(tmp_path / "none") == {}
+
+
+def test_loops_and_depth_end_the_search(tmp_path: Path) -> None:
+    deep = tmp_path
+    for level in range(MAX_SYMBOL_DEPTH + 3):
+        deep = deep / f"d{level}"
+        put(deep / "t.json")
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    found, notes = find_candidates((tmp_path,), {})
+    assert len(found) == MAX_SYMBOL_DEPTH - 1
+    assert notes == []
+
+
+def test_major_builds() -> None:
+    assert major_of("6.1.7601.24540") == 7601
+    assert major_of("10.0.22000") == 22000
+    assert major_of(None) is None
+    assert major_of("build 7") is None
+
+
+def test_the_committed_list_is_sound() -> None:
+    builds = known_builds()
+    assert len(builds) > 200
+    assert all(len(guid) == 32 and int(guid, 16) and guid == guid.upper() for guid in builds)
+    assert {major_of(build) for build in builds.values()} == {
+        7601,
+        9600,
+        14393,
+        17763,
+        18326,
+        18362,
+        19041,
+        20348,
+        22000,
+    }
