@@ -1,7 +1,6 @@
 """Full dumps (type 1): all physical memory, as runs of pages listed in the header.
 
-PHYSICAL_MEMORY_DESCRIPTOR64 at 0x88 of the header: number of runs, number of pages, then (first page frame, number
-of pages) pairs. The pages follow from 0x2000 on in the order of the runs.
+The pages follow from 0x2000 on in the order of the runs.
 """
 
 import struct
@@ -12,12 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.address import PAGE_SIZE
-from analysis.formats.header import HEADER_SIZE
+from analysis.formats.header import FIRST_RUN, HEADER_SIZE, MAX_HEADER_RUNS, MAX_PAGE_FRAME, RUNS
 from analysis.formats.raw import RawFile
-
-_RUNS, _FIRST_RUN, _RUNS_SIZE = 0x88, 0x98, 700
-MAX_HEADER_RUNS = (_RUNS_SIZE - 16) // 16
-MAX_PAGE_FRAME = 1 << 40  # 52 bits of physical address, the most x64 has
 
 
 class RunMap:
@@ -25,8 +20,8 @@ class RunMap:
 
     __slots__ = ("_bases", "_bases_array", "_counts", "_offsets", "frame_limit", "page_count")
 
-    def __init__(self, runs: Iterable[tuple[int, int, int]], frame_limit: int = 0) -> None:
-        """``runs`` are (first page frame, number of pages, file offset), disjoint, in any order."""
+    def __init__(self, runs: Iterable[tuple[int, int, int]], frame_limit: int) -> None:
+        """``runs`` are (first page frame, number of pages, file offset): at least one, disjoint, in any order."""
         self.frame_limit = frame_limit
         ordered = sorted(runs)
         self._bases = [base for base, _, _ in ordered]
@@ -44,8 +39,6 @@ class RunMap:
 
     def file_offsets(self, pfns: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Where the pages start in the file, -1 where not saved."""
-        if not self._bases:
-            return np.full(pfns.shape, -1, dtype=np.int64)
         index = np.searchsorted(self._bases_array, pfns, side="right") - 1
         known = np.maximum(index, 0)
         inside = pfns - self._bases_array[known]
@@ -54,17 +47,18 @@ class RunMap:
         return np.where(saved, self._offsets[known] + within * PAGE_SIZE, -1)
 
 
-def read_runs(raw: RawFile) -> tuple[RunMap, bool, tuple[str, ...]]:
-    """The pages of a full dump, whether its file was cut short, and notes. Never more pages than the file holds."""
-    number, _, total = struct.unpack("<IIQ", raw.read(_RUNS, 16, "the memory descriptor"))
+def read_runs(raw: RawFile) -> tuple[RunMap | None, bool, tuple[str, ...]]:
+    """The pages of a full dump as far as the file holds them, whether it was cut short, and notes. None where no page
+    can be used."""
+    number, _, total = struct.unpack("<IIQ", raw.read(RUNS, 16, "the memory descriptor"))
     if raw.available(HEADER_SIZE, 1) == 0:
-        return RunMap(()), True, ("the file ends behind its header: no page of memory was saved",)
+        return None, True, ("the file ends behind its header: no page of memory was saved",)
     if not 0 < number <= MAX_HEADER_RUNS:
         note = (
             f"the header claims {number} runs of memory, where 1 to {MAX_HEADER_RUNS} are possible: no page is usable"
         )
-        return RunMap(()), False, (note,)
-    data = raw.read(_FIRST_RUN, number * 16, "the memory runs")
+        return None, False, (note,)
+    data = raw.read(FIRST_RUN, number * 16, "the memory runs")
     claimed = list(struct.iter_unpack("<QQ", data))
     notes = []
     if sum(count for _, count in claimed) != total:
@@ -73,7 +67,7 @@ def read_runs(raw: RawFile) -> tuple[RunMap, bool, tuple[str, ...]]:
     if missing:
         notes.append(f"the file is cut short: {missing} of {missing + sum(run[1] for run in runs)} pages are missing")
     ends = [base + count for base, count in claimed if base + count <= MAX_PAGE_FRAME]
-    return RunMap(runs, max(ends, default=0)), missing > 0, tuple(notes)
+    return RunMap(runs, max(ends, default=0)) if runs else None, missing > 0, tuple(notes)
 
 
 def _place(raw: RawFile, claimed: list[tuple[int, int]], notes: list[str]) -> tuple[list[tuple[int, int, int]], int]:

@@ -7,7 +7,7 @@ fills the header with the letters 'PAGE' first, so a field that still holds them
 import struct
 from datetime import UTC, datetime, timedelta
 
-from analysis.address import PhysAddr, VirtAddr
+from analysis.address import PAGE_SIZE, PhysAddr, VirtAddr
 from analysis.errors import NotADump
 from analysis.formats.image import ARCHITECTURES, MACHINE_ARM64, DumpHeader, ExceptionRecord
 from analysis.formats.raw import RawFile
@@ -16,6 +16,11 @@ HEADER_SIZE = 0x2000
 TYPE_FULL = 1
 TYPE_TRIAGE = 4
 TYPES_BITMAP = (5, 6)
+
+# PHYSICAL_MEMORY_DESCRIPTOR64: number of runs, number of pages, then (first page frame, number of pages) pairs.
+RUNS, FIRST_RUN, _RUNS_SIZE = 0x88, 0x98, 700
+MAX_HEADER_RUNS = (_RUNS_SIZE - 16) // 16
+MAX_PAGE_FRAME = 1 << 40  # 52 bits of physical address, the most x64 has
 
 _FILLER32 = int.from_bytes(b"PAGE", "little")
 _FILLER64 = int.from_bytes(b"PAGEPAGE", "little")
@@ -63,6 +68,7 @@ def read_header(raw: RawFile, kind: str) -> DumpHeader:
         uptime_seconds=_read_uptime(_u64(data, _UPTIME)),
         product_type=None if product == _FILLER32 else product,
         suite_mask=None if suite == _FILLER32 else suite,
+        memory_bytes=_read_memory_bytes(data),
         comment=_read_comment(data[_COMMENT : _COMMENT + _COMMENT_SIZE]),
     )
 
@@ -132,6 +138,14 @@ def _read_time(filetime: int) -> datetime | None:
 def _read_uptime(ticks: int) -> float | None:
     seconds = ticks / 10_000_000  # units of 100 ns
     return seconds if 0 < seconds <= _LONGEST_UPTIME_SECONDS else None
+
+
+def _read_memory_bytes(data: bytes) -> int | None:
+    number, _, total = struct.unpack_from("<IIQ", data, RUNS)
+    if not 0 < number <= MAX_HEADER_RUNS:
+        return None
+    listed = sum(count for _, count in struct.iter_unpack("<QQ", data[FIRST_RUN : FIRST_RUN + 16 * number]))
+    return total * PAGE_SIZE if 0 < total == listed <= MAX_PAGE_FRAME else None
 
 
 def _read_comment(data: bytes) -> str | None:

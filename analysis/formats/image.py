@@ -32,7 +32,8 @@ class DumpHeader:
     """The first 8 KiB of a 64-bit kernel dump. What the writer left unset (filler words 'PAGE') is None or 0.
 
     ``kind`` is the report's word, ``build`` the major build (19041), ``code`` and ``parameters`` as written, not
-    normalised. ``context`` is the raw CONTEXT of the crashing processor, empty where none was written.
+    normalised. ``memory_bytes`` is the machine's memory, where its runs are listed.
+    ``context`` is the raw CONTEXT of the crashing processor, empty where none was written.
     """
 
     kind: str
@@ -55,6 +56,7 @@ class DumpHeader:
     product_type: int | None
     suite_mask: int | None
     comment: str | None = None
+    memory_bytes: int | None = None
 
     @property
     def architecture(self) -> str:

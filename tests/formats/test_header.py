@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analysis.formats import DumpHeader, capture_hint, open_dump
-from tests.formats.built import header
+from tests.formats.built import header, runs_into
 
 
 def opened(tmp_path: Path, data: bytes | bytearray) -> DumpHeader:
@@ -60,6 +60,17 @@ def test_a_clock_is_read_in_utc(tmp_path: Path) -> None:
     data = header(1)
     struct.pack_into("<Q", data, 0xFA8, 0x01D7_07F2_3DBB_3399)
     assert opened(tmp_path, data).crash_time == datetime(2021, 2, 21, 1, 38, 22, 987765, tzinfo=UTC)
+
+
+def test_the_machines_memory_is_the_sum_of_its_runs(tmp_path: Path) -> None:
+    data = header(4)
+    assert opened(tmp_path, data).memory_bytes is None
+    runs_into(data, [(1, 0x9F), (0x100, 0x1000)])
+    assert opened(tmp_path, data).memory_bytes == 0x109F << 12
+    struct.pack_into("<Q", data, 0x90, 0x109E)
+    assert opened(tmp_path, data).memory_bytes is None
+    runs_into(data, [(1, 1 << 41)])
+    assert opened(tmp_path, data).memory_bytes is None
 
 
 def test_an_absurd_number_of_exception_parameters_costs_only_them(tmp_path: Path) -> None:

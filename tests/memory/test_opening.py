@@ -18,7 +18,7 @@ from tests.formats.built import PAGE, Triage, bitmap, full, header
         (full({1: b"x"}), AddressSpace),
         (bitmap({1: b"x"}), AddressSpace),
         (Triage().build(), BlockMemory),
-        (full({1: b"x"})[:0x2000], AddressSpace),
+        (full({1: b"x"})[:0x2000], NoMemory),
         (header(5), NoMemory),
         (full({1: b"x"}, machine=0xAA64), NoMemory),
     ],
