@@ -60,7 +60,7 @@ def story_frames(report: Report) -> list[str]:
     """The stack that carries the blame, as names without addresses: newest first, at most MAX_FRAMES.
 
     The root of the pile-up, else the threads of the first deadlock, else the first thread of the report (the one
-    that crashed). ``rassstp+0x1234`` counts as ``rassstp``: an offset moves with each build of a driver.
+    that crashed). ``ndis+0x1234`` counts as ``ndis``: an offset moves with each build of a driver.
     """
     return [frame_name(frame.symbol) for thread in _story_threads(report) for frame in thread.stack][:MAX_FRAMES]
 

@@ -1,0 +1,170 @@
+"""A question in words as a Question: what is wanted, about what, and of which time."""
+
+import functools
+import html
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from lark import Lark, Token, Tree, UnexpectedInput
+
+from bot.questions.dates import Period, period
+
+GRAMMAR_FILE = Path(__file__).with_name("question.lark")
+MAX_QUESTION, MAX_WORD, MAX_SUBJECT = 400, 80, 6
+DEFAULT_LIMIT, MAX_LIMIT = 5, 20
+
+Kind = Literal["seen", "last", "count", "hosts", "top", "help", "unclear"]
+
+_MARKUP = re.compile(r"<[@#!][^>]*>")
+_LINKED = re.compile(r"<[^|>]*\|([^>]*)>")
+_ENDS = "?!.,;:'\"`*_~“”‘’()"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked. ``subject`` are the words that name something, ``nouns`` what is counted.
+
+    ``unknown_date`` is a time phrase that was not understood; ``phrase`` is the time as it was said.
+    """
+
+    kind: Kind
+    subject: tuple[str, ...] = ()
+    nouns: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    phrase: str | None = None
+    unknown_date: str | None = None
+    limit: int = DEFAULT_LIMIT
+
+
+def read_question(text: str, now: datetime) -> Question:
+    """The question of a text (mentions and markup of Slack are ignored); kind "unclear" when there is none."""
+    words = _words(text)
+    if not words:
+        return Question("help")
+    try:
+        tree = _parser().parse(" ".join(words))
+    except UnexpectedInput:
+        return Question("unclear", tuple(words))
+    return _Reading(now).read(tree)
+
+
+class _Reading:
+    # Collects the phrases of one question.
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.kinds: list[Kind] = []
+        self.subject: list[str] = []
+        self.nouns: list[str] = []
+        self.limit = DEFAULT_LIMIT
+        self.counted = False
+        self.since: datetime | None = None
+        self.until: datetime | None = None
+        self.phrases: list[str] = []
+        self.unknown: str | None = None
+
+    def read(self, tree: "Tree[Any]") -> Question:
+        for item in tree.children:
+            self._item(item)
+        if self.kinds == ["last"] and "crash" in self.nouns and not self.counted:  # "the last crash"
+            self.limit = 1
+        return Question(
+            kind=self._kind(),
+            subject=tuple(dict.fromkeys(self.subject))[:MAX_SUBJECT],
+            nouns=tuple(self.nouns),
+            since=self.since,
+            until=self.until,
+            phrase=" ".join(self.phrases) or None,
+            unknown_date=self.unknown,
+            limit=self.limit,
+        )
+
+    def _item(self, item: "Tree[Any]") -> None:
+        tokens = [str(token) for token in item.children if isinstance(token, Token)]
+        match item.data:
+            case "help":
+                self.kinds.append("help")
+            case "how":
+                self.kinds.append("count")
+            case "hosts":
+                self.kinds.append("hosts")
+            case "top" | "last":
+                self.kinds.append("top" if item.data == "top" else "last")
+                self.counted = len(tokens) > 1
+                if self.counted:
+                    self.limit = max(1, min(MAX_LIMIT, int(tokens[1])))
+            case "noun":
+                self.nouns.append(tokens[0].lower())
+            case "subject":
+                self.subject.append(tokens[0])
+            case _:
+                self._window(str(item.data), item, tokens)
+
+    def _window(self, how: str, item: "Tree[Any]", tokens: list[str]) -> None:
+        said = [_phrase(date) for date in item.find_pred(lambda tree: tree.data in ("date", "unknown_date"))]
+        said.sort(key=lambda phrase: phrase[0])  # in the order of the text
+        phrases = [phrase for _, phrase in said]
+        if how in ("past", "this") or (how == "within" and not phrases):
+            phrases = [" ".join(tokens)]
+        if not phrases:  # "have we seen it before?" asks of all time
+            return
+        periods = [period(phrase, self.now) for phrase in phrases]
+        if None in periods:
+            self.unknown = phrases[periods.index(None)]
+            return
+        known = [found for found in periods if found is not None]
+        self._narrow(how, known)
+        self.phrases.append(_said(tokens[0].strip().lower() if how == "within" else how, phrases))
+
+    def _narrow(self, how: str, periods: list[Period]) -> None:
+        first, last = periods[0], periods[-1]
+        if how == "since":
+            self.since = first.start
+        elif how == "after":
+            self.since = first.end
+        elif how == "before":
+            self.until = first.start
+        elif how == "until":
+            self.until = first.end
+        else:
+            self.since, self.until = first.start, last.end
+
+    def _kind(self) -> Kind:
+        for kind in ("hosts", "top", "count", "last", "help"):
+            if kind in self.kinds:
+                return kind
+        if self.subject:
+            return "seen"
+        if self.nouns or self.phrases or self.unknown:
+            return "last"
+        return "unclear"
+
+
+def _said(how: str, phrases: list[str]) -> str:
+    # The time as an answer repeats it: "since May", "in the last 2 months", "last week".
+    first = phrases[0].lower()
+    if first.startswith(("last ", "past ")) and any(char.isdecimal() for char in first):
+        return f"in the {first}" if how in ("past", "in") else f"{how} the {first}"
+    if how in ("past", "this", first) or (how == "in" and first.startswith(("this ", "last "))):
+        return first
+    return f"{how} {' and '.join(phrases)}"
+
+
+def _phrase(date: "Tree[Any]") -> tuple[int, str]:
+    tokens = list(date.scan_values(lambda value: isinstance(value, Token)))
+    tokens.sort(key=lambda token: token.start_pos or 0)
+    return tokens[0].start_pos or 0, " ".join(str(token) for token in tokens)
+
+
+def _words(text: str) -> list[str]:
+    plain = html.unescape(_MARKUP.sub(" ", _LINKED.sub(r"\1", text[:MAX_QUESTION])))
+    return [word[:MAX_WORD] for raw in plain.split() if (word := raw.strip(_ENDS))]
+
+
+@functools.cache
+def _parser() -> Lark:
+    return Lark(GRAMMAR_FILE.read_text("utf-8"), parser="lalr", propagate_positions=True)
