@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.questions import EXAMPLES, Answer, ask
@@ -132,6 +132,7 @@ def test_the_rest_of_a_question() -> None:
     assert len(read_question(" ".join(f"w{n}" for n in range(99)), NOW).subject) == 6
 
 
+@settings(deadline=None)  # the first question builds the parser
 @given(st.text(max_size=120))
 def test_no_text_breaks_the_reader(text: str) -> None:
     read_question(text, NOW)
@@ -140,6 +141,7 @@ def test_no_text_breaks_the_reader(text: str) -> None:
 WORDS = "since before between and in last this 5 may q2 2026 days week ago how often which hosts crashes ndis from to"
 
 
+@settings(deadline=None)  # the first question builds the parser
 @given(st.lists(st.sampled_from(WORDS.split()), max_size=12))
 def test_no_order_of_keywords_breaks_the_reader(words: list[str]) -> None:
     read_question(" ".join(words), NOW)
