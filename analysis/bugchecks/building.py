@@ -99,5 +99,5 @@ def _undecoded(view: View) -> list[str]:
     return [
         f"The block at {value:#x} (parameter {index}: {meaning.text}) is not decoded: no table holds its layout."
         for index, (value, meaning) in enumerate(zip(view.parameters, found, strict=True), 1)
-        if meaning is not None and meaning.kind in UNDECODED and value
+        if meaning is not None and meaning.kind in UNDECODED and value and resolve(meaning, value, view) is None
     ]

@@ -55,7 +55,7 @@ def _request_held(view: View) -> Explained:
     if irp is not None and irp.current is not None and irp.current.driver is not None:
         because = f"the power request {request:#x} (parameter 4) is at {irp.current.driver} and was not completed"
         hints.append(Hint(irp.current.driver, because))
-        passed = dict.fromkeys(at.driver for at in irp.stack if at.driver and at.driver != irp.current.driver)
+        passed = dict.fromkeys(at.driver for at in reversed(irp.stack) if at.driver and at.driver != irp.current.driver)
         hints += [Hint(driver, f"the power request {request:#x} went through {driver}") for driver in passed]
         missing: tuple[str, ...] = ()
     else:

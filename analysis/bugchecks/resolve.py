@@ -4,7 +4,8 @@ from analysis.address import is_kernel
 from analysis.bugchecks.status import describe_status
 from analysis.bugchecks.tables import Meaning
 from analysis.bugchecks.view import View
-from analysis.kernel.facts import Irp, StackLocation, Thread
+from analysis.kernel.facts import Irp, Thread
+from analysis.kernel.irp_names import major_name, minor_name
 
 CODE_KINDS = frozenset({"code_address", "instruction_pointer", "module_pointer"})
 ADDRESS_KINDS = frozenset({"address", "pointer", "object", "pool_address", "varies"})
@@ -19,33 +20,6 @@ UNDECODED = frozenset(
     }
 )
 IRQL_NAMES = {0: "PASSIVE_LEVEL", 1: "APC_LEVEL", 2: "DISPATCH_LEVEL", 13: "CLOCK_LEVEL", 15: "HIGH_LEVEL"}
-MAJOR_NAMES = {
-    0x00: "IRP_MJ_CREATE",
-    0x02: "IRP_MJ_CLOSE",
-    0x03: "IRP_MJ_READ",
-    0x04: "IRP_MJ_WRITE",
-    0x09: "IRP_MJ_FLUSH_BUFFERS",
-    0x0C: "IRP_MJ_DIRECTORY_CONTROL",
-    0x0D: "IRP_MJ_FILE_SYSTEM_CONTROL",
-    0x0E: "IRP_MJ_DEVICE_CONTROL",
-    0x0F: "IRP_MJ_INTERNAL_DEVICE_CONTROL",
-    0x10: "IRP_MJ_SHUTDOWN",
-    0x12: "IRP_MJ_CLEANUP",
-    0x16: "IRP_MJ_POWER",
-    0x17: "IRP_MJ_SYSTEM_CONTROL",
-    0x1B: "IRP_MJ_PNP",
-}
-POWER_MINORS = {0: "IRP_MN_WAIT_WAKE", 1: "IRP_MN_POWER_SEQUENCE", 2: "IRP_MN_SET_POWER", 3: "IRP_MN_QUERY_POWER"}
-PNP_MINORS = {
-    0x00: "IRP_MN_START_DEVICE",
-    0x01: "IRP_MN_QUERY_REMOVE_DEVICE",
-    0x02: "IRP_MN_REMOVE_DEVICE",
-    0x03: "IRP_MN_CANCEL_REMOVE_DEVICE",
-    0x04: "IRP_MN_STOP_DEVICE",
-    0x05: "IRP_MN_QUERY_STOP_DEVICE",
-    0x07: "IRP_MN_QUERY_DEVICE_RELATIONS",
-    0x17: "IRP_MN_SURPRISE_REMOVAL",
-}
 
 
 def resolve(meaning: Meaning | None, value: int, view: View) -> str | None:
@@ -67,20 +41,11 @@ def describe_irp(irp: Irp) -> str | None:
     """An I/O request by what it asks and who has it now."""
     if irp.current is None:
         return None
-    asked = " ".join(one for one in (major_name(irp.current.major), minor_name(irp.current)) if one)
+    asked = " ".join(
+        one for one in (major_name(irp.current.major), minor_name(irp.current.major, irp.current.minor)) if one
+    )
     holder = irp.current.driver
     return f"{asked}, now in {holder}" if holder else asked
-
-
-def major_name(major: int) -> str:
-    """The name of an IRP's major function."""
-    return MAJOR_NAMES.get(major, f"IRP_MJ {major:#x}")
-
-
-def minor_name(location: StackLocation) -> str | None:
-    """The name of a power or PnP request's minor function, by its stack location; None for other requests."""
-    table = {0x16: POWER_MINORS, 0x1B: PNP_MINORS}.get(location.major)
-    return None if table is None else table.get(location.minor, f"minor {location.minor:#x}")
 
 
 def describe_code(address: int, view: View) -> str | None:
@@ -108,6 +73,9 @@ def _by_kind(kind: str, value: int, view: View) -> str | None:
         return f"a device of {driver}" if driver else None
     if kind == "driver_object":
         return view.driver_image(value)
+    if kind == "triage_9f_pnp":
+        waiting = view.pending_devices(value)
+        return f"Plug and Play waits for the drivers of {', '.join(waiting)}" if waiting else None
     return _number(kind, value)
 
 

@@ -48,3 +48,6 @@ class View(Protocol):
 
     def driver_image(self, address: int) -> str | None:
         """The image name of the driver object at an address."""
+
+    def pending_devices(self, block: int) -> tuple[str, ...]:
+        """The devices whose Plug and Play requests a 0x9F/4 block shows as sent and not answered, by instance path."""

@@ -47,7 +47,7 @@ class Walk:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkedOn:
+class DeviceEvidence:
     """The device that a thread or a request was working on. ``driver`` is the module of its function driver."""
 
     driver: str | None
@@ -66,7 +66,7 @@ class Case:
     stop: Stop
     frames: tuple[Frame, ...] = ()
     hints: tuple[Hint, ...] = ()
-    device: WorkedOn | None = None
+    device: DeviceEvidence | None = None
     blamed: Blamed | None = None
     caps: tuple[Cap, ...] = ()
 
@@ -176,7 +176,7 @@ def _gives_way(chosen: Candidate) -> bool:
     return is_framework(chosen.module) or chosen.strength < Strength.CANDIDATE or chosen.trust <= Trust.SCAN
 
 
-def _blamable(device: WorkedOn | None) -> str | None:
+def _blamable(device: DeviceEvidence | None) -> str | None:
     if device is None or device.driver is None or strength(device.driver) is Strength.NEVER:
         return None
     return device.driver
@@ -310,7 +310,7 @@ def _why_not(one: Candidate, blame: Blame, case: Case) -> str:
     if case.stop is Stop.DELIBERATE or case.blamed is not None:
         return "on the stack of the stop itself, which is no evidence here"
     if is_framework(one.module):
-        return "a framework: it runs its clients' code and waits on their behalf"
+        return "a framework: it runs its clients' code on their behalf"
     if one.strength is Strength.WEAK:
         return "file systems and frameworks are on many stacks; a more specific driver is there too"
     if case.device is not None and case.device.driver == blame.module:

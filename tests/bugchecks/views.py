@@ -57,3 +57,6 @@ class FakeView:
 
     def driver_image(self, address: int) -> str | None:
         return self.drivers.get(address)
+
+    def pending_devices(self, block: int) -> tuple[str, ...]:
+        return ()

@@ -4,7 +4,7 @@ import pytest
 
 from analysis.bugchecks.explained import Blamed, Cap, Hint, Stop
 from analysis.trust import Trust
-from analysis.verdict.blame import Case, WorkedOn, conclude, walk_stack
+from analysis.verdict.blame import Case, DeviceEvidence, conclude, walk_stack
 from tests.verdict.frames import stack
 
 
@@ -61,7 +61,7 @@ def test_pass_through_functions_are_only_the_way() -> None:
     assert walked("nt!KeWaitForSingleObject ndis!NdisWaitEvent+0x1 nt!ExpWorkerThread", Stop.HANG) is None
 
 
-def hang(text: str, device: WorkedOn | None, trust: Trust = Trust.UNWIND, *caps: Cap) -> tuple[str | None, str]:
+def hang(text: str, device: DeviceEvidence | None, trust: Trust = Trust.UNWIND, *caps: Cap) -> tuple[str | None, str]:
     blame = conclude(Case(0x9F, Stop.HANG, stack(text, trust), device=device, caps=caps))
     return blame.module, blame.confidence
 
@@ -70,24 +70,27 @@ STACK = "nt!KeWaitForSingleObject+0x1 ndis!NdisMSleep+0x1 acmevpn+0x1234 nt!IopR
 
 
 def test_stack_and_device_that_agree_are_believed() -> None:
-    assert hang(STACK, WorkedOn("acmevpn.sys")) == ("acmevpn.sys", "high")
+    assert hang(STACK, DeviceEvidence("acmevpn.sys")) == ("acmevpn.sys", "high")
 
 
 def test_a_scanned_stack_never_gives_high() -> None:
-    assert hang(STACK, WorkedOn("acmevpn.sys"), Trust.SCAN) == ("acmevpn.sys", "medium")
+    assert hang(STACK, DeviceEvidence("acmevpn.sys"), Trust.SCAN) == ("acmevpn.sys", "medium")
     assert hang(STACK, None, Trust.SCAN) == ("acmevpn.sys", "medium")
 
 
 def test_a_stale_return_address_loses_to_the_driver_of_the_device() -> None:
-    assert hang("nt!KeWait innocent+0x99 acmevpn+0x1", WorkedOn("acmevpn.sys"), Trust.SCAN)[0] == "acmevpn.sys"
+    assert hang("nt!KeWait innocent+0x99 acmevpn+0x1", DeviceEvidence("acmevpn.sys"), Trust.SCAN)[0] == "acmevpn.sys"
 
 
 def test_an_unwound_filter_above_the_device_driver_keeps_the_blame_with_medium_confidence() -> None:
-    assert hang("nt!KeWait badfilter+0x1 nt!IofCallDriver", WorkedOn("acmevpn.sys")) == ("badfilter.sys", "medium")
+    assert hang("nt!KeWait badfilter+0x1 nt!IofCallDriver", DeviceEvidence("acmevpn.sys")) == (
+        "badfilter.sys",
+        "medium",
+    )
 
 
 def test_a_device_alone_is_medium() -> None:
-    assert hang("nt!KeWait nt!IopRemoveDevice", WorkedOn("acmevpn.sys")) == ("acmevpn.sys", "medium")
+    assert hang("nt!KeWait nt!IopRemoveDevice", DeviceEvidence("acmevpn.sys")) == ("acmevpn.sys", "medium")
 
 
 def test_nothing_found_means_nobody() -> None:
@@ -100,7 +103,7 @@ def test_a_cap_lowers_and_says_why() -> None:
             0x9F,
             Stop.HANG,
             stack(STACK),
-            device=WorkedOn("acmevpn.sys"),
+            device=DeviceEvidence("acmevpn.sys"),
             caps=(Cap("low", "the layout of a neighbouring build was used"),),
         )
     )

@@ -1,0 +1,84 @@
+"""The child process of one analysis: a dump in, JSON lines out, within a memory cap, a time cap and without network.
+
+``python -m analysis PATH [OPTIONS-AS-JSON]``. Each line is an object: ``{"stage", "fraction"}`` while it works, and
+last ``{"report": …}`` or ``{"error": {"kind", "message", "exit_code"}}``. Options: ``symbols`` (list of directories),
+``cache``, ``source``, ``sha256``, ``fetch_seconds``, ``memory_bytes``, ``cpu_seconds``.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from analysis.confinement import cap_memory, cap_time, cut_off_network
+from analysis.errors import BadDump, LimitReached, NotADump
+from analysis.pipeline import Options, analyze
+
+DEFAULT_MEMORY = 2 << 30  # bytes of the process' own data; the mapped dump does not count
+DEFAULT_CPU = 120  # seconds
+
+EXIT_OURS, EXIT_USAGE, EXIT_NOT_A_DUMP, EXIT_LIMIT = 1, 2, 3, 5
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one analysis. Returns the exit status that the report's contract names."""
+    if len(arguments) not in (1, 2):
+        print("usage: python -m analysis PATH [OPTIONS-AS-JSON]", file=sys.stderr)
+        return EXIT_USAGE
+    settings: dict[str, Any] = json.loads(arguments[1]) if len(arguments) > 1 else {}
+    _confine(settings)
+    try:
+        made = analyze(Path(arguments[0]), _options(settings), _progress(_write))
+        _write({"report": made.to_json()})
+    except Exception as error:  # noqa: BLE001  # the parent must get one line, whatever happened
+        kind, message, status = judge(error)
+        _write({"error": {"kind": kind, "message": message, "exit_code": status}})
+        return status
+    return 0
+
+
+def judge(error: Exception) -> tuple[str, str, int]:
+    """What kind of failure an error is, one line for a person, and the exit status."""
+    if isinstance(error, NotADump):
+        return "not-a-dump", f"This is {error.what}, not a dump that can be read here.", EXIT_NOT_A_DUMP
+    if isinstance(error, BadDump):
+        return "bad-dump", f"No usable header: {error}.", EXIT_NOT_A_DUMP
+    if isinstance(error, LimitReached):
+        return "limit", f"Stopped by a limit: {error.limit} is {error.value}.", EXIT_LIMIT
+    if isinstance(error, MemoryError):
+        return "limit", "Stopped by a limit: the analysis needs more memory than it may use.", EXIT_LIMIT
+    if isinstance(error, FileNotFoundError):
+        return "no-file", "There is no such file.", EXIT_USAGE
+    return "fault", f"A fault of ours: {type(error).__name__}: {error}", EXIT_OURS
+
+
+def _options(settings: dict[str, Any]) -> Options:
+    return Options(
+        symbols=tuple(Path(one) for one in settings.get("symbols", ())),
+        cache=Path(settings["cache"]) if settings.get("cache") else None,
+        source=settings.get("source"),
+        sha256=settings.get("sha256"),
+        fetch_seconds=float(settings.get("fetch_seconds") or 0.0),
+    )
+
+
+def _confine(settings: dict[str, Any]) -> None:
+    memory = int(settings.get("memory_bytes") or DEFAULT_MEMORY)
+    seconds = int(settings.get("cpu_seconds") or DEFAULT_CPU)
+    for note in (cap_memory(memory), cap_time(seconds), cut_off_network()):
+        if note is not None:
+            print(f"note: {note}", file=sys.stderr)
+
+
+def _progress(write: Callable[[dict[str, Any]], None]) -> Callable[[str, float | None], None]:
+    return lambda stage, fraction: write({"stage": stage, "fraction": fraction})
+
+
+def _write(line: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,224 @@
+"""The stages of one analysis in order: open, memory, symbols, kernel, waits, bugcheck, verdict.
+
+A stage that fails becomes a note with its name and the class of the error, and the report stands on what the others
+found. This is the one place that catches broadly. What stops an analysis: a file that is no dump, and a limit.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from analysis.address import VirtAddr
+from analysis.bugchecks import explain
+from analysis.bugchecks.explained import Explained, FocusKind
+from analysis.errors import LimitReached
+from analysis.formats import open_dump
+from analysis.formats.image import DumpImage
+from analysis.kernel.scene import Scene, read_scene
+from analysis.memory import open_memory
+from analysis.memory.reader import Memory
+from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
+from analysis.verdict import report
+from analysis.verdict.assemble import Parts, assemble, bare_bucket, bugcheck_facts, module_facts
+from analysis.verdict.report import Report
+from analysis.verdict.rules import rules_identity
+from analysis.verdict.scene_view import SceneView
+from analysis.verdict.story import tell
+from analysis.verdict.surroundings import Surroundings
+from analysis.verdict.system import describe_system, timestamp
+from analysis.waits.find import WaitAnalysis, find_waits
+
+Progress = Callable[[str, float | None], None]
+_T = TypeVar("_T")
+
+IDENTITY_BYTES = 8192
+HASH_LIMIT = 64 << 20  # bytes; hashing more would take longer than the whole analysis
+HASH_BLOCK = 1 << 20
+UNKNOWN_VERSION = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What an analysis is told. ``source`` is where the file came from, ``sha256`` its hash where already known."""
+
+    symbols: tuple[Path, ...] = ()
+    cache: Path | None = None
+    source: str | None = None
+    sha256: str | None = None
+    fetch_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Run:
+    """One analysis under way."""
+
+    image: DumpImage
+    progress: Progress
+    notes: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def stage(self, name: str, fraction: float, work: Callable[[], _T]) -> _T | None:
+        self.progress(name, fraction)
+        started = time.perf_counter()
+        try:
+            return work()
+        except (LimitReached, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001  # a failed stage must not cost the rest
+            self.notes.append(f"{name}: {type(error).__name__}: {error}"[:500])
+            return None
+        finally:
+            self.seconds[name] = time.perf_counter() - started
+
+
+def analyze(path: Path, options: Options | None = None, progress: Progress | None = None) -> Report:
+    """The report of one dump file.
+
+    ``progress`` is called with the name of each stage and how far the analysis is, from 0 to 1.
+
+    Raises:
+        NotADump: the file is something else; its ``what`` names it.
+        BadDump: no header can be used.
+        LimitReached: a stated limit stopped the work.
+        MemoryError: the process' memory cap stopped the work.
+    """
+    chosen, tell_progress = options or Options(), progress or (lambda _stage, _fraction: None)
+    started = time.perf_counter()
+    tell_progress("open", 0.0)
+    with open_dump(path) as image:
+        run = _Run(image, tell_progress)
+        found = _look(run, chosen)
+        return _report(run, chosen, path, found, time.perf_counter() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the stages gave; None where one failed."""
+
+    symbols: KernelSymbols | None
+    scene: Scene | None
+    explained: Explained | None
+    parts: Parts | None
+
+
+def _look(run: _Run, options: Options) -> _Found:
+    image = run.image
+    memory = run.stage("memory", 0.05, lambda: open_memory(image))
+    symbols = run.stage("symbols", 0.1, lambda: _symbols(image, memory, options)) if memory is not None else None
+    scene = None
+    if memory is not None and symbols is not None:
+        scene = run.stage("kernel", 0.3, lambda: read_scene(image, memory, symbols))
+    around = Surroundings(scene) if scene is not None else None
+    explained = run.stage("bugcheck", 0.6, lambda: explain(SceneView(image, around)))
+    parts = None
+    if scene is not None and around is not None and explained is not None:
+        waits = run.stage("waits", 0.7, lambda: find_waits(scene, _preferred(explained))) or WaitAnalysis()
+        run.notes += [*scene.facts.notes, *waits.notes]
+        parts = run.stage("verdict", 0.85, lambda: assemble(around, tell(around, explained, waits)))
+    run.progress("report", 1.0)
+    return _Found(symbols, scene, explained, parts)
+
+
+def _symbols(image: DumpImage, memory: Memory, options: Options) -> KernelSymbols:
+    return open_kernel_symbols(image, memory, SymbolSources(options.symbols, options.cache))
+
+
+def _preferred(explained: Explained) -> VirtAddr | None:
+    focus = explained.focus
+    return VirtAddr(focus.address) if focus.kind is FocusKind.THREAD else None
+
+
+def _report(run: _Run, options: Options, path: Path, found: _Found, elapsed: float) -> Report:
+    image, parts = run.image, found.parts
+    verdict, bucket = (parts.verdict, parts.bucket) if parts else _without_story(found.explained)
+    notes = (*image.notes, *(found.symbols.notes if found.symbols else ()), *run.notes)
+    symbols_seconds = run.seconds.get("symbols", 0.0)
+    facts = found.scene.facts if found.scene else None
+    return Report(
+        analyzer=report.Analyzer(_own_version(), rules_identity()),
+        analyzed_at=timestamp(datetime.now(UTC)),
+        dump=_dump(image, options, path, live=bool(found.explained and found.explained.live)),
+        system=describe_system(image.header, found.symbols),
+        bugcheck=bugcheck_facts(found.explained) if found.explained else None,
+        verdict=verdict,
+        bucket=bucket,
+        blocking=parts.blocking if parts else report.Blocking(),
+        threads=parts.threads if parts else (),
+        irps=parts.irps if parts else (),
+        modules=module_facts((*facts.modules, *facts.unloaded)) if facts else (),
+        timings=report.Timings(options.fetch_seconds, round(symbols_seconds, 3), round(elapsed - symbols_seconds, 3)),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _without_story(explained: Explained | None) -> tuple[report.Verdict, report.Bucket]:
+    # The header alone: code and parameters stand, nobody can be blamed.
+    if explained is None:
+        return report.Verdict(None, "none", "The dump could not be analysed beyond its header."), _no_bucket()
+    text = f"No culprit can be named for {explained.name}: beyond the header, this dump could not be read."
+    missing = (*explained.cannot_tell, "Which driver, which lock, which thread: the kernel's data could not be read.")
+    return report.Verdict(None, "none", text, cannot_tell=missing), bare_bucket(explained)
+
+
+def _no_bucket() -> report.Bucket:
+    from analysis.verdict.bucket import failure_id_hash
+
+    text = "ANALYSIS_INCONCLUSIVE!unknown_function"
+    return report.Bucket(text, failure_id_hash(text), "unknown")
+
+
+def _dump(image: DumpImage, options: Options, path: Path, *, live: bool) -> report.Dump:
+    raw = image.raw
+    sha256 = options.sha256
+    if sha256 is None and raw.size <= HASH_LIMIT:
+        sha256 = file_hash(path)
+    return report.Dump(
+        kind=image.header.kind,
+        size_bytes=raw.size,
+        sha256=sha256,
+        identity=identity(path, raw.size),
+        source=public_source(options.source, path),
+        bytes_read=raw.bytes_read,
+        live=live,
+    )
+
+
+def identity(path: Path, size: int) -> str:
+    """The same for a dump however it was fetched: "1:" and a hash of its size and its first 8,192 bytes."""
+    with path.open("rb") as file:
+        first = file.read(IDENTITY_BYTES)
+    return "1:" + hashlib.sha256(size.to_bytes(8, "little") + first).hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """The SHA-256 of a whole file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(HASH_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def public_source(source: str | None, path: Path) -> str:
+    """Where a dump came from, without anything private: no local directory, no user, token or signature."""
+    if source is None:
+        return path.name
+    parts = urlsplit(source)
+    if parts.scheme not in ("http", "https"):
+        return source.replace("\\", "/").rpartition("/")[2] or path.name
+    host = parts.hostname or ""
+    port = f":{parts.port}" if parts.port else ""
+    return urlunsplit((parts.scheme, host + port, parts.path, "", ""))
+
+
+def _own_version() -> str:
+    try:
+        return version("pileup")
+    except PackageNotFoundError:
+        return UNKNOWN_VERSION

@@ -1,0 +1,231 @@
+"""From a story to the report."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from analysis.address import VirtAddr
+from analysis.bugchecks.explained import Explained
+from analysis.kernel.facts import Frame, Irp, Module, Stack
+from analysis.kernel.irp_names import major_name, minor_name
+from analysis.kernel.scene import Scene
+from analysis.trust import Trust
+from analysis.verdict import bucket, report
+from analysis.verdict.advice import cannot_tell, find_module, next_steps
+from analysis.verdict.reasons import reasons
+from analysis.verdict.report import hexa
+from analysis.verdict.sentences import impact, summary
+from analysis.verdict.story import Story
+from analysis.verdict.surroundings import Surroundings
+
+MAX_THREADS_WITH_STACKS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a report that come from the story."""
+
+    verdict: report.Verdict
+    blocking: report.Blocking
+    threads: tuple[report.ThreadFacts, ...]
+    irps: tuple[report.IrpFacts, ...]
+    bucket: report.Bucket
+
+
+def assemble(around: Surroundings, story: Story) -> Parts:
+    """Verdict, blocking, threads, requests and bucket of a story."""
+    scene = around.scene
+    return Parts(
+        verdict=_verdict(scene, story),
+        blocking=_blocking(scene, story),
+        threads=tuple(_threads(scene, story)),
+        irps=tuple(_irp(irp) for address in story.explained.irps if (irp := around.irp(address))),
+        bucket=_bucket(story),
+    )
+
+
+def bugcheck_facts(explained: Explained) -> report.Bugcheck:
+    """The report's ``bugcheck``."""
+    return report.Bugcheck(
+        code=hexa(explained.code),
+        raw_code=hexa(explained.raw_code),
+        name=explained.name,
+        parameters=tuple(report.Parameter(hexa(one.value), one.meaning, one.resolved) for one in explained.parameters),
+        explanation=explained.explanation,
+    )
+
+
+def module_facts(modules: Iterable[Module]) -> tuple[report.ModuleFacts, ...]:
+    """The report's ``modules``."""
+    return tuple(
+        report.ModuleFacts(
+            name=one.name,
+            base=hexa(one.base),
+            size=one.size,
+            timestamp=hexa(one.timestamp) if one.timestamp is not None else None,
+            version=one.version,
+            unloaded=one.unloaded,
+        )
+        for one in modules
+    )
+
+
+def bare_bucket(explained: Explained) -> report.Bucket:
+    """The bucket of a dump of which nothing but the header could be read."""
+    values = [one.value for one in explained.parameters]
+    failure = bucket.Failure(
+        explained.code, (values[0], values[1], values[2], values[3]), explained.subcase, None, None
+    )
+    return _named(failure)
+
+
+def _verdict(scene: Scene, story: Story) -> report.Verdict:
+    blame = story.blame
+    return report.Verdict(
+        culprit=_culprit(scene, story),
+        confidence=blame.confidence,
+        summary=summary(scene, story),
+        stack_culprit=blame.stack_culprit,
+        device_culprit=blame.device_culprit,
+        impact=impact(scene, story),
+        reasons=reasons(scene, story),
+        suspects=tuple(report.Suspect(one.module, one.why) for one in blame.passed),
+        next_steps=next_steps(scene, story),
+        cannot_tell=cannot_tell(scene, story),
+    )
+
+
+def _culprit(scene: Scene, story: Story) -> report.Culprit | None:
+    blame = story.blame
+    if blame.kind is None:
+        return None
+    module = find_module(scene, blame.module) if blame.module else None
+    device = story.device if blame.device_culprit == blame.module and blame.module else None
+    return report.Culprit(
+        module=blame.module,
+        function=blame.function,
+        kind=blame.kind,
+        vendor=module.vendor if module else None,
+        version=module.version if module else None,
+        timestamp=hexa(module.timestamp) if module and module.timestamp is not None else None,
+        device=device.name if device else None,
+        service=device.service if device else None,
+        instance_path=device.instance_path if device else None,
+    )
+
+
+def _blocking(scene: Scene, story: Story) -> report.Blocking:
+    waits = story.waits
+    root = waits.root if story.root is None or not waits.pileups else story.root
+    return report.Blocking(
+        root=report.Root(hexa(root)) if root is not None and story.cycle is None else None,
+        chains=tuple(
+            report.Chain(
+                lock=report.ChainLock(
+                    address=hexa(link.lock.address),
+                    kind=link.lock.kind.value,
+                    name=link.lock.name,
+                    description=link.lock.description,
+                    ownership=None if link.lock.exclusive is None else "exclusive" if link.lock.exclusive else "shared",
+                ),
+                owners=tuple(hexa(held.thread) for held in link.lock.owners),
+                waiters=tuple(hexa(held.thread) for held in link.lock.waiters),
+                waiters_expected=link.lock.waiters_expected,
+                trust=link.trust.label,
+            )
+            for link in waits.chains
+        ),
+        deadlocks=tuple(
+            report.Deadlock(tuple(map(hexa, cycle.threads)), tuple(map(hexa, cycle.locks))) for cycle in waits.deadlocks
+        ),
+        blocked_threads=tuple(_blocked(scene, story)),
+    )
+
+
+def _blocked(scene: Scene, story: Story) -> Iterable[report.BlockedThread]:
+    for one in story.waits.blocked:
+        thread = scene.facts.threads.get(one.thread)
+        yield report.BlockedThread(
+            thread=hexa(one.thread),
+            process=thread.process_name if thread else None,
+            pid=thread.pid if thread else None,
+            tid=thread.tid if thread else None,
+            waits_for=hexa(one.waits_for),
+            wait_seconds=thread.wait_seconds if thread else None,
+            wait_reason=thread.wait_reason if thread else None,
+            doing=one.doing,
+        )
+
+
+def _threads(scene: Scene, story: Story) -> Iterable[report.ThreadFacts]:
+    wanted: list[VirtAddr] = [one for one in (story.root, story.thread, story.crashing) if one is not None]
+    wanted += [held.thread for link in story.waits.chains for held in link.lock.owners]
+    wanted += [thread for cycle in story.waits.deadlocks for thread in cycle.threads]
+    wanted += [one.thread for one in story.waits.blocked]
+    for index, address in enumerate(dict.fromkeys(wanted)):
+        thread = scene.facts.threads.get(address)
+        if thread is None and address not in (story.thread, story.crashing):
+            continue
+        stack = Stack(end="not walked: too many threads are part of this story")
+        if address == story.thread:
+            stack = story.stack
+        elif address == story.crashing:
+            stack = scene.walker.context_stack(scene.image.header.context, thread)
+        elif index < MAX_THREADS_WITH_STACKS:
+            stack = scene.stack(address)
+        yield report.ThreadFacts(
+            address=hexa(address),
+            process=thread.process_name if thread else None,
+            pid=thread.pid if thread else None,
+            tid=thread.tid if thread else None,
+            state=thread.state if thread else None,
+            start=scene.symbol(thread.start) if thread and thread.start else None,
+            stack=tuple(_frame(frame) for frame in stack.frames),
+            stack_end=stack.end,
+        )
+
+
+def _frame(frame: Frame) -> report.StackFrame:
+    trust = min(frame.trust, Trust.CONTEXT)
+    return report.StackFrame(hexa(frame.address), frame.symbol, frame.module, trust.label)
+
+
+def _irp(irp: Irp) -> report.IrpFacts:
+    now = irp.current
+    return report.IrpFacts(
+        address=hexa(irp.address),
+        major=major_name(now.major) if now else None,
+        minor=minor_name(now.major, now.minor) if now else None,
+        driver=now.driver if now else None,
+        device=hexa(now.device) if now and now.device else None,
+    )
+
+
+def _bucket(story: Story) -> report.Bucket:
+    explained, blame = story.explained, story.blame
+    values = [one.value for one in explained.parameters]
+    frames = story.stack.frames
+    if story.cycle is not None:
+        frames = tuple(walk.chosen.frame for walk in story.cycle_drivers.values() if walk.chosen and walk.chosen.frame)
+    failure = bucket.Failure(
+        code=explained.code,
+        parameters=(values[0], values[1], values[2], values[3]),
+        subcase=explained.subcase,
+        module=blame.module,
+        function=blame.function,
+        frames=frames,
+        on_stack=blame.frame is not None,
+        lock=story.lock.name if story.lock else None,
+        service=story.device.service if story.device else None,
+        kind=blame.kind,
+    )
+    return _named(failure)
+
+
+def _named(failure: bucket.Failure) -> report.Bucket:
+    text = bucket.failure_bucket(failure)
+    return report.Bucket(
+        failure_bucket_id=text,
+        failure_id_hash=bucket.failure_id_hash(text),
+        signature=bucket.signature(failure),
+        aliases=bucket.aliases(failure),
+    )

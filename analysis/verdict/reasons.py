@@ -1,0 +1,62 @@
+"""The evidence behind a verdict: each reason a fact with its address, symbol or parameter."""
+
+from analysis.bugchecks.explained import FocusKind
+from analysis.kernel.facts import Lock
+from analysis.kernel.scene import Scene
+from analysis.verdict.sentences import ownership, seconds
+from analysis.verdict.story import Story, chain_of, lock_text, thread_name
+
+MAX_CHAIN = 8
+
+
+def reasons(scene: Scene, story: Story) -> tuple[str, ...]:
+    """Facts in the order in which they lead to the verdict."""
+    told = [*_focus(scene, story), *_chain(scene, story), *_root(scene, story)]
+    if story.blame.module is not None or story.blame.kind is not None or story.cycle is not None:
+        told += story.blame.reasons
+    if story.device is not None and story.device.why:
+        told.append(story.device.why)
+    return tuple(dict.fromkeys(told))
+
+
+def _focus(scene: Scene, story: Story) -> list[str]:
+    focus = story.explained.focus
+    if focus.kind is FocusKind.THREAD and story.root is not None and story.root != focus.address:
+        at_the_end = thread_name(scene, story.root)
+        return [f"{focus.why} ({focus.address:#x}); it waits itself, and at the end of the chain stands {at_the_end}"]
+    if focus.kind in (FocusKind.THREAD, FocusKind.CONTEXT, FocusKind.TRAP):
+        return [f"{focus.why} ({focus.address:#x})"]
+    return [focus.why] if focus.kind is FocusKind.NONE and focus.why else []
+
+
+def _chain(scene: Scene, story: Story) -> list[str]:
+    told = []
+    for link in story.waits.chains[:MAX_CHAIN]:
+        lock = link.lock
+        owners = " and ".join(thread_name(scene, held.thread) for held in lock.owners) or "nobody that is recorded"
+        found = len(lock.waiters)
+        counted = f", {found} of {lock.waiters_expected} found" if lock.waiters_expected not in (None, found) else ""
+        told.append(
+            f"{_where(lock)} is owned{ownership(lock)} by {owners}; "
+            f"{found} {'thread waits' if found == 1 else 'threads wait'} for it now{counted} ({link.trust.label})"
+        )
+    return told
+
+
+def _where(lock: Lock) -> str:
+    if lock.name:
+        return f"{lock.name} at {lock.address:#x}"
+    return lock.description or lock_text(lock)
+
+
+def _root(scene: Scene, story: Story) -> list[str]:
+    if story.root is None:
+        return []
+    thread = scene.facts.threads.get(story.root)
+    if thread is None:
+        return [f"thread {story.root:#x} is not on the list of any process that could be read"]
+    waited = f" for {seconds(thread.wait_seconds)}" if thread.wait_seconds is not None else ""
+    held = chain_of(story.root, story.waits)
+    what = f"{thread.state}{waited}" + (f" ({thread.wait_reason})" if thread.wait_reason else "")
+    ending = "and holds what the others wait for" if held else "and nobody was found waiting for a lock of it"
+    return [f"{thread_name(scene, story.root)} is in state {what}, {ending}"]

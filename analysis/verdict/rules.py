@@ -1,0 +1,18 @@
+"""The identity of the rule tables in force: a report says by which rules it was made."""
+
+import functools
+import hashlib
+
+from analysis.bugchecks.tables import NAMES_FILE, PARAMETERS_FILE
+from analysis.verdict import functions, modules
+
+
+@functools.cache
+def rules_identity() -> str:
+    """A short hash over all tables that a verdict depends on; it changes with any of their entries."""
+    parts = [NAMES_FILE.read_bytes(), PARAMETERS_FILE.read_bytes()]
+    tables = (modules.NEVER, modules.WEAK, modules.NAMED, modules.FRAMEWORKS, modules.BUSES, modules.USER_MODE)
+    parts += [",".join(sorted(table)).encode() for table in tables]
+    parts += [",".join(functions.PLUMBING).encode(), ",".join(functions.WAITING).encode()]
+    parts.append(repr(sorted(functions.PASS_THROUGH.items())).encode())
+    return hashlib.sha256(b"\n".join(parts)).hexdigest()[:16]

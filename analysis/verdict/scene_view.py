@@ -1,0 +1,90 @@
+"""The bugcheck families' view of a dump, answered from its scene; with no scene, from the header alone."""
+
+from analysis.address import VirtAddr
+from analysis.bugchecks.tables import Parameters
+from analysis.errors import Unreadable
+from analysis.formats.image import DumpImage
+from analysis.kernel.facts import Irp, Module, Process, Thread
+from analysis.verdict.surroundings import Surroundings
+
+
+class SceneView:
+    """Implements ``analysis.bugchecks.view.View``. What cannot be read is None, never an error."""
+
+    def __init__(self, image: DumpImage, surroundings: Surroundings | None) -> None:
+        self._image = image
+        self._surroundings = surroundings
+        self._scene = surroundings.scene if surroundings else None
+
+    @property
+    def raw_code(self) -> int:
+        """The code as the header has it."""
+        return self._image.header.code
+
+    @property
+    def parameters(self) -> Parameters:
+        """The four parameters."""
+        return self._image.header.parameters
+
+    @property
+    def architecture(self) -> str:
+        """x64 or arm64."""
+        return self._image.header.architecture
+
+    @property
+    def broken_driver(self) -> str | None:
+        """The name in the small dump's header, or what nt!KiBugCheckDriver points to."""
+        if self._image.triage is not None and self._image.triage.broken_driver:
+            return self._image.triage.broken_driver
+        if self._scene is None:
+            return None
+        pointer = self._scene.symbols.address("KiBugCheckDriver")
+        if pointer is None:
+            return None
+        try:
+            string = self._scene.memory.u64(pointer)
+            return (self._scene.memory.unicode_string(string) or None) if string else None
+        except Unreadable:
+            return None
+
+    def module_at(self, address: int) -> Module | None:
+        """The loaded image around an address."""
+        return self._scene.module_at(address) if self._scene else None
+
+    def unloaded_at(self, address: int) -> Module | None:
+        """The unloaded image that used to be around an address; the most recent one first."""
+        if self._scene is None or self._scene.module_at(address) is not None:
+            return None
+        return next((one for one in self._scene.facts.unloaded if one.base <= address < one.end), None)
+
+    def symbol(self, address: int) -> str:
+        """How an address is printed."""
+        return self._scene.symbol(address) if self._scene else f"{address:#x}"
+
+    def thread(self, address: int) -> Thread | None:
+        """The thread whose object is at an address."""
+        return self._scene.facts.threads.get(VirtAddr(address)) if self._scene else None
+
+    def process(self, address: int) -> Process | None:
+        """The process whose object is at an address."""
+        return self._scene.facts.processes.get(VirtAddr(address)) if self._scene else None
+
+    def irp(self, address: int) -> Irp | None:
+        """The I/O request at an address."""
+        return self._surroundings.irp(address) if self._surroundings and address else None
+
+    def device_driver(self, address: int) -> str | None:
+        """The image name of the driver that owns the device object at an address."""
+        return self._surroundings.device_driver(address) if self._surroundings and address else None
+
+    def driver_image(self, address: int) -> str | None:
+        """The image name of the driver object at an address."""
+        driver = self._surroundings.driver(address) if self._surroundings and address else None
+        return driver.image if driver else None
+
+    def pending_devices(self, block: int) -> tuple[str, ...]:
+        """The devices whose Plug and Play requests the block shows as sent and not answered, by instance path."""
+        if self._surroundings is None:
+            return ()
+        nodes = self._surroundings.unanswered(block)
+        return tuple(node.instance_path or f"devnode {node.address:#x}" for node in nodes)

@@ -1,0 +1,166 @@
+"""The sentences a person on call reads first: what happened, whom it hit."""
+
+from collections.abc import Iterable, Sequence
+
+from analysis.bugchecks.explained import Stop
+from analysis.kernel.facts import Lock, Thread
+from analysis.kernel.scene import Scene
+from analysis.verdict.functions import split_symbol
+from analysis.verdict.modules import stem
+from analysis.verdict.story import Story, chain_of, lock_text, thread_name
+from analysis.waits.deadlock import Cycle
+from analysis.waits.importance import importance
+
+MAX_NAMED_PROCESSES = 6
+
+
+def summary(scene: Scene, story: Story) -> str:
+    """One sentence: the culprit and what it did, or why nobody is named."""
+    if story.cycle is not None:
+        return _deadlock(scene, story, story.cycle)
+    if story.blame.kind is None:
+        return _nobody(scene, story)
+    if story.blame.kind in ("hardware", "memory", "process") and story.explained.blamed is not None:
+        return _capital(f"{story.explained.blamed.what}: {story.explained.explanation}")
+    if story.stop is Stop.HANG:
+        return _holder(scene, story)
+    return _fault(story)
+
+
+def impact(scene: Scene, story: Story) -> str | None:
+    """One sentence: who was stuck and what the person saw; None where nobody was."""
+    threads = [scene.facts.threads[one.thread] for one in story.waits.blocked if one.thread in scene.facts.threads]
+    if not threads or (story.root is None and story.cycle is None):
+        return None
+    threads.sort(key=lambda thread: (-importance(thread), -(thread.wait_seconds or 0)))
+    first, doing = threads[0], {one.thread: one.doing for one in story.waits.blocked}
+    waited = f" for {seconds(first.wait_seconds)}" if first.wait_seconds else ""
+    what = "a lock of the deadlock" if story.cycle is not None else "it"
+    busy = f" ({told})" if (told := doing.get(first.address)) else ""
+    text = f"{first.process_name}{busy} was waiting for {what}{waited}"
+    if len(threads) > 1:
+        others = _processes(threads[1:])
+        text += f", and {len(threads) - 1} more {_plural(len(threads) - 1, 'thread')} ({others}) stood behind it too"
+    return f"{text}; {_seen(story, first, doing.values())}."
+
+
+def held_seconds(scene: Scene, story: Story) -> float | None:
+    """How long the lock has been held at least: as long as the longest wait for it."""
+    links = chain_of(story.root, story.waits) if story.root is not None else ()
+    waits = [
+        thread.wait_seconds
+        for link in links
+        for held in link.lock.waiters
+        if (thread := scene.facts.threads.get(held.thread)) is not None and thread.wait_seconds is not None
+    ]
+    return max(waits, default=None)
+
+
+def seconds(value: float | None) -> str:
+    """A length of time: "300 s", "4.5 s", "27 min"."""
+    if value is None:
+        return "an unknown time"
+    if value >= 3600:
+        return f"{value / 3600:.1f} h"
+    return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
+
+
+def ownership(lock: Lock) -> str:
+    """How a lock is held, as an adverb; empty where that is not known."""
+    return "" if lock.exclusive is None else " exclusively" if lock.exclusive else " shared"
+
+
+def _holder(scene: Scene, story: Story) -> str:
+    text = f"{story.blame.module} {_did(story)}"
+    if story.lock is None:
+        return f"{text}."
+    held = held_seconds(scene, story)
+    return f"{text} and held {lock_text(story.lock)}{ownership(story.lock)}" + (
+        f" for {seconds(held)}." if held is not None else "."
+    )
+
+
+def _did(story: Story) -> str:
+    if story.root is None and story.explained.deed:
+        return story.explained.deed
+    device = _device_name(story)
+    doing = story.doing
+    if doing and "removal" in doing and device:
+        how = "surprise removal" if "surprise" in doing else "removal"
+        return f"did not return from the {how} of {device}"
+    if doing:
+        return f"did not return from {doing}" + (f" ({device})" if device else "")
+    return f"did not return from its work on {device}" if device else "did not return from its work"
+
+
+def _device_name(story: Story) -> str | None:
+    device = story.device
+    return (device.name or device.instance_path or device.service) if device else None
+
+
+def _fault(story: Story) -> str:
+    blame, deed = story.blame, story.explained.deed or f"is blamed for {story.explained.name}"
+    where = f" at {blame.function}" if blame.function else ""
+    innermost = next((frame for frame in story.stack.frames if frame.module is not None), None)
+    own = innermost is not None and innermost.module is not None and stem(innermost.module) == stem(blame.module or "")
+    if blame.kind == "windows":
+        return f"Windows' own kernel {deed}{where}, with no driver on the stack: memory damage or a fault of Windows."
+    if own or blame.function is None or innermost is None:
+        return f"{blame.module} {deed}{where}."
+    inner = split_symbol(innermost.symbol)
+    called = f"{inner.module}!{inner.function}" if inner.function else inner.module
+    return f"{blame.module}{where} is the driver behind it: code it led to ({called}) {deed}."
+
+
+def _nobody(scene: Scene, story: Story) -> str:
+    explained = story.explained
+    if story.root is not None:
+        who = _capital(thread_name(scene, story.root))
+        lock = f" and holds {lock_text(story.lock)}{ownership(story.lock)}" if story.lock else ""
+        front = "is at the front of the pile-up" if story.waits.blocked else "is the thread that did not come back"
+        return f"{who} {front}{lock}, but no driver can be named: no driver's code is on its stack."
+    if story.stop is Stop.DELIBERATE:
+        looked = "locks are not in this dump" if scene.image.triage else "no lock or wait explains a hang"
+        return f"Nobody is blamed: this stop was deliberate ({explained.name}), and {looked}."
+    return f"No culprit can be named for {explained.name}: this dump holds no evidence against any driver."
+
+
+def _deadlock(scene: Scene, story: Story, cycle: Cycle) -> str:
+    parts = []
+    for thread in cycle.threads:
+        chosen = story.cycle_drivers[thread].chosen
+        parts.append(f"{chosen.module if chosen else 'an unknown driver'} in {thread_name(scene, thread)}")
+    locks = [link.lock for link in story.waits.chains if link.lock.address in cycle.locks]
+    names = " and ".join(lock_text(lock) for lock in locks)
+    return f"Deadlock: {_series(parts)} each hold a lock that the other waits for ({names}); none can go on."
+
+
+def _seen(story: Story, first: Thread, doings: Iterable[str | None]) -> str:
+    shutdown = next((one for one in doings if one and ("shutdown" in one or "sleep" in one)), None)
+    timeout = story.explained.timeout_seconds
+    if timeout is not None:
+        what = f"the {shutdown or 'shutdown, sleep or restart'} did not finish"
+        return f"{what}, and Windows stopped the machine after {timeout} s"
+    if shutdown:
+        return f"the {shutdown} hung"
+    if importance(first) >= 10:
+        return "the machine did not respond to the person in front of it"
+    return "what these threads do stood still"
+
+
+def _processes(threads: Sequence[Thread]) -> str:
+    names = list(dict.fromkeys(thread.process_name for thread in threads))
+    more = len(names) - MAX_NAMED_PROCESSES
+    return ", ".join(names[:MAX_NAMED_PROCESSES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _series(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _plural(count: int, word: str) -> str:
+    return word if count == 1 else f"{word}s"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,255 @@
+"""What happened, as one set of facts: the stack that counts, the pile-up in front of it, and who is blamed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from analysis.address import VirtAddr
+from analysis.bugchecks.explained import Cap, Explained, FocusKind, Stop
+from analysis.errors import Unreadable
+from analysis.kernel.context import CONTEXT_SIZE, context_registers
+from analysis.kernel.facts import Lock, Stack, Thread
+from analysis.kernel.scene import Scene
+from analysis.trust import Trust
+from analysis.verdict.blame import Blame, Case, DeviceEvidence, Walk, conclude, walk_stack
+from analysis.verdict.surroundings import Surroundings, thread_doing
+from analysis.waits.deadlock import Cycle
+from analysis.waits.find import ChainLock, WaitAnalysis
+
+ARM64_CONTEXT_SIZE = 0x390
+MAX_DOINGS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything the report tells.
+
+    ``thread`` is the one whose stack was read for the blame, ``root`` the one at the front of the pile-up,
+    ``cycle_drivers`` the walk of each thread's stack in a deadlock.
+    """
+
+    explained: Explained
+    waits: WaitAnalysis
+    stop: Stop
+    blame: Blame
+    stack: Stack = field(default_factory=Stack)
+    thread: VirtAddr | None = None
+    crashing: VirtAddr | None = None
+    root: VirtAddr | None = None
+    lock: Lock | None = None
+    device: DeviceEvidence | None = None
+    doing: str | None = None
+    cycle: Cycle | None = None
+    cycle_drivers: Mapping[VirtAddr, Walk] = field(default_factory=dict)
+    caps: tuple[Cap, ...] = ()
+
+
+def tell(around: Surroundings, explained: Explained, waits: WaitAnalysis) -> Story:
+    """The story of a dump whose kernel could be read at all."""
+    scene = around.scene
+    waits = _with_doings(around, waits)
+    crashing = crashing_thread(scene)
+    caps = explained.caps + _symbol_caps(scene)
+    cycle = _cycle(explained, waits)
+    if cycle is not None:
+        return _deadlock(scene, explained, waits, cycle, crashing)
+    root = _root(explained, waits)
+    lock = _lock_of(root, waits)
+    stop = _stop(explained, root)
+    thread = root if root is not None else _focus_thread(explained, crashing)
+    stack = scene.stack(root) if root is not None else _focus_stack(scene, explained, crashing)
+    device = _device(around, explained, thread, stack, stop)
+    known = scene.facts.threads.get(root) if root is not None else None
+    request = around.pending_request(known) if known else None
+    hints = (*explained.hints, *((request,) if request else ()))
+    caps += _chain_caps(waits, root)
+    case = Case(explained.code, stop, stack.frames, hints, device, explained.blamed, caps)
+    return Story(
+        explained,
+        waits,
+        stop,
+        conclude(case),
+        stack,
+        thread,
+        crashing,
+        root,
+        lock,
+        device,
+        _doing(around, root),
+        caps=caps,
+    )
+
+
+def crashing_thread(scene: Scene) -> VirtAddr | None:
+    """The thread in which the machine stopped: the one whose stack holds the saved stack pointer."""
+    registers = context_registers(scene.image.header.context)
+    for thread in scene.facts.threads.values():
+        if registers is not None and _holds(thread, registers.rsp):
+            return thread.address
+    triage = scene.image.triage
+    if triage is not None and triage.thread is not None and triage.thread.address:
+        return VirtAddr(triage.thread.address)
+    return None
+
+
+def _doing(around: Surroundings, thread: VirtAddr | None) -> str | None:
+    return thread_doing(around, thread) if thread is not None else None
+
+
+def _with_doings(around: Surroundings, waits: WaitAnalysis) -> WaitAnalysis:
+    # Only the threads that matter most are looked at: a pile-up may have hundreds.
+    told = tuple(
+        replace(one, doing=one.doing or thread_doing(around, one.thread)) if index < MAX_DOINGS else one
+        for index, one in enumerate(waits.blocked)
+    )
+    return replace(waits, blocked=told)
+
+
+def chain_of(thread: VirtAddr, waits: WaitAnalysis) -> tuple[ChainLock, ...]:
+    """The locks that a thread owns and somebody waits for now."""
+    return tuple(link for link in waits.chains if any(held.thread == thread for held in link.lock.owners))
+
+
+def _holds(thread: Thread, pointer: int) -> bool:
+    low, high = thread.stack_limit, thread.stack_base
+    return low is not None and high is not None and low <= pointer < high
+
+
+def _cycle(explained: Explained, waits: WaitAnalysis) -> Cycle | None:
+    # A deadlock is the story when it is the most important pile-up and, where the bugcheck names a thread, holds that
+    # thread. A fault with a deadlock elsewhere on the machine stays a fault.
+    first = waits.pileups[0] if waits.pileups else None
+    if first is None or first.cycle is None:
+        return None
+    if explained.stop is Stop.DELIBERATE:
+        return first.cycle
+    named = _named_thread(explained)
+    return first.cycle if named is not None and named in (*first.cycle.threads, *first.blocked) else None
+
+
+def _named_thread(explained: Explained) -> VirtAddr | None:
+    if explained.stop is Stop.HANG and explained.focus.kind is FocusKind.THREAD:
+        return VirtAddr(explained.focus.address)
+    return None
+
+
+def _root(explained: Explained, waits: WaitAnalysis) -> VirtAddr | None:
+    if explained.stop is Stop.DELIBERATE:
+        return waits.root
+    named = _named_thread(explained)
+    first = waits.pileups[0] if waits.pileups else None
+    if named is None or first is None or first.root is None:
+        return named
+    # Behind the named thread may stand another one: the end of the chain is the one that does not come back.
+    return first.root if named == first.root or named in first.blocked else named
+
+
+def _lock_of(root: VirtAddr | None, waits: WaitAnalysis) -> Lock | None:
+    owned = chain_of(root, waits) if root is not None else ()
+    return owned[0].lock if owned else None
+
+
+def _stop(explained: Explained, root: VirtAddr | None) -> Stop:
+    return Stop.HANG if explained.stop is Stop.DELIBERATE and root is not None else explained.stop
+
+
+def _focus_thread(explained: Explained, crashing: VirtAddr | None) -> VirtAddr | None:
+    if explained.focus.kind is FocusKind.NONE:
+        return None
+    return VirtAddr(explained.focus.address) if explained.focus.kind is FocusKind.THREAD else crashing
+
+
+def _focus_stack(scene: Scene, explained: Explained, crashing: VirtAddr | None) -> Stack:
+    thread = scene.facts.threads.get(crashing) if crashing is not None else None
+    focus = explained.focus
+    if focus.kind is FocusKind.NONE:
+        return Stack(end=focus.why)
+    if focus.kind is FocusKind.THREAD:
+        return scene.stack(VirtAddr(focus.address))
+    if focus.kind is FocusKind.TRAP:
+        stack = scene.walker.trap_stack(focus.address, thread)
+        if stack.frames:
+            return stack
+    if focus.kind is FocusKind.CONTEXT:
+        size = ARM64_CONTEXT_SIZE if scene.image.header.architecture == "arm64" else CONTEXT_SIZE
+        try:
+            return scene.walker.context_stack(scene.memory.read(focus.address, size), thread)
+        except Unreadable:
+            pass  # the header's own context is the next best
+    return scene.walker.context_stack(scene.image.header.context, thread)
+
+
+def _device(
+    around: Surroundings, explained: Explained, thread: VirtAddr | None, stack: Stack, stop: Stop
+) -> DeviceEvidence | None:
+    known = around.scene.facts.threads.get(thread) if thread is not None else None
+    if explained.device is not None:
+        found = around.device(explained.device, f"a parameter names its device object {explained.device:#x}")
+        if found is not None:
+            return found
+    if known is None or stop is not Stop.HANG:
+        return None
+    return around.worked_on(known, stack)
+
+
+def _symbol_caps(scene: Scene) -> tuple[Cap, ...]:
+    if scene.symbols.layout_source == "neighbour":
+        return (Cap("low", "structures were read with the layout of a neighbouring build, checked but not certain"),)
+    return ()
+
+
+def _chain_caps(waits: WaitAnalysis, root: VirtAddr | None) -> tuple[Cap, ...]:
+    links = chain_of(root, waits) if root is not None else ()
+    if links and min(link.trust for link in links) <= Trust.SCAN:
+        return (Cap("medium", "who waits for the lock was found by scanning stacks"),)
+    return ()
+
+
+def _deadlock(
+    scene: Scene, explained: Explained, waits: WaitAnalysis, cycle: Cycle, crashing: VirtAddr | None
+) -> Story:
+    walks = {thread: walk_stack(scene.stack(thread).frames, Stop.HANG) for thread in cycle.threads}
+    drivers = list(dict.fromkeys(walk.chosen.module for walk in walks.values() if walk.chosen))
+    blame = Blame(None, None, None, "none", reasons=_cycle_reasons(scene, waits, cycle, walks))
+    if len(drivers) == 1:
+        # Every thread of the cycle runs the same driver's code: then it is that driver's own order of locks.
+        one = next(walk.chosen for walk in walks.values() if walk.chosen)
+        blame = replace(blame, module=one.module, function=one.function, kind="driver", confidence="medium")
+        blame = replace(blame, frame=one.frame, stack_culprit=one.module)
+    return Story(
+        explained,
+        waits,
+        Stop.HANG,
+        blame,
+        thread=None,
+        crashing=crashing,
+        cycle=cycle,
+        cycle_drivers=walks,
+        caps=_symbol_caps(scene),
+    )
+
+
+def _cycle_reasons(scene: Scene, waits: WaitAnalysis, cycle: Cycle, walks: Mapping[VirtAddr, Walk]) -> tuple[str, ...]:
+    locks = {link.lock.address: link.lock for link in waits.chains}
+    told: list[str] = []
+    for thread in cycle.threads:
+        held = [one for one in locks.values() if any(owner.thread == thread for owner in one.owners)]
+        wanted = [locks[lock] for lock in waits.graph.blocking_locks(thread) if lock in locks]
+        chosen = walks[thread].chosen
+        where = f", in {chosen.function}" if chosen else ""
+        told.append(f"{thread_name(scene, thread)}{where} holds {_names(held)} and waits for {_names(wanted)}")
+    return tuple(told)
+
+
+def _names(locks: Sequence[Lock]) -> str:
+    return " and ".join(lock_text(lock) for lock in locks) or "nothing that is known"
+
+
+def lock_text(lock: Lock) -> str:
+    """A lock as a sentence calls it: its name, or what it is and where."""
+    return lock.name or f"the {lock.kind.value} at {lock.address:#x}"
+
+
+def thread_name(scene: Scene, thread: VirtAddr) -> str:
+    """A thread as a sentence calls it."""
+    known = scene.facts.threads.get(thread)
+    return f"thread {thread:#x} ({known.process_name}, {known.pid}/{known.tid})" if known else f"thread {thread:#x}"
