@@ -87,22 +87,19 @@ def _distrust_foreign_kdbg(found: _Found) -> None:
         found.kdbg = None
 
 
-# The full build: from the own table's BUILDS.tsv or the committed list, else from the kernel's version resource.
+# The full build: from the BUILDS.tsv beside the own table, or by the PDB's GUID from that or the committed list.
 def _build(found: _Found, known: Mapping[str, str]) -> str | None:
     header = found.image.header.build
     pdb = found.pdb
     stated = found.match.candidate.build if found.match else None
     if stated is None and pdb is not None:  # a table may be damaged and its line in BUILDS.tsv be right
         stated = next((one.build for one in found.candidates if one.guid == pdb.guid), known.get(pdb.guid))
-    listed = stated
-    if listed is None and found.nt and found.nt.image:
-        listed = found.nt.image.version().file
-    if listed is not None and major_of(listed) not in (header, SAME_KERNEL.get(header)):
-        found.notes.append(f"the build {listed} that was found for this kernel is not of the dump's {header}; not used")
-        listed = None
-    if listed is None:
+    if stated is not None and major_of(stated) not in (header, SAME_KERNEL.get(header)):
+        found.notes.append(f"the build {stated} that was found for this kernel is not of the dump's {header}; not used")
+        stated = None
+    if stated is None:
         found.notes.append(f"only the major build {version_of(header)} is known: nothing at hand names the update")
-    return listed
+    return stated
 
 
 def _how(found: _Found) -> str:
@@ -132,9 +129,8 @@ def _layouts(found: _Found) -> tuple[LayoutSource, tuple[SymbolTable, ...]]:
     if header.architecture != "x64":
         found.notes.append(f"no layouts are built in for {header.architecture} kernels")
         return "none", (everywhere,)
-    head = found.published.get("PsActiveProcessHead", 0)
     if major is not None:
-        fit = check_layouts(found.memory, major, found.kdbg, head)
+        fit = check_layouts(found.memory, major, found.kdbg, found.published)
         if not fit.is_refuted:
             return "major", (major, everywhere)
         found.notes.append(f"this dump contradicts the layouts of build {header.build}: {fit.problems[0]}")
@@ -142,7 +138,7 @@ def _layouts(found: _Found) -> tuple[LayoutSource, tuple[SymbolTable, ...]]:
         table = builtin_table(build)
         if table is None or (major is not None and table.origin == major.origin):
             continue
-        if check_layouts(found.memory, table, found.kdbg, head).is_proven:
+        if check_layouts(found.memory, table, found.kdbg, found.published).is_proven:
             found.notes.append(
                 f"layouts of build {build} are used for build {header.build}: they passed the checks against this dump"
             )

@@ -52,7 +52,7 @@ def find_candidates(directories: tuple[Path, ...], known: Mapping[str, str]) -> 
     for directory in directories:
         files = list(_walk(directory, notes))
         builds = dict(known)
-        for path in files:
+        for path in (*_beside(directory), *files):
             if path.name.lower() == BUILDS_FILE.lower():
                 builds.update(read_builds(path))
         found += [_candidate(path, builds) for path in files if _may_be_kernel(path)]
@@ -80,6 +80,12 @@ def read_builds(path: Path) -> dict[str, str]:
     return builds
 
 
+# Given "…/ntkrnlmp.pdb" or a single table, the list lies one level up.
+def _beside(directory: Path) -> tuple[Path, ...]:
+    above = directory.parent / BUILDS_FILE
+    return (above,) if (directory.is_file() or directory.name.lower() in KERNEL_PDBS) and above.is_file() else ()
+
+
 def _candidate(path: Path, builds: dict[str, str]) -> Candidate:
     match = GUID_AGE.match(path.name)
     guid = match[1].upper() if match else None
@@ -96,6 +102,9 @@ def _may_be_kernel(path: Path) -> bool:
 
 # Files below a directory, nearest first; symbolic links to directories are not followed, so there are no loops.
 def _walk(directory: Path, notes: list[str]) -> Iterator[Path]:
+    if directory.is_file():
+        yield directory
+        return
     if not directory.is_dir():
         notes.append(f"the symbols directory {directory.name} does not exist")
         return

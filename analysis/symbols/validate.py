@@ -2,10 +2,12 @@
 
 A wrong offset rarely fails loudly: it yields a plausible number. So each check compares two things that only agree when
 the offsets are right: a list with its own back links, a count with a list's length, a thread with the process it is
-listed under, a wait block with the thread that waits on it, and KDBG's own offsets with the table's.
+listed under, a wait block with the thread that waits on it, a lock's counts with its owner, a processor with the
+threads it runs, and KDBG's own offsets with the table's.
 """
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from analysis.address import is_kernel
@@ -18,8 +20,10 @@ from analysis.symbols.names import SymbolTable
 
 PROCESS_TYPE, THREAD_TYPE = 3, 6  # KOBJECTS of a dispatcher header
 WAITING = 5
-SAMPLE_PROCESSES, SAMPLE_THREADS = 48, 512
+SAMPLE_PROCESSES, SAMPLE_THREADS, SAMPLE_RESOURCES = 48, 512, 4096
 MIN_PROCESSES, MIN_THREADS = 3, 8
+
+NEEDED = ("_EPROCESS", "_ETHREAD", "_KTHREAD", "_KWAIT_BLOCK", "_ERESOURCE", "_KPRCB")
 
 # Members whose offset KDBG publishes and whose meaning is the same in every build.
 PUBLISHED = (
@@ -42,8 +46,9 @@ PUBLISHED = (
 
 @dataclass(slots=True)
 class Fit:
-    """What the checks found. ``offsets`` are members that KDBG puts elsewhere; ``good`` and ``bad`` count structures
-    that passed and failed; ``whole`` is True where the process list closes; ``problems`` are sentences."""
+    """What the checks found: members whose offset KDBG agrees with or not, structures that passed and failed (of
+    resources only the busy ones count), processes whose thread count agrees with their list; ``whole`` is True where
+    the process list closes; ``problems`` are sentences."""
 
     offsets_agree: int = 0
     offsets_differ: int = 0
@@ -51,6 +56,9 @@ class Fit:
     bad_processes: int = 0
     good_threads: int = 0
     bad_threads: int = 0
+    good_resources: int = 0
+    bad_resources: int = 0
+    bad_processors: int = 0
     counts_agree: int = 0
     counts_differ: int = 0
     whole: bool = False
@@ -62,6 +70,7 @@ class Fit:
         return (
             self.whole
             and self.offsets_differ == self.bad_processes == self.bad_threads == 0
+            and self.bad_resources == self.bad_processors == 0
             and self.good_processes >= MIN_PROCESSES
             and self.good_threads >= MIN_THREADS
             and self.counts_agree > 3 * self.counts_differ
@@ -74,23 +83,28 @@ class Fit:
         Damage to single structures is everyday in a crash dump and refutes nothing.
         """
         return (
-            self.offsets_differ >= 2 or self.bad_processes > self.good_processes or self.bad_threads > self.good_threads
+            self.offsets_differ >= 2
+            or self.bad_processes > self.good_processes
+            or self.bad_threads > self.good_threads
+            or self.bad_resources > self.good_resources
         )
 
 
-def check_layouts(memory: Memory, table: SymbolTable, kdbg: Kdbg | None, process_head: int) -> Fit:
-    """Holds a table against the dump. ``process_head`` is the address of PsActiveProcessHead, 0 where unknown."""
+def check_layouts(memory: Memory, table: SymbolTable, kdbg: Kdbg | None, published: Mapping[str, int]) -> Fit:
+    """Holds a table against the dump. ``published`` are addresses of kernel variables by name, as far as known."""
     fit = Fit()
     _check_published(table, kdbg, fit)
     if fit.offsets_differ:
         return fit  # no walk by offsets that are known to be wrong
-    layouts = {name: table.layout(name) for name in ("_EPROCESS", "_ETHREAD", "_KTHREAD", "_KWAIT_BLOCK")}
+    layouts = {name: table.layout(name) for name in NEEDED}
     known = {name: layout for name, layout in layouts.items() if layout is not None}
-    if len(known) < len(layouts) or not is_kernel(process_head):
-        fit.problems.append("the table or the dump lacks what a check of the process list needs")
+    if len(known) < len(NEEDED):
+        fit.problems.append("the table lacks what the checks need")
         return fit
     try:
-        _check_processes(memory, known, process_head, fit)
+        _check_processes(memory, known, published.get("PsActiveProcessHead", 0), fit)
+        _check_resources(memory, known, published.get("ExpSystemResourcesList", 0), fit)
+        _check_processor(memory, known, published.get("KiProcessorBlock", 0), fit)
     except KeyError as missing:
         fit.problems.append(f"the table lacks the member {missing.args[0]}")
         fit.whole = False
@@ -114,7 +128,7 @@ def _check_published(table: SymbolTable, kdbg: Kdbg | None, fit: Fit) -> None:
 
 
 def _check_processes(memory: Memory, layouts: dict[str, Layout], head: int, fit: Fit) -> None:
-    links = _closed_list(memory, head, MAX_PROCESSES)
+    links = _closed_list(memory, head, MAX_PROCESSES) if is_kernel(head) else None
     fit.whole = links is not None
     if links is None:
         fit.problems.append("the list of processes does not close")
@@ -203,6 +217,57 @@ def _thread_problem(memory: Memory, layouts: dict[str, Layout], process: Struct,
     if Struct(memory, layouts["_KWAIT_BLOCK"], block).pointer("Thread") != address:
         return "its wait block names another thread"
     return None
+
+
+# The list may be very long and torn at its end: what can be reached from its head is looked at.
+def _check_resources(memory: Memory, layouts: dict[str, Layout], head: int, fit: Fit) -> None:
+    link = head
+    for _ in range(SAMPLE_RESOURCES):
+        try:
+            before, link = link, memory.pointer(link)
+            if link == head or not is_kernel(link) or memory.pointer(link + 8) != before:
+                return
+            problem = _resource_problem(Struct(memory, layouts["_ERESOURCE"], link))
+        except Unreadable:
+            return
+        fit.good_resources += problem == ""
+        fit.bad_resources += bool(problem)
+        if problem:
+            fit.problems.append(f"resource at {link:#x}: {problem}")
+
+
+# None for an idle resource, which any table reads alike, and for a fast one, which is laid out in another way.
+def _resource_problem(resource: Struct) -> str | None:
+    owner = resource.pointer("OwnerEntry.OwnerThread")
+    slots = resource.pointer("SharedWaiters"), resource.pointer("ExclusiveWaiters")
+    active, entries = resource.u16("ActiveCount"), resource.u32("ActiveEntries")
+    if not any((owner, *slots, active, entries)):
+        return None
+    if any(slot and not is_kernel(slot) for slot in (owner, *slots)):
+        return "its owner or its waiters are no kernel addresses"
+    if owner and not owner & 3 and not _is_thread(resource.memory, owner):
+        return None
+    if bool(active) != bool(entries):
+        return "its two counts of owners contradict each other"
+    return ""
+
+
+def _check_processor(memory: Memory, layouts: dict[str, Layout], processors: int, fit: Fit) -> None:
+    try:
+        prcb = Struct(memory, layouts["_KPRCB"], memory.pointer(processors) if is_kernel(processors) else 0)
+        if not is_kernel(prcb.address):
+            return
+        threads = prcb.pointer("CurrentThread"), prcb.pointer("IdleThread")
+        wrong = prcb.u32("Number") != 0 or not all(_is_thread(memory, thread) for thread in threads)
+    except Unreadable:
+        return
+    fit.bad_processors += wrong
+    if wrong:
+        fit.problems.append(f"the first processor, at {prcb.address:#x}, has another number or runs no thread")
+
+
+def _is_thread(memory: Memory, address: int) -> bool:
+    return is_kernel(address) and memory.u8(address) & 0x7F == THREAD_TYPE
 
 
 # The links of a list whose back links are all right, or None. Right back links also rule out loops.

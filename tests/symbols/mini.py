@@ -15,6 +15,7 @@ from tests.symbols.flat import FlatMemory
 NT = 0xFFFF_F800_1000_0000
 NT_SIZE = 0x10_0000
 POOL = 0xFFFF_9000_0000_0000
+PROCESSORS = 0x2_5800
 MARKS = {
     "PsLoadedModuleList": 0x2_1000,
     "PsActiveProcessHead": 0x2_2000,
@@ -106,6 +107,7 @@ class MiniKernel:
     memory: FlatMemory = field(init=False)
     processes: list[int] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
+    prcb: int = POOL + 0x1C_0000
 
     def __post_init__(self) -> None:
         self.memory = FlatMemory({NT + 0x2_0000: bytearray(0x6000), POOL: bytearray(0x20_0000)})
@@ -113,12 +115,17 @@ class MiniKernel:
         for name in ("PsLoadedModuleList", "PsActiveProcessHead", "ExpSystemResourcesList"):
             self._link(NT + MARKS[name], [])
 
-    def populate(self, processes: int = 5, threads: int = 4) -> "MiniKernel":
-        """Adds a System process and others, each with as many threads."""
+    def populate(self, processes: int = 5, threads: int = 4, resource_shift: int = 0) -> "MiniKernel":
+        """Adds a System process and others, each with as many threads, a processor, and three resources: one idle, one
+        owned, one owned and waited for; their members behind 0x18 lie ``resource_shift`` bytes farther."""
         for index in range(processes):
             self._add_process(4 + 100 * index, b"System" if index == 0 else b"proc%d.exe" % index, threads)
         links = [address + self.at("_EPROCESS", "ActiveProcessLinks") for address in self.processes]
         self._link(NT + MARKS["PsActiveProcessHead"], links)
+        self._add_resources(resource_shift)
+        self.memory.write(NT + PROCESSORS, struct.pack("<Q", self.prcb))
+        for member in ("CurrentThread", "IdleThread"):
+            self.put("_KPRCB", self.prcb, member, self.threads[0])
         entry = POOL + 0x1F_0000
         self._link(NT + MARKS["PsLoadedModuleList"], [entry])
         self.memory.write(entry + 0x30, struct.pack("<QQI", NT, NT, NT_SIZE))
@@ -133,6 +140,16 @@ class MiniKernel:
     def put(self, structure: str, address: int, member: str, value: int, size: int = 8) -> None:
         """Writes a member of the structure at an address."""
         self.memory.write(address + self.at(structure, member), value.to_bytes(size, "little"))
+
+    def _add_resources(self, shift: int) -> None:
+        resources = [POOL + 0x1E_0000 + 0x100 * index for index in range(3)]
+        self._link(NT + MARKS["ExpSystemResourcesList"], resources)
+        for index, address in enumerate(resources[1:]):
+            self.put("_ERESOURCE", address + shift, "ActiveCount", 1, 2)
+            self.put("_ERESOURCE", address + shift, "Flag", 0x80, 2)
+            self.put("_ERESOURCE", address + shift, "OwnerEntry.OwnerThread", self.threads[0])
+            self.put("_ERESOURCE", address + shift, "ActiveEntries", 1, 4)
+            self.put("_ERESOURCE", address + shift, "ExclusiveWaiters", POOL + 0x1D_0000 if index else 0)
 
     def _add_process(self, pid: int, name: bytes, threads: int) -> None:
         address = POOL + 0x1_0000 * len(self.processes)

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analysis.errors import MissingLayout
 from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
 from tests.symbols.flat import FlatMemory
-from tests.symbols.mini import MARKS, NT, NT_SIZE, MiniKernel, dump, kdbg_block, table, triage
+from tests.symbols.mini import MARKS, NT, NT_SIZE, POOL, MiniKernel, dump, kdbg_block, table, triage
 
 GUID = "0123456789ABCDEF0123456789ABCDEF"
 OTHER_GUID = "FEDCBA9876543210FEDCBA9876543210"
@@ -193,6 +195,27 @@ def test_nothing_at_all_still_gives_an_answer() -> None:
     assert (symbols.base, symbols.size, symbols.layout_source) == (0, 0, "none")
     assert symbols.nearest(NT) is None
     assert symbols.os == "Windows 11"
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    damage=st.lists(
+        st.tuples(
+            st.integers(0, 0x26_0000 // 8), st.integers(0, (1 << 64) - 1) | st.sampled_from([NT, POOL, POOL + 8])
+        ),
+        max_size=40,
+    ),
+    build=st.sampled_from([7601, 22000, 22621]),
+)
+def test_a_damaged_kernel_never_stops_the_analysis(damage: list[tuple[int, int]], build: int) -> None:
+    kernel = MiniKernel(table(22000)).populate()
+    areas = sorted([*kernel.processes, *kernel.threads, NT + 0x2_1000, NT + 0x2_2000, NT + 0x2_3000, NT + 0x2_5000])
+    for where, value in damage:
+        at = areas[where % len(areas)] + where * 8 % 0x900
+        kernel.memory.write(at, struct.pack("<Q", value))
+    symbols = open_kernel_symbols(dump(build), kernel.memory, SymbolSources())
+    assert symbols.layout_source in ("major", "neighbour", "none")
+    assert symbols.nearest(NT + 0x5000) is None
 
 
 def image_with_pdb(guid: str) -> bytes:

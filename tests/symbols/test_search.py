@@ -23,6 +23,14 @@ def test_tables_are_found_at_any_depth_with_guid_age_and_build(tmp_path: Path) -
     assert find_candidates((tmp_path,), {}) == ([Candidate(path, GUID, 10, "10.0.19041.5")], [])
 
 
+def test_a_single_table_and_a_kernels_folder_may_be_given(tmp_path: Path) -> None:
+    path = put(tmp_path / "ntkrnlmp.pdb" / f"{GUID}-1.json")
+    put(tmp_path / "BUILDS.tsv", f"10.0.19041.5\tWin10\t{path.name}\n")
+    assert find_candidates((path.parent,), {})[0] == [Candidate(path, GUID, 1, "10.0.19041.5")]
+    put(path.parent / "BUILDS.tsv", f"10.0.19041.6\tWin10\t{path.name}\n")
+    assert find_candidates((path,), {})[0] == [Candidate(path, GUID, 1, "10.0.19041.6")]
+
+
 def test_names_without_a_guid_and_other_files(tmp_path: Path) -> None:
     mine = put(tmp_path / "mine.json")
     put(tmp_path / "readme.txt")

@@ -5,14 +5,14 @@ import pytest
 from analysis.symbols.builtin import MAJOR_BUILDS
 from analysis.symbols.kdbg import parse_kdbg
 from analysis.symbols.validate import Fit, check_layouts
-from tests.symbols.mini import MARKS, NT, MiniKernel, kdbg_block, table
+from tests.symbols.mini import MARKS, NT, PROCESSORS, MiniKernel, kdbg_block, table
 
-HEAD = NT + MARKS["PsActiveProcessHead"]
+PUBLISHED = {name: NT + rva for name, rva in MARKS.items()} | {"KiProcessorBlock": NT + PROCESSORS}
 
 
 def check(kernel: MiniKernel, build: int, kdbg_offsets: dict[int, int] | None = None) -> Fit:
     kdbg = parse_kdbg(NT + MARKS["KdDebuggerDataBlock"], bytes(kdbg_block(offsets=kdbg_offsets)))
-    return check_layouts(kernel.memory, table(build), kdbg, HEAD)
+    return check_layouts(kernel.memory, table(build), kdbg, PUBLISHED)
 
 
 @pytest.mark.parametrize("build", MAJOR_BUILDS)
@@ -90,5 +90,21 @@ def test_a_torn_process_list_proves_and_refutes_nothing() -> None:
 
 def test_without_a_process_list_nothing_is_proven() -> None:
     kernel = MiniKernel(table(22000)).populate()
-    assert not check_layouts(kernel.memory, table(22000), None, 0).is_proven
-    assert not check_layouts(kernel.memory, table(22000), None, NT).is_proven
+    assert not check_layouts(kernel.memory, table(22000), None, {}).is_proven
+    assert not check_layouts(kernel.memory, table(22000), None, {"PsActiveProcessHead": NT}).is_proven
+
+
+@pytest.mark.parametrize("build", MAJOR_BUILDS)
+def test_busy_resources_must_make_sense(build: int) -> None:
+    fit = check(MiniKernel(table(build)).populate(), build)
+    assert (fit.good_resources, fit.bad_resources) == (2, 0)
+    fit = check(MiniKernel(table(build)).populate(resource_shift=8), build)
+    assert fit.bad_resources == 2
+    assert (fit.is_proven, fit.is_refuted) == (False, True)
+
+
+def test_the_first_processor_must_run_a_thread() -> None:
+    kernel = MiniKernel(table(22000)).populate()
+    kernel.put("_KPRCB", kernel.prcb, "IdleThread", kernel.processes[0])
+    fit = check(kernel, 22000)
+    assert (fit.is_proven, fit.bad_processors) == (False, 1)
