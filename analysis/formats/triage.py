@@ -5,8 +5,11 @@ Everything is an offset and a length of the file's own claiming, so each is held
 does not fit costs a note and that part only.
 """
 
+import struct
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
+from analysis.address import PAGE_MASK, is_kernel
 from analysis.errors import BadDump
 from analysis.formats.image import DataBlock, DumpHeader, TriageData, TriageDriver, TriageUnloaded
 from analysis.formats.raw import RawFile
@@ -15,7 +18,7 @@ from analysis.limits import MAX_DATA_BLOCKS, MAX_MODULES, MAX_UNLOADED_MODULES
 
 _HEADER = 0x2000
 _HEADER_SIZE = 0x80
-_DRIVER_SIZE, _UNLOADED_SIZE, _BLOCK_SIZE = 0x90, 0x38, 16
+_UNLOADED_SIZE = 0x38
 _MAX_NAME_CHARACTERS = 0x7FFF
 _MAX_COPY = 1 << 20  # a KPRCB is below 64 KiB on every build so far
 _ADDRESS_LIMIT = 1 << 64
@@ -80,7 +83,6 @@ _FIELDS32 = (
     ("debugger_data_size", 0x74),
     ("blocks", 0x78),
 )
-_DRIVER_COUNT, _BLOCK_COUNT = _HEADER + 0x34, _HEADER + 0x7C
 
 
 def _read_fields(raw: RawFile) -> dict[str, int]:
@@ -102,24 +104,40 @@ def _block(raw: RawFile, claimed: DataBlock, what: str, found: _Found) -> DataBl
     return replace(claimed, size=usable) if usable else None
 
 
-def _read_blocks(raw: RawFile, fields: dict[str, int], found: _Found) -> tuple[DataBlock, ...]:
-    table = fields["blocks"]
-    if not table or not _in_file(raw, table, "table of data blocks", found):
-        return ()
-    try:
-        number = raw.count(_BLOCK_COUNT, _BLOCK_SIZE, table, "table of data blocks", MAX_DATA_BLOCKS)
-    except BadDump as error:
-        found.notes.append(str(error))
-        number = min(raw.available(table, MAX_DATA_BLOCKS * _BLOCK_SIZE) // _BLOCK_SIZE, _sane(raw, _BLOCK_COUNT))
+class _Table(NamedTuple):
+    """A table of the file's own claiming: what it is, where its count and its entries stand, and its bounds."""
+
+    what: str
+    count_offset: int
+    entry_size: int
+    limit: int
+
+
+_BLOCKS = _Table("data blocks", _HEADER + 0x7C, 16, MAX_DATA_BLOCKS)
+_DRIVERS = _Table("drivers", _HEADER + 0x34, 0x90, MAX_MODULES)
+
+
+def _entries(raw: RawFile, table: _Table, offset: int, found: _Found) -> int:
+    """How many entries of a table can be read: none of an absurd number, those that are left of a file cut short."""
+    number = raw.u32(table.count_offset, f"the number of {table.what}") if offset else 0
+    if number > table.limit:
+        found.notes.append(f"a small dump of {number} {table.what} cannot be: none were read")
+        return 0
+    usable = raw.available(offset, number * table.entry_size) // table.entry_size
+    if usable < number:
         found.truncated = True
+        found.notes.append(f"{usable} of the {number} entries of the table of {table.what} are in the file")
+    return usable
+
+
+def _read_blocks(raw: RawFile, fields: dict[str, int], found: _Found) -> tuple[DataBlock, ...]:
+    number = _entries(raw, _BLOCKS, fields["blocks"], found)
     blocks, cut = [], 0
-    data = raw.read(table, number * _BLOCK_SIZE, "the table of data blocks")
-    for at in range(0, len(data), _BLOCK_SIZE):
-        address = int.from_bytes(data[at : at + 8], "little")
-        offset = int.from_bytes(data[at + 8 : at + 12], "little")
-        size = int.from_bytes(data[at + 12 : at + 16], "little")
+    for index in range(number):
+        entry = raw.read(fields["blocks"] + index * _BLOCKS.entry_size, _BLOCKS.entry_size, "a data block's entry")
+        address, offset, size = struct.unpack("<QII", entry)
         usable = raw.available(offset, min(size, _ADDRESS_LIMIT - address))
-        cut += usable < size
+        cut += raw.available(offset, size) < size
         if usable and address:
             blocks.append(DataBlock(address, offset, usable))
     if cut:
@@ -128,35 +146,20 @@ def _read_blocks(raw: RawFile, fields: dict[str, int], found: _Found) -> tuple[D
     return tuple(blocks)
 
 
-def _in_file(raw: RawFile, offset: int, what: str, found: _Found) -> bool:
-    if raw.available(offset, 1):
-        return True
-    found.truncated = True
-    found.notes.append(f"the {what} lies behind the end of the file")
-    return False
-
-
-def _sane(raw: RawFile, count_offset: int) -> int:
-    """A count that failed its check, if it may at least be used as far as the file reaches; 0 if it is absurd."""
-    number = raw.u32(count_offset, "a count")
-    return number if number <= MAX_DATA_BLOCKS else 0
-
-
 def _read_drivers(raw: RawFile, fields: dict[str, int], found: _Found) -> tuple[TriageDriver, ...]:
-    table = fields["drivers"]
-    if not table or not _in_file(raw, table, "driver list", found):
-        return ()
-    try:
-        number = raw.count(_DRIVER_COUNT, _DRIVER_SIZE, table, "driver list", MAX_MODULES)
-    except BadDump as error:
-        found.notes.append(str(error))
-        number = min(raw.available(table, MAX_MODULES * _DRIVER_SIZE) // _DRIVER_SIZE, _sane(raw, _DRIVER_COUNT))
-        found.truncated = True
-    drivers = tuple(_read_driver(raw, table + index * _DRIVER_SIZE) for index in range(number))
+    number = _entries(raw, _DRIVERS, fields["drivers"], found)
+    read = [_read_driver(raw, fields["drivers"] + index * _DRIVERS.entry_size) for index in range(number)]
+    drivers = tuple(driver for driver in read if _can_be_loaded(driver))
+    if len(drivers) < number:
+        found.notes.append(f"{number - len(drivers)} of {number} drivers are where no image can be: left out")
     nameless = sum(not driver.name for driver in drivers)
     if nameless:
         found.notes.append(f"{nameless} of {number} drivers have no readable name")
     return drivers
+
+
+def _can_be_loaded(driver: TriageDriver) -> bool:
+    return is_kernel(driver.base) and not driver.base & PAGE_MASK and driver.size > 0
 
 
 def _read_driver(raw: RawFile, offset: int) -> TriageDriver:

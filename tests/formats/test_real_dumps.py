@@ -80,3 +80,38 @@ def test_user_mode_dumps_are_named(path: Path) -> None:
     with pytest.raises(NotADump) as caught:
         open_dump(path)
     assert caught.value.what == "a user-mode minidump"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "what"),
+    [
+        ("pe_pdb/*.exe", "a Windows program or driver (a PE image)"),
+        ("pe_pdb/*.pdb", "a PDB symbol file"),
+        ("windbg/logs/*.txt", "a text file"),
+        ("windbg/*.jsonl", "a JSON document"),
+        ("symbols/*/*.json.xz", "an xz file"),
+    ],
+)
+def test_what_people_send_beside_dumps_is_named(pattern: str, what: str) -> None:
+    paths = sorted(SHARED.glob(pattern))
+    assert paths
+    for path in paths:
+        with pytest.raises(NotADump) as caught:
+            open_dump(path)
+        assert caught.value.what == what, path.name
+
+
+@pytest.mark.parametrize("name", ["triage_x64.dmp", "triage_arm64.dmp"])
+def test_a_real_dump_cut_anywhere_opens_as_far_as_it_goes(name: str, tmp_path: Path) -> None:
+    whole = (SHARED / "dumps" / name).read_bytes()
+    path = tmp_path / "cut.dmp"
+    drivers, blocks = -1, -1
+    for length in [0x2000, 0x2080, *range(0x2100, 0x22000, 0x1777), *range(0x22000, len(whole), len(whole) // 12)]:
+        path.write_bytes(whole[:length])
+        with open_dump(path) as image:
+            triage = image.triage
+            assert triage is not None
+            assert image.truncated == (length < 0x2080 or b"TRGD" not in whole[0x2080:length])
+            assert (len(triage.drivers), len(triage.blocks)) >= (drivers, blocks)
+            drivers, blocks = len(triage.drivers), len(triage.blocks)
+            open_memory(image).read_available(image.header.kdbg, 0x380)

@@ -111,13 +111,25 @@ def test_each_field_at_its_extremes_still_opens(tmp_path: Path, field: int, valu
         open_memory(image).read_available(0xFFFF_A000_0000_0000, 0x1000)
 
 
-@pytest.mark.parametrize(("field", "part"), [(0x34, "driver list"), (0x7C, "table of data blocks")])
+@pytest.mark.parametrize(("field", "part"), [(0x34, "drivers"), (0x7C, "data blocks")])
 def test_a_count_at_its_maximum_is_refused_before_any_loop(tmp_path: Path, field: int, part: str) -> None:
     data = MANY.build()
     struct.pack_into("<I", data, 0x2000 + field, 0xFFFF_FFFF)
     with opened(tmp_path, data) as image:
-        assert any(f"4294967295 entries of the {part} do not fit" in note for note in image.notes)
-        assert read(image).drivers == () or read(image).blocks == ()
+        assert image.notes == (f"a small dump of 4294967295 {part} cannot be: none were read",)
+        assert not image.truncated
+        assert (len(read(image).drivers), len(read(image).blocks)) == ((0, 20) if part == "drivers" else (9, 0))
+
+
+@pytest.mark.parametrize("field", [0x34, 0x7C])
+def test_a_count_beyond_the_file_gives_what_the_file_holds(tmp_path: Path, field: int) -> None:
+    data = MANY.build()
+    struct.pack_into("<I", data, 0x2000 + field, 4096)
+    with opened(tmp_path, data) as image:
+        assert image.truncated
+        assert "of the 4096 entries" in image.notes[0]
+        # What follows the table is no driver: its "bases" are no addresses of images.
+        assert [driver.name for driver in read(image).drivers] == [f"d{n}.sys" for n in range(9)]
 
 
 def test_too_many_unloaded_drivers_cost_only_them(tmp_path: Path) -> None:
@@ -147,7 +159,7 @@ def test_a_name_of_absurd_length_is_no_name(tmp_path: Path) -> None:
 
 
 def test_a_name_with_control_characters_is_made_printable(tmp_path: Path) -> None:
-    with opened(tmp_path, Triage(drivers=[("\\x\\a\x1b[31m\n.sys", 1, 1)]).build()) as image:
+    with opened(tmp_path, Triage(drivers=[("\\x\\a\x1b[31m\n.sys", 0xFFFF_F800_0000_0000, 1)]).build()) as image:
         assert read(image).drivers[0].name == "a\ufffd[31m\ufffd.sys"
 
 
