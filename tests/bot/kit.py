@@ -79,7 +79,7 @@ def settings(slack: StandIn, home: Path, **more: Any) -> Settings:
 
 @asynccontextmanager
 async def bot(
-    slack: StandIn, home: Path, analyst: Analyst, pace: float = 0.01, **more: Any
+    slack: StandIn, home: Path, analyst: Analyst | None, pace: float = 0.01, **more: Any
 ) -> AsyncIterator[asyncio.Event]:
     """The bot, connected, until the block ends; gives the event that stops it."""
     stop = asyncio.Event()

@@ -1,0 +1,240 @@
+"""What real workspaces do to a bot: events twice, lost answers, 429, cut sockets, refused tokens, a killed process."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox import Message, StandIn
+from bot.sandbox.server import APP_TOKEN, BOT_TOKEN
+from bot.serve import CannotServe, serve
+from tests.bot.kit import ANNA, BOT, CRASHES, Analyst, bot, dump, is_done, is_told, replies, settings, shown, until
+from tests.bot.server import page, serving
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[StandIn]:
+    async with StandIn() as stand_in:
+        yield stand_in
+
+
+def keys(slack: StandIn) -> list[str]:
+    """The metadata keys of all messages that stand in the channel, to find double posts."""
+    found = slack.workspace.channels[CRASHES].messages.values()
+    return [str(m.metadata["event_payload"]["key"]) for m in found if m.metadata]
+
+
+async def test_every_event_twice_is_one_answer(slack: StandIn, tmp_path: Path) -> None:
+    slack.faults.redeliver = True
+    analyst = Analyst()
+    async with serving(page=page(dump("seed"))) as files, bot(slack, tmp_path, analyst):
+        said = slack.workspace.say(CRASHES, ANNA, f"{BOT} what is {files.url('/page')}")
+        await until(lambda: is_told(slack, said))
+        await until(lambda: all(delivery.acked_after is not None for delivery in slack.socket_mode.deliveries))
+    assert len(slack.socket_mode.deliveries) >= 4
+    assert len(replies(slack, said)) == 6
+    assert analyst.runs == 1
+
+
+async def test_events_are_acknowledged_in_time_while_an_analysis_runs(slack: StandIn, tmp_path: Path) -> None:
+    analyst = Analyst(seconds=2)
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, analyst):
+        slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await analyst.running.wait()
+        for number in range(50):
+            slack.workspace.say(CRASHES, ANNA, f"chatter {number}")
+        await until(lambda: all(delivery.acked_after is not None for delivery in slack.socket_mode.deliveries))
+    assert max(delivery.acked_after or 0 for delivery in slack.socket_mode.deliveries) < 1.0
+    assert all(delivery.attempts == 1 for delivery in slack.socket_mode.deliveries)
+
+
+async def test_while_slack_answers_429_nothing_is_lost_and_nothing_doubled(slack: StandIn, tmp_path: Path) -> None:
+    analyst = Analyst()
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, analyst):
+        slack.faults.rate_limit(3, retry_after=1)
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, said))
+    refused = [call for call in slack.calls if call.error == "ratelimited"]
+    assert 2 <= len(refused) <= 12, "Retry-After is kept, not hammered against"
+    assert len(replies(slack, said)) == 6
+    assert "rassstp.sys" in replies(slack, said)[0].text
+    assert list(said.reactions) == ["white_check_mark"]
+
+
+async def test_progress_gives_way_under_the_budget_and_the_verdict_does_not(slack: StandIn, tmp_path: Path) -> None:
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst(seconds=4)):
+        slack.faults.rate_limit(3, retry_after=2, method="chat.update")
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, said))
+    assert len([call for call in slack.calls if call.error == "ratelimited"]) <= 3
+    assert replies(slack, said)[0].text.startswith("rassstp.sys")
+
+
+@pytest.mark.parametrize("method", ["chat.postMessage", "chat.update", "files.completeUploadExternal", "reactions.add"])
+async def test_an_answer_that_is_lost_is_not_a_second_message(slack: StandIn, tmp_path: Path, method: str) -> None:
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
+        slack.faults.lose_answer(method, times=1)
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, said))
+    assert len(replies(slack, said)) == 6
+    assert len(keys(slack)) == len(set(keys(slack)))
+
+
+@pytest.mark.parametrize("method", ["chat.postMessage", "chat.update", "files.getUploadURLExternal"])
+async def test_a_passing_fault_of_slack_is_waited_out(slack: StandIn, tmp_path: Path, method: str) -> None:
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
+        slack.faults.fail(method, "internal_error", times=2)
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, said))
+    assert len(replies(slack, said)) == 6
+
+
+async def test_blocks_that_slack_refuses_go_out_as_text(slack: StandIn, tmp_path: Path) -> None:
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst(seconds=1)):
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: replies(slack, said))
+        slack.faults.fail("chat.postMessage", "invalid_blocks")
+        await until(lambda: is_told(slack, said))
+    assert replies(slack, said)[1].blocks == []
+    assert "nt!PiEngineLock" in replies(slack, said)[1].text
+
+
+async def test_uploads_that_are_refused_cost_only_the_files(slack: StandIn, tmp_path: Path) -> None:
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
+        slack.faults.fail("files.getUploadURLExternal", "missing_scope", times=99)
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_done(slack, said) and len(replies(slack, said)) == 4)
+
+
+async def test_a_socket_that_is_cut_comes_back_and_nothing_is_lost(slack: StandIn, tmp_path: Path) -> None:
+    analyst = Analyst(seconds=1)
+    routes = {"a.dmp": page(dump("seed")), "b.dmp": page(dump("deadlock"))}
+    async with serving(**routes) as files, bot(slack, tmp_path, analyst):
+        first = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await analyst.running.wait()
+        await slack.socket_mode.drop_all()
+        second = slack.workspace.say(CRASHES, ANNA, files.url("/b.dmp"))
+        await until(lambda: is_told(slack, first) and is_told(slack, second), 30)
+    assert len(replies(slack, first)) == 6
+    assert len(replies(slack, second)) == 6
+    assert analyst.runs == 2
+
+
+async def test_a_reply_that_somebody_deleted_is_told_again(slack: StandIn, tmp_path: Path) -> None:
+    analyst = Analyst(seconds=1)
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, analyst):
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await analyst.running.wait()
+        slack.workspace.delete(slack.workspace.channels[CRASHES], replies(slack, said)[0])
+        await until(lambda: is_told(slack, said))
+    assert "rassstp.sys holds" in replies(slack, said)[0].text
+
+
+async def test_refused_tokens_are_said_in_one_line(slack: StandIn, tmp_path: Path) -> None:
+    slack.faults.invalid_auth = True
+    with pytest.raises(CannotServe, match="refuses the bot token: invalid_auth"):
+        await serve(settings(slack, tmp_path))
+    slack.faults.invalid_auth = False
+    with pytest.raises(CannotServe, match="refuses the app token: invalid_auth"):
+        await serve(settings(slack, tmp_path, slack_app_token="xapp-other"))
+    with pytest.raises(CannotServe, match="PILEUP_SLACK_BOT_TOKEN"):
+        await serve(settings(slack, tmp_path, slack_bot_token=None))
+    await slack.stop()
+    with pytest.raises(CannotServe, match="cannot be reached"):
+        await serve(settings(slack, tmp_path))
+
+
+async def test_a_graceful_stop_gives_the_job_back_and_the_next_start_finishes_it(
+    slack: StandIn, tmp_path: Path
+) -> None:
+    slow = Analyst(seconds=30)
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files:
+        async with bot(slack, tmp_path, slow):
+            said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+            await slow.running.wait()
+        assert not is_done(slack, said)
+        async with bot(slack, tmp_path, Analyst()):
+            await until(lambda: is_told(slack, said), 5)
+    assert len(replies(slack, said)) == 6
+
+
+@asynccontextmanager
+async def served(
+    slack: StandIn, home: Path, seconds: float, pace: float = 1.0
+) -> AsyncIterator["asyncio.subprocess.Process"]:
+    """The bot in a process of its own, connected; killed at the end if it still runs."""
+    before = len(slack.calls_of("apps.connections.open"))
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "PILEUP_HOME": str(home),
+        "PILEUP_SLACK_BOT_TOKEN": BOT_TOKEN,
+        "PILEUP_SLACK_APP_TOKEN": APP_TOKEN,
+        "PILEUP_SLACK_API_URL": slack.api_url,
+        "PILEUP_ALLOW_PRIVATE_ADDRESSES": "true",
+        "PILEUP_LEASE_SECONDS": "2",
+        "ANALYSIS_TAKES": str(seconds),
+    }
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bot.served", env=environment, cwd=home)
+    try:
+        await until(lambda: len(slack.calls_of("apps.connections.open")) > before and slack.socket_mode.connections)
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+KILLED_WHEN = {
+    "in the middle of the analysis": lambda slack, said: any("Analysing" in m.text for m in replies(slack, said)),
+    "between the summary and the details": lambda slack, said: any("rassstp" in m.text for m in replies(slack, said)),
+    "in the middle of the details": lambda slack, said: len(replies(slack, said)) >= 3,
+}
+
+
+@pytest.mark.parametrize("moment", list(KILLED_WHEN))
+async def test_after_kill_9_the_job_finishes_in_one_thread_without_a_double_post(
+    slack: StandIn, tmp_path: Path, moment: str
+) -> None:
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files:
+        async with served(slack, tmp_path, 4) as process:
+            said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+            await until(lambda: KILLED_WHEN[moment](slack, said))
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+        assert not is_told(slack, said)
+        async with served(slack, tmp_path, 1) as process:
+            await until(lambda: is_told(slack, said) and is_done(slack, said), 30)
+            process.terminate()
+            assert await process.wait() == 0
+    words = [shown(message) for message in replies(slack, said)]
+    assert len(words) == 6, words
+    assert len(keys(slack)) == len(set(keys(slack))) == 4
+    assert "rassstp.sys holds nt!PiEngineLock" in words[0]
+    assert "First time seen here." in words[0]
+
+
+async def test_killed_between_post_and_note_the_message_is_found_not_sent_again(slack: StandIn, tmp_path: Path) -> None:
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files:
+        async with served(slack, tmp_path, 1) as process:
+            slack.workspace.listeners.insert(0, lambda what, _, message: _kill_on_bot_post(process, what, message))
+            said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+            await process.wait()
+            slack.workspace.listeners.pop(0)
+        assert len(replies(slack, said)) == 1
+        async with served(slack, tmp_path, 1):
+            await until(lambda: is_told(slack, said), 30)
+    assert len(replies(slack, said)) == 6
+    assert len(keys(slack)) == len(set(keys(slack)))
+
+
+def _kill_on_bot_post(process: "asyncio.subprocess.Process", what: str, message: Message) -> None:
+    # In the very moment in which Slack has the message and the bot does not know yet.
+    if what == "posted" and message.bot_id and process.returncode is None:
+        process.send_signal(signal.SIGKILL)
