@@ -1,11 +1,17 @@
 """Questions in a mention or a direct message, answered from history."""
 
-from bot.conversation import Place
+from collections.abc import Callable
+from datetime import datetime
+
 from bot.outbound import Message
+from bot.questions import EXAMPLES, ask, help_answer
 from bot.slack_text import render
 from storage.store import Store
 
 
-def answer(_store: Store, _question: str, _place: Place) -> Message:
-    """The answer to a question of a person in Slack."""
-    return render("help")
+def answer(store: Store, clock: Callable[[], datetime], question: str) -> Message:
+    """The answer to a question of a person in Slack; an empty one is answered with what can be asked."""
+    said = ask(store, question, clock()) if question else help_answer()
+    if said == help_answer():
+        return render("help", examples=EXAMPLES)
+    return render("answer", lines=said.lines, rows=said.rows)

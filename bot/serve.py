@@ -23,6 +23,7 @@ from bot.listeners.intake import Rules
 from bot.sending import PACE_SECONDS, Sender
 from bot.settings import Settings
 from bot.worker import Analyse, Tools, work
+from storage.clock import utc_now
 from storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -127,7 +128,7 @@ def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identit
         home=settings.home,
         fetch=fetch,
         analyse=analyse or analyse_in_child,
-        answer=functools.partial(answers.answer, store),
+        answer=functools.partial(answers.answer, store, utc_now),
         permalink=identity.permalink,
         lease_seconds=settings.lease_seconds,
         keep_dumps=settings.keep_dumps,

@@ -38,7 +38,7 @@ RETRY_SECONDS = 30.0
 
 Fetch = Callable[[Link, Path, Callable[[Arrived], None]], Awaitable[Fetched]]
 Analyse = Callable[[Path, str, Callable[[str, float | None], None]], Awaitable[Report]]
-Answer = Callable[[str, Place], Message]
+Answer = Callable[[str], Message]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ def _conversation(tools: Tools, job: Job) -> Conversation:
 
 
 async def _reply(tools: Tools, job: Job, talk: Conversation) -> None:
-    message = await asyncio.to_thread(tools.answer, job.payload["question"], talk.place)
+    message = await asyncio.to_thread(tools.answer, job.payload["question"])
     await talk.reply(message)
     await asyncio.to_thread(tools.store.jobs.finish, job)
 
@@ -174,7 +174,7 @@ async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:
 def _sentence(failed: FetchFailed | AnalysisFailed) -> str:
     if isinstance(failed, FetchFailed):
         return f"I could not read this link: {failed.line}."
-    return f"{failed.line[:1].upper()}{failed.line[1:]}."
+    return f"{failed.line[:1].upper()}{failed.line[1:].rstrip('.')}."
 
 
 async def _recalled(tools: Tools, job: Job) -> Report | None:

@@ -15,7 +15,9 @@ from tests.bot.kit import ANNA, BOT, CRASHES, bot, is_done, replies, until
 from tests.bot.server import endless, page, redirect, serving, status
 
 LOGIN = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><form></form></body></html>"
-HEADER = struct.pack("<4s4sII", b"PAGE", b"DU64", 15, 19041).ljust(0x2000, b"PAGE")
+HEADER = bytearray(struct.pack("<8sII", b"PAGEDU64", 15, 19041) + b"PAGE" * 2044)
+HEADER[0x30:0x34] = struct.pack("<I", 0x8664)  # MachineImageType
+HEADER[0xF98:0xF9C] = struct.pack("<I", 1)  # DumpType: full
 RANDOM = bytes(range(7, 251)) * 4000
 
 INPUTS = {
@@ -23,11 +25,11 @@ INPUTS = {
     "forbidden": (status("403 Forbidden"), ["403"]),
     "login": (page(LOGIN, "Content-Type: text/html"), ["HTML", "login"]),
     "empty": (page(b""), ["empty"]),
-    "four": (page(b"PAGE"), []),
-    "truncated": (page(HEADER[:0x1000]), []),
-    "header": (page(HEADER), []),
-    "random": (page(RANDOM), []),
-    "large": (page(b"PAGEDU64" * 200_000), ["larger", "MB"]),
+    "four": (page(b"PAGE"), ["4 bytes"]),
+    "truncated": (page(bytes(HEADER[:0x1000])), ["cut off"]),
+    "header": (page(bytes(HEADER)), ["Confidence: none"]),
+    "random": (page(RANDOM), ["not known"]),
+    "large": (page(b"PAGEDU64" * 200_000), ["size cap", "1 MB"]),
     "slow": (endless(), ["5 s"]),
     "elsewhere": (redirect("http://169.254.169.254/x.dmp"), ["169.254.169.254"]),
     "text": (page(b"Release notes\n" * 500, "Content-Type: text/plain"), ["text"]),
@@ -48,8 +50,8 @@ async def test_each_bad_input_gets_one_clear_line(slack: StandIn, tmp_path: Path
         for parent in said.values():
             await until(lambda parent=parent: is_done(slack, parent), 60)  # type: ignore[misc]  # bound at once
         for name, (_, words) in INPUTS.items():
-            (reply,) = replies(slack, said[name])
-            print(f"{name:>10}: {reply.text}")
+            reply, *details = replies(slack, said[name])
+            assert bool(details) == (name == "header"), "a sound header alone still gives a partial report"
             assert "\n" not in reply.text
             assert len(reply.text) < 250
             assert "Traceback" not in reply.text

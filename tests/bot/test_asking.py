@@ -1,0 +1,69 @@
+"""Questions in a mention or a direct message are answered from history, once, in the thread."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox import StandIn
+from tests.bot.kit import ANNA, BOT, CRASHES, DIRECT, Analyst, bot, dump, is_told, replies, shown, until
+from tests.bot.server import page, serving
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[StandIn]:
+    async with StandIn() as stand_in:
+        yield stand_in
+
+
+async def test_questions_are_answered_from_history_with_links_to_the_threads(slack: StandIn, tmp_path: Path) -> None:
+    questions = {
+        "have we seen rassstp since January 2026?": ["rassstp.sys", "once", "WS-0417", "thread"],
+        "last 5 crashes": ["0x9F rassstp.sys", "nt!PiEngineLock", "0xE2 no culprit"],
+        "0x9f": ["DRIVER_POWER_STATE_FAILURE", "rassstp.sys"],
+        "have we seen ndisfoo?": ["No"],
+        "help": ["last 5 crashes", "Post a link"],
+        "": ["last 5 crashes", "Post a link"],
+        "<!channel> tell me & a joke <b>": ["No: <!channel> & joke <b> was not seen."],
+    }
+    routes = {"a.dmp": page(dump("seed")), "b.dmp": page(dump("deadlock"))}
+    async with serving(**routes) as files, bot(slack, tmp_path, Analyst()):
+        first = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        second = slack.workspace.say(CRASHES, ANNA, files.url("/b.dmp"))
+        await until(lambda: is_told(slack, first) and is_told(slack, second))
+        asked = {}
+        for question in questions:
+            typed = question.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+            asked[question] = slack.workspace.say(CRASHES, ANNA, f"{BOT} {typed}")
+        for question, words in questions.items():
+            await until(lambda said=asked[question]: replies(slack, said))  # type: ignore[misc]  # bound at once
+            (reply,) = replies(slack, asked[question])
+            for word in words:
+                assert word in shown(reply), (question, shown(reply))
+            assert "<!channel>" not in reply.text + str(reply.blocks)
+        summary = replies(slack, first)[0]
+        (reply,) = replies(slack, asked["0x9f"])
+        assert f"/archives/{CRASHES}/p{summary.ts.replace('.', '')}" in str(reply.blocks)
+
+
+async def test_a_question_in_a_direct_message_needs_no_mention_and_is_asked_once(
+    slack: StandIn, tmp_path: Path
+) -> None:
+    slack.faults.redeliver = True
+    async with bot(slack, tmp_path, Analyst()):
+        said = slack.workspace.say(DIRECT, ANNA, "last 5 crashes")
+        await until(lambda: replies(slack, said, DIRECT))
+        other = slack.workspace.say(DIRECT, ANNA, "0x9f")
+        await until(lambda: replies(slack, other, DIRECT))
+    (reply,) = replies(slack, said, DIRECT)
+    assert "No crash" in shown(reply)
+    assert len(slack.workspace.channels[DIRECT].messages) == 4
+
+
+async def test_talk_that_does_not_concern_the_bot_is_left_alone(slack: StandIn, tmp_path: Path) -> None:
+    async with bot(slack, tmp_path, Analyst()):
+        slack.workspace.say(CRASHES, ANNA, "last 5 crashes")
+        slack.workspace.say(CRASHES, ANNA, "have you asked <@U0BEN00001>?")
+        said = slack.workspace.say(CRASHES, ANNA, f"{BOT} help")
+        await until(lambda: replies(slack, said))
+    assert len(slack.calls_of("chat.postMessage")) == 1
