@@ -1,9 +1,10 @@
-"""Members of a structure by name, and members of its members by dotted name."""
+"""Members of a structure by name, members of its members by dotted name, and layouts completed from a second table."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from analysis.symbols.layout import Field, Layout
+from analysis.symbols.names import SymbolTable
 
 
 class NestedFields(Mapping[str, Field]):
@@ -36,3 +37,61 @@ class NestedFields(Mapping[str, Field]):
 
     def __len__(self) -> int:
         return len(self._direct)
+
+
+class _Either(Mapping[str, Field]):
+    # Members of two layouts of one structure; the first one's win.
+    __slots__ = ("_first", "_second")
+
+    def __init__(self, first: Mapping[str, Field], second: Mapping[str, Field]) -> None:
+        self._first = first
+        self._second = second
+
+    def __getitem__(self, name: str) -> Field:
+        return self._first[name] if name in self._first else self._second[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._first
+        yield from (name for name in self._second if name not in self._first)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class CompletedTable:
+    """A kernel's own table, and for the structures and members that it lacks another one of the same layouts.
+
+    A table cut down to what somebody needed must not make an analysis poorer than no table at all.
+    """
+
+    def __init__(self, own: SymbolTable, other: SymbolTable) -> None:
+        self._own = own
+        self._other = other
+        self.origin = own.origin
+        self.has_functions = own.has_functions
+
+    def rva(self, name: str) -> int | None:
+        """The RVA of a symbol of the own table, or None."""
+        return self._own.rva(name)
+
+    def nearest(self, rva: int) -> tuple[str, int] | None:
+        """The symbol of the own table at or below ``rva`` and the distance to it in bytes, or None."""
+        return self._own.nearest(rva)
+
+    def layout(self, name: str) -> Layout | None:
+        """The layout of a structure with the members of both tables, or None: neither knows it."""
+        own, other = self._own.layout(name), self._other.layout(name)
+        if own is None or other is None:
+            return own or other
+        return Layout(name, own.size, _Either(own.fields, other.fields))
+
+
+def agree(one: SymbolTable, other: SymbolTable, structures: tuple[str, ...]) -> bool:
+    """Whether two tables put every member that both know of the given structures at the same place."""
+    for name in structures:
+        first, second = one.layout(name), other.layout(name)
+        if first is None or second is None:
+            continue
+        if any(first.fields[member].offset != second.offset(member) for member in second.fields if first.has(member)):
+            return False
+    return True

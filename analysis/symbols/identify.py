@@ -176,7 +176,13 @@ def _in_order(build: int, pdb: PdbIdentity | None, candidates: list[Candidate]) 
 def _try(
     machine: int, pdb: PdbIdentity | None, marks: Mapping[str, int], candidate: Candidate
 ) -> tuple[Match, int] | None:
-    text = read_text(candidate.path)
+    def contradicts(text: bytearray) -> bool:
+        return _against(marks, quick_rvas(text, FINGERPRINT)) > 0
+
+    # Without a PDB record many tables may have to be tried: most are given up after a third of their text.
+    text = read_text(candidate.path, contradicts if pdb is None else None)
+    if pdb is None and contradicts(bytearray(text)):
+        return None
     if (quick_machine(text) or MACHINE_X64) != machine:
         return None
     stated = quick_guid(text)
@@ -191,7 +197,7 @@ def _try(
         table = open_isf(candidate.path, text)
         rvas = {name: rva for name in FINGERPRINT if (rva := table.rva(name)) is not None}
     agree = sum(1 for name, rva in marks.items() if rvas.get(name) == rva)
-    against = sum(1 for name, rva in marks.items() if name in rvas and rvas[name] != rva)
+    against = _against(marks, rvas)
     named = pdb is not None and guid == pdb.guid
     if named and against:
         raise BadSymbols(candidate.path.name, "it bears the kernel's PDB identity but has other addresses; not used")
@@ -199,6 +205,10 @@ def _try(
         return None
     table = table or open_isf(candidate.path, text)
     return Match(table, candidate, _how(named, agree, candidate)), agree
+
+
+def _against(marks: Mapping[str, int], rvas: Mapping[str, int]) -> int:
+    return sum(1 for name, rva in marks.items() if name in rvas and rvas[name] != rva)
 
 
 def _how(named: bool, agree: int, candidate: Candidate) -> str:

@@ -6,13 +6,14 @@ Source: volatility3's published ISF schema 6.x, and tables made by it.
 """
 
 import bz2
+import gzip
 import json
 import lzma
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from analysis.errors import BadSymbols
 from analysis.limits import MAX_SYMBOL_FILE, MAX_SYMBOL_TEXT
@@ -21,6 +22,7 @@ from analysis.symbols.layout import Field, Layout
 from analysis.symbols.names import NameIndex, PdbIdentity
 
 MACHINE_X64 = 0x8664
+CHUNK = 512 << 10
 
 
 class IsfTable:
@@ -111,8 +113,10 @@ def open_isf(path: Path, text: bytes | None = None) -> IsfTable:
     return IsfTable(f"ISF {path.name}", document)
 
 
-def read_text(path: Path) -> bytes:
+def read_text(path: Path, is_enough: Callable[[bytearray], bool] | None = None) -> bytes:
     """The unpacked content of an ISF file, by its suffix: .json, .json.xz, .json.gz, .json.bz2.
+
+    ``is_enough`` is asked while unpacking, with all text so far: True ends it there.
 
     Raises:
         BadSymbols: the file cannot be read, is damaged, or is larger than the limits allow.
@@ -120,38 +124,36 @@ def read_text(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_SYMBOL_FILE:
             raise BadSymbols(path.name, f"larger than {MAX_SYMBOL_FILE} bytes")
-        packed = path.read_bytes()
-        return _unpack(path, packed)
+        with _open_packed(path) as file:
+            return _read_capped(path, file, is_enough)
     except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
         raise BadSymbols(path.name, f"cannot be read ({error.__class__.__name__})") from error
 
 
-# A few hundred bytes of xz unpack to gigabytes: the limit must hold while unpacking.
-def _unpack(path: Path, packed: bytes) -> bytes:
+def _open_packed(path: Path) -> BinaryIO:
     match path.suffix:
         case ".xz":
-            unpacker: lzma.LZMADecompressor | bz2.BZ2Decompressor = lzma.LZMADecompressor(memlimit=MAX_SYMBOL_FILE)
+            return cast("BinaryIO", lzma.open(path))
         case ".bz2":
-            unpacker = bz2.BZ2Decompressor()
+            return cast("BinaryIO", bz2.open(path))
         case ".gz":
-            inflater = zlib.decompressobj(wbits=31)
-            text = inflater.decompress(packed, MAX_SYMBOL_TEXT + 1)
-            return _whole(path, text, inflater.eof)
-        case _:
-            return _whole(path, packed, ended=True)
-    text = unpacker.decompress(packed, MAX_SYMBOL_TEXT + 1)
-    return _whole(path, text, unpacker.eof)
+            return cast("BinaryIO", gzip.open(path))
+    return path.open("rb")
 
 
-def _whole(path: Path, text: bytes, ended: bool) -> bytes:
-    if len(text) > MAX_SYMBOL_TEXT:
-        raise BadSymbols(path.name, f"unpacks to more than {MAX_SYMBOL_TEXT} bytes")
-    if not ended:
-        raise BadSymbols(path.name, "ends too early")
-    return text
+# A few hundred bytes of xz unpack to gigabytes: the limit must hold while unpacking.
+def _read_capped(path: Path, file: BinaryIO, is_enough: Callable[[bytearray], bool] | None) -> bytes:
+    text = bytearray()
+    while part := file.read(CHUNK):
+        text += part
+        if len(text) > MAX_SYMBOL_TEXT:
+            raise BadSymbols(path.name, f"unpacks to more than {MAX_SYMBOL_TEXT} bytes")
+        if is_enough is not None and is_enough(text):
+            break
+    return bytes(text)
 
 
-def quick_rvas(text: bytes, names: tuple[str, ...]) -> dict[str, int]:
+def quick_rvas(text: bytes | bytearray, names: tuple[str, ...]) -> dict[str, int]:
     """RVAs of a few symbols, found in the text of an ISF document without parsing it (0.04 s each saved).
 
     A name that is not found, or is not followed by a plain address, is left out.
@@ -166,7 +168,7 @@ def quick_rvas(text: bytes, names: tuple[str, ...]) -> dict[str, int]:
     return found
 
 
-_ADDRESS = re.compile(rb'\s*:\s*\{\s*(?:"constant_data"\s*:\s*"[^"]*"\s*,\s*)?"address"\s*:\s*(\d{1,20})\b')
+_ADDRESS = re.compile(rb'\s*:\s*\{\s*(?:"constant_data"\s*:\s*"[^"]*"\s*,\s*)?"address"\s*:\s*(\d{1,20})\s*[,}]')
 _MACHINE = re.compile(rb'"machine_type"\s*:\s*(\d{1,6})\b')
 _GUID = re.compile(rb'"GUID"\s*:\s*"([0-9A-Fa-f]{32})"')
 

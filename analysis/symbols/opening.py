@@ -9,6 +9,7 @@ from analysis.formats.image import DumpImage
 from analysis.memory.reader import Memory
 from analysis.symbols.builds import known_builds
 from analysis.symbols.builtin import MAJOR_BUILDS, SAME_KERNEL, always_alike, builtin_table
+from analysis.symbols.fields import CompletedTable, agree
 from analysis.symbols.identify import Match, Nt, find_nt, find_own_table, fingerprint, published_addresses
 from analysis.symbols.kdbg import Kdbg, find_kdbg
 from analysis.symbols.kernel import KernelSymbols, LayoutSource
@@ -124,8 +125,8 @@ def _layouts(found: _Found) -> tuple[LayoutSource, tuple[SymbolTable, ...]]:
     major = builtin_table(header.build) if header.architecture == "x64" else None
     if found.match:
         own = found.match.table
-        fallback = (major,) if major and _alike(own, major) else ()
-        return "own", (own, *fallback, everywhere)
+        fits = major is not None and agree(own, major, ("_KTHREAD", "_ETHREAD", "_EPROCESS", "_ERESOURCE"))
+        return "own", (CompletedTable(own, major) if major and fits else own, everywhere)
     if header.architecture != "x64":
         found.notes.append(f"no layouts are built in for {header.architecture} kernels")
         return "none", (everywhere,)
@@ -145,15 +146,3 @@ def _layouts(found: _Found) -> tuple[LayoutSource, tuple[SymbolTable, ...]]:
             return "neighbour", (table, everywhere)
     found.notes.append(f"no layouts are known for build {header.build}, and no other build's fit this dump")
     return "none", (everywhere,)
-
-
-# A table may lack structures that its kernel has; the built-in ones of the major build may stand in for them only
-# where both agree on what both know.
-def _alike(own: SymbolTable, major: SymbolTable) -> bool:
-    for name in ("_KTHREAD", "_ETHREAD", "_EPROCESS"):
-        one, other = own.layout(name), major.layout(name)
-        if one is None or other is None:
-            continue
-        if any(other.fields[member].offset != one.fields[member].offset for member in other.fields if one.has(member)):
-            return False
-    return True

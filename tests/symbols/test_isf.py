@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from analysis.errors import BadSymbols
 from analysis.limits import MAX_SYMBOL_TEXT
-from analysis.symbols.isf import IsfTable, open_isf, quick_guid, quick_machine, quick_rvas, read_text
+from analysis.symbols.isf import CHUNK, IsfTable, open_isf, quick_guid, quick_machine, quick_rvas, read_text
 from analysis.symbols.layout import Field
 from analysis.symbols.names import PdbIdentity
 
@@ -132,6 +132,21 @@ def test_addresses_are_found_without_parsing(indent: int | None) -> None:
     assert quick_rvas(text, ("Alpha", "Beta", "Gamma")) == {"Alpha": 0x1000, "Beta": 0x2000}
 
 
+def test_unpacking_ends_where_enough_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "t.json.xz"
+    path.write_bytes(lzma.compress(TEXT.ljust(CHUNK * 3)))
+    assert len(read_text(path)) == CHUNK * 3
+    assert len(read_text(path, lambda text: b"Alpha" in text)) == CHUNK
+
+
+@pytest.mark.parametrize("end", range(8))
+def test_a_number_cut_by_the_end_of_a_chunk_is_not_taken(end: int) -> None:
+    text = b'"symbols": {"Alpha": {"address": 123456}}'
+    whole = text.index(b"}") + 1
+    expected = {} if end else {"Alpha": 123456}
+    assert quick_rvas(text[: whole - end], ("Alpha",)) == expected
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b"{}", b'{"symbols": {}}', b"\xff\xfe", b"[" * 200_000, b'{"a": ' + b"9" * 5000 + b"}"],
@@ -148,7 +163,7 @@ def test_what_is_no_isf_document_is_refused(tmp_path: Path, content: bytes) -> N
 def test_damaged_and_cut_archives_are_refused(tmp_path: Path, suffix: str) -> None:
     packed = PACKERS[suffix](TEXT)
     path = tmp_path / f"t{suffix}"
-    for end in range(0, len(packed), 7):
+    for end in range(1, len(packed), 7):
         path.write_bytes(packed[:end])
         with pytest.raises(BadSymbols):
             read_text(path)
