@@ -39,7 +39,7 @@ def explain_bad_access(view: View) -> Explained:
     near = " (close to zero: a null pointer)" if address < 0x1_0000 else ""
     deed = f"accessed the address {address:#x}{near}"
     if code in (0xA, 0xD1):
-        deed += f" at IRQL {view.parameters[1]}, where a page fault cannot be served"
+        deed += f" at IRQL {view.parameters[1]}, too high for a page fault to be served"
     return replace(_fault(view, f"Kernel code {deed}; that address was not valid for it."), deed=deed)
 
 

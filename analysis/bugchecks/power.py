@@ -68,7 +68,7 @@ def _request_held(view: View) -> Explained:
         one,
         deed="kept a power request without completing it",
         device=pdo or None,
-        irps=(request,),
+        irps=tuple(dict.fromkeys((request, *view.power_requests(view.parameters[2])))),
         cannot_tell=one.cannot_tell + missing,
     )
     return with_hints(one, hints)

@@ -76,6 +76,9 @@ def _by_kind(kind: str, value: int, view: View) -> str | None:
     if kind == "triage_9f_pnp":
         waiting = view.pending_devices(value)
         return f"Plug and Play waits for the drivers of {', '.join(waiting)}" if waiting else None
+    if kind == "triage_9f_power":
+        requests = view.power_requests(value)
+        return f"{len(requests)} power requests outstanding" if requests else None
     return _number(kind, value)
 
 

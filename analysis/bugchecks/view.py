@@ -51,3 +51,6 @@ class View(Protocol):
 
     def pending_devices(self, block: int) -> tuple[str, ...]:
         """The devices whose Plug and Play requests a 0x9F/4 block shows as sent and not answered, by instance path."""
+
+    def power_requests(self, block: int) -> tuple[int, ...]:
+        """Addresses of the power requests that a 0x9F/3 block lists."""

@@ -153,7 +153,7 @@ def _of_stacks(scene: Scene, story: Story) -> list[str]:
     swapped = [
         one.thread
         for one in story.waits.blocked
-        if (thread := scene.facts.threads.get(one.thread)) is not None and not thread.stack_resident
+        if (thread := scene.thread(one.thread)) is not None and not thread.stack_resident
     ]
     if swapped:
         told.append(f"The kernel stacks of {len(swapped)} waiting threads were paged out: what they did is not told.")

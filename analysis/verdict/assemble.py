@@ -143,7 +143,7 @@ def _blocking(scene: Scene, story: Story) -> report.Blocking:
 
 def _blocked(scene: Scene, story: Story) -> Iterable[report.BlockedThread]:
     for one in story.waits.blocked:
-        thread = scene.facts.threads.get(one.thread)
+        thread = scene.thread(one.thread)
         yield report.BlockedThread(
             thread=hexa(one.thread),
             process=thread.process_name if thread else None,
@@ -162,7 +162,7 @@ def _threads(scene: Scene, story: Story) -> Iterable[report.ThreadFacts]:
     wanted += [thread for cycle in story.waits.deadlocks for thread in cycle.threads]
     wanted += [one.thread for one in story.waits.blocked]
     for index, address in enumerate(dict.fromkeys(wanted)):
-        thread = scene.facts.threads.get(address)
+        thread = scene.thread(address)
         if thread is None and address not in (story.thread, story.crashing):
             continue
         stack = Stack(end="not walked: too many threads are part of this story")

@@ -1,6 +1,5 @@
 """The bugcheck families' view of a dump, answered from its scene; with no scene, from the header alone."""
 
-from analysis.address import VirtAddr
 from analysis.bugchecks.tables import Parameters
 from analysis.errors import Unreadable
 from analysis.formats.image import DumpImage
@@ -53,9 +52,7 @@ class SceneView:
 
     def unloaded_at(self, address: int) -> Module | None:
         """The unloaded image that used to be around an address; the most recent one first."""
-        if self._scene is None or self._scene.module_at(address) is not None:
-            return None
-        return next((one for one in self._scene.facts.unloaded if one.base <= address < one.end), None)
+        return self._scene.unloaded_at(address) if self._scene else None
 
     def symbol(self, address: int) -> str:
         """How an address is printed."""
@@ -63,11 +60,11 @@ class SceneView:
 
     def thread(self, address: int) -> Thread | None:
         """The thread whose object is at an address."""
-        return self._scene.facts.threads.get(VirtAddr(address)) if self._scene else None
+        return self._scene.thread(address) if self._scene else None
 
     def process(self, address: int) -> Process | None:
         """The process whose object is at an address."""
-        return self._scene.facts.processes.get(VirtAddr(address)) if self._scene else None
+        return self._scene.process(address) if self._scene else None
 
     def irp(self, address: int) -> Irp | None:
         """The I/O request at an address."""
@@ -79,8 +76,7 @@ class SceneView:
 
     def driver_image(self, address: int) -> str | None:
         """The image name of the driver object at an address."""
-        driver = self._surroundings.driver(address) if self._surroundings and address else None
-        return driver.image if driver else None
+        return self._surroundings.driver_image(address) if self._surroundings and address else None
 
     def pending_devices(self, block: int) -> tuple[str, ...]:
         """The devices whose Plug and Play requests the block shows as sent and not answered, by instance path."""
@@ -88,3 +84,7 @@ class SceneView:
             return ()
         nodes = self._surroundings.unanswered(block)
         return tuple(node.instance_path or f"devnode {node.address:#x}" for node in nodes)
+
+    def power_requests(self, block: int) -> tuple[int, ...]:
+        """Addresses of the power requests that a 0x9F/3 block lists."""
+        return self._surroundings.power_requests(block) if self._surroundings else ()

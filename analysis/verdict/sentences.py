@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from analysis.bugchecks.explained import Stop
-from analysis.kernel.facts import Lock, Thread
+from analysis.kernel.facts import Frame, Lock, Thread
 from analysis.kernel.scene import Scene
-from analysis.verdict.functions import split_symbol
+from analysis.verdict.functions import is_plumbing, split_symbol
 from analysis.verdict.modules import stem
 from analysis.verdict.story import Story, chain_of, lock_text, thread_name
 from analysis.waits.deadlock import Cycle
@@ -29,7 +29,7 @@ def summary(scene: Scene, story: Story) -> str:
 
 def impact(scene: Scene, story: Story) -> str | None:
     """One sentence: who was stuck and what the person saw; None where nobody was."""
-    threads = [scene.facts.threads[one.thread] for one in story.waits.blocked if one.thread in scene.facts.threads]
+    threads = [known for one in story.waits.blocked if (known := scene.thread(one.thread)) is not None]
     if not threads or (story.root is None and story.cycle is None):
         return None
     threads.sort(key=lambda thread: (-importance(thread), -(thread.wait_seconds or 0)))
@@ -40,7 +40,8 @@ def impact(scene: Scene, story: Story) -> str | None:
     text = f"{first.process_name}{busy} was waiting for {what}{waited}"
     if len(threads) > 1:
         others = _processes(threads[1:])
-        text += f", and {len(threads) - 1} more {_plural(len(threads) - 1, 'thread')} ({others}) stood behind it too"
+        more = f"{len(threads) - 1} more {_plural(len(threads) - 1, 'thread')} ({others})"
+        text += f", and {more} {'hung in it or behind it' if story.cycle is not None else 'stood behind it too'}"
     return f"{text}; {_seen(story, first, doing.values())}."
 
 
@@ -51,7 +52,7 @@ def held_seconds(scene: Scene, story: Story) -> float | None:
         thread.wait_seconds
         for link in links
         for held in link.lock.waiters
-        if (thread := scene.facts.threads.get(held.thread)) is not None and thread.wait_seconds is not None
+        if (thread := scene.thread(held.thread)) is not None and thread.wait_seconds is not None
     ]
     return max(waits, default=None)
 
@@ -89,8 +90,15 @@ def _did(story: Story) -> str:
         how = "surprise removal" if "surprise" in doing else "removal"
         return f"did not return from the {how} of {device}"
     if doing:
-        return f"did not return from {doing}" + (f" ({device})" if device else "")
+        return f"did not return from {with_article(doing)}" + (f" ({device})" if device else "")
     return f"did not return from its work on {device}" if device else "did not return from its work"
+
+
+def with_article(doing: str) -> str:
+    """A purpose as a sentence needs it: "device request" → "a device request"."""
+    if doing.startswith("system "):
+        return f"the {doing}"
+    return doing if doing.split(maxsplit=1)[0] in ("paging", "waiting") else f"a {doing}"
 
 
 def _device_name(story: Story) -> str | None:
@@ -101,15 +109,24 @@ def _device_name(story: Story) -> str | None:
 def _fault(story: Story) -> str:
     blame, deed = story.blame, story.explained.deed or f"is blamed for {story.explained.name}"
     where = f" at {blame.function}" if blame.function else ""
-    innermost = next((frame for frame in story.stack.frames if frame.module is not None), None)
-    own = innermost is not None and innermost.module is not None and stem(innermost.module) == stem(blame.module or "")
     if blame.kind == "windows":
         return f"Windows' own kernel {deed}{where}, with no driver on the stack: memory damage or a fault of Windows."
-    if own or blame.function is None or innermost is None:
-        return f"{blame.module} {deed}{where}."
-    inner = split_symbol(innermost.symbol)
-    called = f"{inner.module}!{inner.function}" if inner.function else inner.module
+    inner = _innermost(story)
+    if inner is None or inner.module is None or stem(inner.module) == stem(blame.module or "") or not blame.function:
+        return f"{blame.module} {deed}{f', at {blame.function}' if blame.function else ''}."
+    place = split_symbol(inner.symbol)
+    called = f"{place.module}!{place.function}" if place.function else inner.module
     return f"{blame.module}{where} is the driver behind it: code it led to ({called}) {deed}."
+
+
+def _innermost(story: Story) -> Frame | None:
+    # The frame that did it: below what only delivers the stop, and the very instruction where a parameter names it.
+    named = {hint.address for hint in story.explained.hints if hint.address is not None}
+    frames = story.stack.frames
+    exact = next((frame for frame in frames if frame.address in named), None)
+    return exact or next(
+        (frame for frame in frames if frame.module is not None and not is_plumbing(frame.symbol)), None
+    )
 
 
 def _nobody(scene: Scene, story: Story) -> str:

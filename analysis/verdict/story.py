@@ -11,12 +11,13 @@ from analysis.kernel.facts import Lock, Stack, Thread
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
 from analysis.verdict.blame import Blame, Case, DeviceEvidence, Walk, conclude, walk_stack
-from analysis.verdict.surroundings import Surroundings, thread_doing
+from analysis.verdict.surroundings import Surroundings
 from analysis.waits.deadlock import Cycle
 from analysis.waits.find import ChainLock, WaitAnalysis
 
 ARM64_CONTEXT_SIZE = 0x390
 MAX_DOINGS = 64
+PNP_LOCK = "Plug and Play lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Story:
 def tell(around: Surroundings, explained: Explained, waits: WaitAnalysis) -> Story:
     """The story of a dump whose kernel could be read at all."""
     scene = around.scene
-    waits = _with_doings(around, waits)
+    waits = _with_pnp_lock(_with_doings(around, waits), explained)
     crashing = crashing_thread(scene)
     caps = explained.caps + _symbol_caps(scene)
     cycle = _cycle(explained, waits)
@@ -57,8 +58,8 @@ def tell(around: Surroundings, explained: Explained, waits: WaitAnalysis) -> Sto
     stop = _stop(explained, root)
     thread = root if root is not None else _focus_thread(explained, crashing)
     stack = scene.stack(root) if root is not None else _focus_stack(scene, explained, crashing)
-    device = _device(around, explained, thread, stack, stop)
-    known = scene.facts.threads.get(root) if root is not None else None
+    device = _device(around, explained, thread, stop)
+    known = scene.thread(root) if root is not None else None
     request = around.pending_request(known) if known else None
     hints = (*explained.hints, *((request,) if request else ()))
     caps += _chain_caps(waits, root)
@@ -74,7 +75,7 @@ def tell(around: Surroundings, explained: Explained, waits: WaitAnalysis) -> Sto
         root,
         lock,
         device,
-        _doing(around, root),
+        around.doing(root) if root is not None else None,
         caps=caps,
     )
 
@@ -91,17 +92,26 @@ def crashing_thread(scene: Scene) -> VirtAddr | None:
     return None
 
 
-def _doing(around: Surroundings, thread: VirtAddr | None) -> str | None:
-    return thread_doing(around, thread) if thread is not None else None
-
-
 def _with_doings(around: Surroundings, waits: WaitAnalysis) -> WaitAnalysis:
     # Only the threads that matter most are looked at: a pile-up may have hundreds.
     told = tuple(
-        replace(one, doing=one.doing or thread_doing(around, one.thread)) if index < MAX_DOINGS else one
+        replace(one, doing=one.doing or around.doing(one.thread)) if index < MAX_DOINGS else one
         for index, one in enumerate(waits.blocked)
     )
     return replace(waits, blocked=told)
+
+
+def _with_pnp_lock(waits: WaitAnalysis, explained: Explained) -> WaitAnalysis:
+    # Without symbols no name stands at the lock's address; but 0x9F/4 itself says what the named thread holds.
+    if explained.timeout_seconds is None or explained.focus.kind is not FocusKind.THREAD:
+        return waits
+    held = chain_of(VirtAddr(explained.focus.address), waits)
+    if len(held) != 1 or held[0].lock.name is not None:
+        return waits
+    lock = held[0].lock
+    described = replace(lock, description=f"{PNP_LOCK}, as the thread in parameter 3 holds it: {lock.description}")
+    links = (ChainLock(described, link.trust) if link is held[0] else link for link in waits.chains)
+    return replace(waits, chains=tuple(links))
 
 
 def chain_of(thread: VirtAddr, waits: WaitAnalysis) -> tuple[ChainLock, ...]:
@@ -159,7 +169,7 @@ def _focus_thread(explained: Explained, crashing: VirtAddr | None) -> VirtAddr |
 
 
 def _focus_stack(scene: Scene, explained: Explained, crashing: VirtAddr | None) -> Stack:
-    thread = scene.facts.threads.get(crashing) if crashing is not None else None
+    thread = scene.thread(crashing) if crashing is not None else None
     focus = explained.focus
     if focus.kind is FocusKind.NONE:
         return Stack(end=focus.why)
@@ -178,17 +188,12 @@ def _focus_stack(scene: Scene, explained: Explained, crashing: VirtAddr | None) 
     return scene.walker.context_stack(scene.image.header.context, thread)
 
 
-def _device(
-    around: Surroundings, explained: Explained, thread: VirtAddr | None, stack: Stack, stop: Stop
-) -> DeviceEvidence | None:
-    known = around.scene.facts.threads.get(thread) if thread is not None else None
+def _device(around: Surroundings, explained: Explained, thread: VirtAddr | None, stop: Stop) -> DeviceEvidence | None:
     if explained.device is not None:
         found = around.device(explained.device, f"a parameter names its device object {explained.device:#x}")
         if found is not None:
             return found
-    if known is None or stop is not Stop.HANG:
-        return None
-    return around.worked_on(known, stack)
+    return around.worked_on(thread) if thread is not None and stop is Stop.HANG else None
 
 
 def _symbol_caps(scene: Scene) -> tuple[Cap, ...]:
@@ -246,10 +251,10 @@ def _names(locks: Sequence[Lock]) -> str:
 
 def lock_text(lock: Lock) -> str:
     """A lock as a sentence calls it: its name, or what it is and where."""
-    return lock.name or f"the {lock.kind.value} at {lock.address:#x}"
+    return lock.name or f"the {lock.description.split(',')[0] or lock.kind.value}"
 
 
 def thread_name(scene: Scene, thread: VirtAddr) -> str:
     """A thread as a sentence calls it."""
-    known = scene.facts.threads.get(thread)
+    known = scene.thread(thread)
     return f"thread {thread:#x} ({known.process_name}, {known.pid}/{known.tid})" if known else f"thread {thread:#x}"

@@ -2,23 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TypeVar
 
-from analysis.address import VirtAddr
 from analysis.bugchecks.explained import Hint
-from analysis.bugchecks.tables import normalise
 from analysis.errors import MissingLayout, Unreadable
-from analysis.kernel.devices import Devices
-from analysis.kernel.devnode_states import is_being_removed, is_starting, started_state
-from analysis.kernel.facts import DeviceNode, Driver, Irp, Stack, Thread
+from analysis.kernel.facts import DeviceNode, Irp, Thread
 from analysis.kernel.instance_ids import friendly_name
 from analysis.kernel.irp_names import major_name, minor_name
-from analysis.kernel.irps import read_irp
-from analysis.kernel.pnp import completion_nodes
+from analysis.kernel.pnp import completion_nodes, power_requests
 from analysis.kernel.scene import Scene
-from analysis.kernel.waiting_for import WORK, doing
-from analysis.kernel.working_on import DeviceFinder, WorkedOn
+from analysis.kernel.waiting_for import WORK
+from analysis.kernel.working_on import WorkedOn
 from analysis.trust import Trust
 from analysis.verdict.blame import DeviceEvidence
 from analysis.verdict.modules import is_bus, is_kernel_name, stem
@@ -35,72 +29,45 @@ class Surroundings:
     scene: Scene
     notes: list[str] = field(default_factory=list)
 
-    @cached_property
-    def devices(self) -> Devices:
-        """The reader of device objects."""
-        return Devices(self.scene.memory, self.scene.symbols, self.scene.module_at)
-
-    @cached_property
-    def pending(self) -> tuple[DeviceNode, ...]:
-        """Devnodes of PnP requests that were sent to drivers and not answered, from the block a 0x9F/4 stop names."""
-        header = self.scene.image.header
-        if normalise(header.code) != POWER_FAILURE or header.parameters[0] != PNP_TIMEOUT:
-            return ()
-        return self.unanswered(header.parameters[3])
-
-    @cached_property
-    def finder(self) -> DeviceFinder | None:
-        """The finder of devices that threads work on."""
-        scene = self.scene
-        return self._ask("devices", lambda: DeviceFinder(scene.memory, scene.symbols, self.devices, self.pending))
-
-    @cached_property
-    def started(self) -> int | None:
-        """The number that means "started" among this machine's devnodes."""
-        start = self.pending[0].address if self.pending else None
-        return self._ask("devnodes", lambda: started_state(self.devices.nodes(start)))
-
-    def unanswered(self, block: int) -> tuple[DeviceNode, ...]:
-        """Devnodes in the completion queue of a TRIAGE_9F_PNP block; empty where ``block`` is none."""
-        return self._ask("PnP queue", lambda: completion_nodes(self.scene.memory, self.devices, block)) or ()
-
     def irp(self, address: int) -> Irp | None:
         """The I/O request at an address."""
-        scene = self.scene
-        return self._ask("request", lambda: read_irp(scene.memory, scene.symbols, self.devices, address))
+        return self._ask("request", lambda: self.scene.irp(address))
 
     def device_driver(self, address: int) -> str | None:
         """The image of the driver that owns the device object at an address."""
-        return self._ask("device", lambda: self.devices.device_driver(address))
+        return self._ask("device", lambda: self.scene.device_driver(address))
 
-    def driver(self, address: int) -> Driver | None:
-        """The driver object at an address."""
-        return self._ask("driver", lambda: self.devices.driver(address))
+    def driver_image(self, address: int) -> str | None:
+        """The image of the driver object at an address."""
+        return self._ask("driver", lambda: self.scene.driver_image(address))
 
-    def worked_on(self, thread: Thread, stack: Stack) -> DeviceEvidence | None:
+    def unanswered(self, block: int) -> tuple[DeviceNode, ...]:
+        """Devnodes in the completion queue of a TRIAGE_9F_PNP block; empty where ``block`` is none."""
+        scene = self.scene
+        return self._ask("PnP queue", lambda: completion_nodes(scene.memory, scene.devices, block)) or ()
+
+    def power_requests(self, block: int) -> tuple[int, ...]:
+        """Addresses of the power requests in a TRIAGE_9F_POWER block; empty where ``block`` is none."""
+        found = self._ask("power requests", lambda: power_requests(self.scene.memory, block)) or ()
+        return tuple(one.irp for one in found)
+
+    def worked_on(self, thread: int) -> DeviceEvidence | None:
         """The device a thread works on, by the strongest evidence there is."""
-        finder = self.finder
-        found = self._ask("device", lambda: finder.worked_on(thread, stack)) if finder else None
+        found = self._ask("device", lambda: self.scene.worked_on(thread))
         return self._evidence(found[0]) if found else None
 
     def device(self, address: int, why: str) -> DeviceEvidence | None:
         """The device that an object belongs to, with the function driver of its stack."""
-        device = self._ask("device", lambda: self.devices.device(address))
+        device = self._ask("device", lambda: self.scene.device(address))
         if device is None:
             return None
         above = [driver for driver in device.drivers if driver and not is_kernel_name(driver)]
         function = next((driver for driver in above if not is_bus(driver)), above[-1] if above else None)
         return self._of_node(device.node, function, why) or DeviceEvidence(function, why=why)
 
-    def busy_with(self, thread: Thread, stack: Stack) -> str | None:
-        """What a thread was about, in plain words."""
-        device = None
-        if (finder := self.finder) is not None and thread.is_system:
-            found = self._ask("device", lambda: finder.worked_on(thread, stack)) or ()
-            device = found[0].node if found else None
-        state = device.state if device else None
-        removing, starting = is_being_removed(state, self.started), is_starting(state, self.started)
-        words = doing(thread, stack, device_being_removed=removing, device_starting=starting)
+    def doing(self, thread: int) -> str | None:
+        """What a thread was about, in plain words; None where nothing tells or it only waited for work."""
+        words = self._ask("purpose", lambda: self.scene.doing(thread))
         return None if words == WORK else words
 
     def pending_request(self, thread: Thread) -> Hint | None:
@@ -119,7 +86,7 @@ class Surroundings:
         if node is None:
             return None
         if driver is None:
-            drivers = self._ask("device", lambda: self.devices.function_drivers(node)) or ()
+            drivers = self._ask("device", lambda: self.scene.devices.function_drivers(node)) or ()
             driver = drivers[0] if drivers else self._by_service(node.service)
         from_table = friendly_name(node.instance_path)
         return DeviceEvidence(driver, from_table, node.service, node.instance_path, why)
@@ -142,9 +109,3 @@ class Surroundings:
         except (Unreadable, MissingLayout) as reason:
             self.notes.append(f"{what}: {reason}")
             return None
-
-
-def thread_doing(surroundings: Surroundings, thread: VirtAddr) -> str | None:
-    """What the thread at an address was about; None where it is not in the dump or nothing tells."""
-    known = surroundings.scene.facts.threads.get(thread)
-    return surroundings.busy_with(known, surroundings.scene.stack(thread)) if known else None

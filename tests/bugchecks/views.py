@@ -60,3 +60,6 @@ class FakeView:
 
     def pending_devices(self, block: int) -> tuple[str, ...]:
         return ()
+
+    def power_requests(self, block: int) -> tuple[int, ...]:
+        return ()
