@@ -59,29 +59,6 @@ class BitmapMap:
         rank = int(self._totals[start]) + (word & (1 << bit) - 1).bit_count()
         return self._first_page + rank * PAGE_SIZE if rank < self.page_count else None
 
-    def file_offsets(self, pfns: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Where the pages start in the file, -1 where not saved."""
-        flat = pfns.ravel()
-        offsets = np.full(flat.shape, -1, dtype=np.int64)
-        inside = np.flatnonzero(flat < np.uint64(self._bits))
-        for part in np.array_split(inside, max(1, len(inside) >> 16)):
-            offsets[part] = self._ranked(flat[part].astype(np.int64))
-        return offsets.reshape(pfns.shape)
-
-    def _ranked(self, pfns: NDArray[np.int64]) -> NDArray[np.int64]:
-        size = (self._bits + 7) // 8
-        bitmap = np.frombuffer(self._raw.view(_BITMAP, size, _WORD), dtype=np.uint8)
-        start = pfns >> _BLOCK_SHIFT
-        byte = (start * _BLOCK_BYTES)[:, None] + np.arange(_BLOCK_BYTES)
-        block = np.where(byte < size, bitmap[np.minimum(byte, size - 1)], 0).astype(np.uint8)
-        bit = pfns & (1 << _BLOCK_SHIFT) - 1
-        # What counts of each byte of the block: all of those before the page's own, the lower bits of its own.
-        below = np.clip(bit[:, None] - np.arange(_BLOCK_BYTES) * 8, 0, 8)
-        mask = ((1 << below) - 1).astype(np.uint8)
-        rank = self._totals[start] + np.bitwise_count(block & mask).sum(axis=1, dtype=np.int64)
-        is_set = (bitmap[pfns >> 3] >> (pfns & 7).astype(np.uint8) & 1).astype(bool)
-        return np.where(is_set & (rank < self.page_count), self._first_page + rank * PAGE_SIZE, -1)
-
 
 def _running_totals(raw: RawFile, bits: int) -> NDArray[np.int64]:
     """Set bits before each block of 512, and in all as the last entry. Bits behind the last page do not count."""

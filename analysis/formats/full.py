@@ -7,9 +7,6 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from analysis.address import PAGE_SIZE
 from analysis.formats.header import FIRST_RUN, HEADER_SIZE, MAX_HEADER_RUNS, MAX_PAGE_FRAME, RUNS
 from analysis.formats.raw import RawFile
@@ -18,33 +15,22 @@ from analysis.formats.raw import RawFile
 class RunMap:
     """Pages of a file that lie in runs, each contiguous both in memory and in the file."""
 
-    __slots__ = ("_bases", "_bases_array", "_counts", "_offsets", "frame_limit", "page_count")
+    __slots__ = ("_bases", "_runs", "frame_limit", "page_count")
 
     def __init__(self, runs: Iterable[tuple[int, int, int]], frame_limit: int) -> None:
-        """``runs`` are (first page frame, number of pages, file offset): at least one, disjoint, in any order."""
+        """``runs`` are (first page frame, number of pages, file offset), disjoint, in any order."""
         self.frame_limit = frame_limit
-        ordered = sorted(runs)
-        self._bases = [base for base, _, _ in ordered]
-        self._bases_array = np.array(self._bases, dtype=np.uint64)
-        self._counts = np.array([count for _, count, _ in ordered], dtype=np.uint64)
-        self._offsets = np.array([offset for _, _, offset in ordered], dtype=np.int64)
-        self.page_count = int(self._counts.sum())
+        self._runs = sorted(runs)
+        self._bases = [base for base, _, _ in self._runs]
+        self.page_count = sum(count for _, count, _ in self._runs)
 
     def file_offset(self, pfn: int) -> int | None:
         """Where the page starts in the file, or None."""
         index = bisect_right(self._bases, pfn) - 1
-        if index < 0 or pfn - self._bases[index] >= int(self._counts[index]):
+        if index < 0:
             return None
-        return int(self._offsets[index]) + (pfn - self._bases[index]) * PAGE_SIZE
-
-    def file_offsets(self, pfns: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Where the pages start in the file, -1 where not saved."""
-        index = np.searchsorted(self._bases_array, pfns, side="right") - 1
-        known = np.maximum(index, 0)
-        inside = pfns - self._bases_array[known]
-        saved = (index >= 0) & (inside < self._counts[known])
-        within = np.where(saved, inside, 0).astype(np.int64)
-        return np.where(saved, self._offsets[known] + within * PAGE_SIZE, -1)
+        base, count, offset = self._runs[index]
+        return offset + (pfn - base) * PAGE_SIZE if pfn - base < count else None
 
 
 def read_runs(raw: RawFile) -> tuple[RunMap | None, bool, tuple[str, ...]]:

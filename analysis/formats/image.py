@@ -5,9 +5,6 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from analysis.address import PhysAddr, VirtAddr
 from analysis.formats.raw import RawFile
 
@@ -77,9 +74,6 @@ class PageMap(Protocol):
 
     def file_offset(self, pfn: int) -> int | None:
         """Where the page starts in the file; None if it was not saved or lies behind the file's end."""
-
-    def file_offsets(self, pfns: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """The same for many pages at once: an array of the same shape, -1 where not saved."""
 
 
 @dataclass(frozen=True, slots=True)

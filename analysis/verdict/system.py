@@ -18,6 +18,7 @@ def describe_system(header: DumpHeader, symbols: KernelSymbols | None) -> System
         processors=header.processors,
         crash_time=timestamp(header.crash_time) if header.crash_time else None,
         uptime_seconds=int(header.uptime_seconds) if header.uptime_seconds is not None else None,
+        memory_bytes=header.memory_bytes,
     )
 
 

@@ -3,7 +3,6 @@
 import struct
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,8 +23,6 @@ def content(image: DumpImage, pfn: int) -> bytes | None:
     if image.pages is None:
         return None
     offset = image.pages.file_offset(pfn)
-    many = int(image.pages.file_offsets(np.array([[pfn]], dtype=np.uint64))[0, 0])
-    assert many == (-1 if offset is None else offset)
     return None if offset is None else image.raw.read(offset, PAGE, "a page")
 
 
@@ -130,11 +127,7 @@ def test_any_run_list_stays_inside_the_file(
     with opened(tmp_path_factory.mktemp("runs"), head + bytes(pages * PAGE)) as image:
         if image.pages is None:
             return
-        pfns = np.array(
-            [pfn for run in runs for pfn in {run[0], run[0] + run[1] - 1} if 0 <= pfn < 1 << 64] + [0], dtype=np.uint64
-        )
-        offsets = image.pages.file_offsets(pfns)
-        assert offsets.max() + PAGE <= image.raw.size
-        for pfn, many in zip(pfns.tolist(), offsets.tolist(), strict=True):
-            one = image.pages.file_offset(int(pfn))
-            assert many == (-1 if one is None else one)
+        for base, count in runs:
+            for pfn in (base, base + count - 1, base + count, 0):
+                offset = image.pages.file_offset(pfn)
+                assert offset is None or 0x2000 <= offset <= image.raw.size - PAGE
