@@ -84,6 +84,7 @@ class Thread:
     priority: int | None = None
     is_system: bool = False
     terminated: bool = False
+    exiting: bool = False  # told to end, and not there yet
     irps: tuple[VirtAddr, ...] = ()
     name: str | None = None
     processor: int | None = None  # where it runs now, if it does

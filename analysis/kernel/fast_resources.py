@@ -18,6 +18,7 @@ from analysis.symbols.layout import Struct
 
 _RESOURCE = "_FAST_ERESOURCE_INTERNAL"
 _ENTRY = "_FAST_OWNER_ENTRY_INTERNAL"
+_NEEDED = ("ListEntry", "LockAddress", "ThreadAddress")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def read_fast_owners(memory: Memory, names: KernelNames, address: int) -> tuple[
     """The entries of the fast resource at ``address``; None where there is none: it is a plain resource, or this
     kernel has no fast ones."""
     layout, entry = names.layout(_RESOURCE), names.layout(_ENTRY)
-    if layout is None or entry is None or not layout.has("OwnerEntryListHead"):
+    if layout is None or entry is None or not layout.has("OwnerEntryListHead") or not all(map(entry.has, _NEEDED)):
         return None
     head = address + layout.offset("OwnerEntryListHead")
     if not _is_list_head(memory, head):

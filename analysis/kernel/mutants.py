@@ -5,14 +5,14 @@ waited for through the event inside it, so the mutex lies around the object of t
 every build read here. Who waits for a thread waits for that thread to end.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from analysis.address import VirtAddr
 from analysis.errors import Unreadable
 from analysis.kernel.dispatcher import is_thread, read_dispatcher
 from analysis.kernel.facts import Held, Lock, LockKind, Thread, WaitObject
-from analysis.kernel.names import KernelNames
+from analysis.kernel.names import KernelNames, require
 from analysis.memory.reader import Memory
 from analysis.symbols.layout import Struct
 from analysis.trust import Trust
@@ -31,14 +31,14 @@ class _Claim:
 
 
 def read_dispatcher_locks(
-    memory: Memory, names: KernelNames, threads: Iterable[Thread]
+    memory: Memory, names: KernelNames, threads: Collection[Thread]
 ) -> tuple[list[Lock], list[str]]:
     """The owned objects that these threads wait for, and notes about owners that are none."""
     locks: list[Lock] = []
     notes: list[str] = []
     for claims in _by_object(threads).values():
         try:
-            lock = _read_lock(memory, names, claims)
+            lock = _read_lock(memory, names, claims, threads)
         except Unreadable as gap:
             notes.append(f"locks: the {claims[0].waited.kind} at {claims[0].waited.address:#x}: {gap}")
             continue
@@ -55,12 +55,23 @@ def _by_object(threads: Iterable[Thread]) -> dict[VirtAddr, list[_Claim]]:
     return claims
 
 
-def _read_lock(memory: Memory, names: KernelNames, claims: list[_Claim]) -> Lock | None:
+def _exiting(process: VirtAddr, threads: Iterable[Thread]) -> tuple[Held, ...]:
+    # A process that was told to end ends with the last of its threads: those that hang hold everybody up who waits
+    # for its end. A process that lives on keeps nobody waiting by mistake.
+    left = [thread for thread in threads if thread.process == process and not thread.terminated]
+    if not left or not all(thread.exiting for thread in left):
+        return ()
+    return tuple(Held(thread.address, Trust.STRUCTURE) for thread in left)
+
+
+def _read_lock(memory: Memory, names: KernelNames, claims: list[_Claim], threads: Collection[Thread]) -> Lock | None:
     waited = claims[0].waited
     waiters = tuple(Held(claim.thread.address, Trust.STRUCTURE, exclusive=True) for claim in claims)
     match waited.kind:
         case "mutant":
             return _mutant(memory, names, waited.address, waiters)
+        case "process":
+            return Lock(waited.address, LockKind.PROCESS, owners=_exiting(waited.address, threads), waiters=waiters)
         case "thread":
             owner = Held(waited.address, Trust.STRUCTURE)
             return Lock(waited.address, LockKind.THREAD, owners=(owner,), waiters=waiters)
@@ -72,7 +83,7 @@ def _read_lock(memory: Memory, names: KernelNames, claims: list[_Claim]) -> Lock
 
 
 def _mutant(memory: Memory, names: KernelNames, address: VirtAddr, waiters: tuple[Held, ...]) -> Lock:
-    mutant = Struct(memory, names.struct(memory, "_KMUTANT", address).layout, address)
+    mutant = Struct(memory, require(names, "_KMUTANT", "OwnerThread"), address)
     header = read_dispatcher(memory, address)
     owner = VirtAddr(mutant.pointer("OwnerThread"))
     owners = (Held(owner, Trust.STRUCTURE, exclusive=True),) if is_thread(memory, owner) else ()

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from analysis.address import VirtAddr
+from analysis.errors import MissingLayout
 from analysis.memory.reader import Memory
 from analysis.symbols.layout import Layout, Struct
 
@@ -28,3 +29,18 @@ class KernelNames(Protocol):
 
     def nearest(self, address: int) -> tuple[str, int] | None:
         """The symbol at or below the address and the distance to it, or None."""
+
+
+def require(names: KernelNames, structure: str, *members: str) -> Layout:
+    """The layout of a structure that has all these members.
+
+    Raises:
+        MissingLayout: no source knows the structure, or what it knows lacks one of them.
+    """
+    layout = names.layout(structure)
+    if layout is None:
+        raise MissingLayout(structure)
+    for member in members:
+        if not layout.has(member):
+            raise MissingLayout(structure, member)
+    return layout

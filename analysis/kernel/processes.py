@@ -5,12 +5,13 @@ from analysis.errors import Unreadable
 from analysis.kernel.dispatcher import is_process
 from analysis.kernel.facts import Process
 from analysis.kernel.lists import walk_list
-from analysis.kernel.names import KernelNames
+from analysis.kernel.names import KernelNames, require
 from analysis.limits import MAX_PROCESSES
 from analysis.memory.reader import Memory
 from analysis.memory.snapshot import Snapshot
 from analysis.symbols.layout import Struct
 
+_MAX_SIZE = 0x2000  # bytes read at once; an EPROCESS has some 0xB80
 _NAME_SIZE = 15  # EPROCESS.ImageFileName keeps this much of a longer name
 _MAX_THREADS_COUNTED = 1 << 20
 
@@ -21,7 +22,7 @@ def read_processes(memory: Memory, names: KernelNames, head: int) -> tuple[dict[
     Raises:
         MissingLayout: this kernel's EPROCESS is not known.
     """
-    layout = names.struct(memory, "_EPROCESS", 0).layout
+    layout = require(names, "_EPROCESS", "ActiveProcessLinks")
     walk = walk_list(memory, head, MAX_PROCESSES)
     notes = [f"processes: {walk.problem}"] if walk.problem else []
     found: dict[VirtAddr, Process] = {}
@@ -38,8 +39,8 @@ def read_processes(memory: Memory, names: KernelNames, head: int) -> tuple[dict[
 
 def read_process(memory: Memory, names: KernelNames, address: int) -> Process:
     """The process whose EPROCESS is at ``address``. Raises: Unreadable, MissingLayout."""
-    layout = names.struct(memory, "_EPROCESS", address).layout
-    process = Struct(Snapshot(memory, address, layout.size), layout, address)
+    layout = require(names, "_EPROCESS", "UniqueProcessId", "ImageFileName")
+    process = Struct(Snapshot(memory, address, min(layout.size, _MAX_SIZE)), layout, address)
     raw = process.memory.read(process.address_of("ImageFileName"), _NAME_SIZE)
     core = names.layout("_KPROCESS")
     return Process(

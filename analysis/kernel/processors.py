@@ -2,7 +2,7 @@
 
 from analysis.address import VirtAddr, is_kernel
 from analysis.errors import Unreadable
-from analysis.kernel.names import KernelNames
+from analysis.kernel.names import KernelNames, require
 from analysis.memory.reader import Memory
 
 MAX_PROCESSORS = 2048  # Windows numbers processors in 32 groups of 64
@@ -15,7 +15,7 @@ def read_running(memory: Memory, names: KernelNames, count: int) -> dict[VirtAdd
         MissingLayout: this kernel's KPRCB is not known.
     """
     block = names.address("KiProcessorBlock")
-    current = names.struct(memory, "_KPRCB", 0).layout.offset("CurrentThread")
+    current = require(names, "_KPRCB", "CurrentThread").offset("CurrentThread")
     running: dict[VirtAddr, int] = {}
     if block is None:
         return running

@@ -78,7 +78,7 @@ def _queue(memory: Memory, names: KernelNames, slot: int, exclusive: bool) -> li
 
 def _on_object(memory: Memory, names: KernelNames, address: int) -> _Queued:
     layout = names.layout("_KWAIT_BLOCK")
-    if layout is None:
+    if layout is None or not layout.has("Thread"):
         return _Queued(address, ())
     threads = []
     for block in wait_blocks(memory, address):

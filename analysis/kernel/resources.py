@@ -9,14 +9,13 @@ is history and says nothing about now.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.address import VirtAddr, is_kernel
 from analysis.errors import MissingLayout, Unreadable
 from analysis.kernel.dispatcher import is_thread
 from analysis.kernel.facts import Held, Lock, LockKind
 from analysis.kernel.lists import ListWalk, walk_list
-from analysis.kernel.names import KernelNames
+from analysis.kernel.names import KernelNames, require
 from analysis.limits import MAX_RESOURCE_OWNERS, MAX_RESOURCES
 from analysis.memory.reader import Memory
 from analysis.memory.snapshot import Snapshot
@@ -35,6 +34,7 @@ _NEEDED = {
     "NumberOfExclusiveWaiters": "<u4",
     "ContentionCount": "<u4",
 }
+_LARGEST = 0x400  # no ERESOURCE was ever larger than 0x68
 _OWNER_ENTRY_SIZE = 0x10
 _TABLE_SIZE = 8  # OWNER_ENTRY.TableSize: of the first entry, how many entries the table has
 
@@ -75,10 +75,9 @@ def read_resources(memory: Memory, names: KernelNames, head: int) -> ResourceLis
     Raises:
         MissingLayout: this kernel's ERESOURCE is not known.
     """
-    layout = names.struct(memory, "_ERESOURCE", 0).layout
-    for member in _NEEDED:
-        if not layout.has(member):
-            raise MissingLayout("_ERESOURCE", member)
+    layout = require(names, "_ERESOURCE", *_NEEDED)
+    if max(layout.offset(member) for member in _NEEDED) > _LARGEST:
+        raise MissingLayout("_ERESOURCE")  # a symbol file with nonsense in it
     walk = walk_list(memory, head, MAX_RESOURCES)
     notes = (f"system resource list: {walk.problem}",) if walk.problem else ()
     return ResourceList(_busy(memory, layout, walk), len(walk.entries), notes)
@@ -86,34 +85,32 @@ def read_resources(memory: Memory, names: KernelNames, head: int) -> ResourceLis
 
 def _busy(memory: Memory, layout: Layout, walk: ListWalk) -> tuple[Resource, ...]:
     link = layout.offset("SystemResourcesList") if layout.has("SystemResourcesList") else 0
+    kind = _row(layout)
+    size = kind.itemsize
     addresses = []
     rows = []
     for address in walk.records(link):
         try:
-            rows.append(memory.read(address, layout.size))
+            rows.append(memory.read(address, size))
         except Unreadable:
             continue  # its links are there, its rest is on a page that was not saved
         addresses.append(address)
     if not rows:
         return ()
-    table = _table(layout, rows)
+    table = np.frombuffer(b"".join(rows), kind)
     waited = table["NumberOfSharedWaiters"].astype(np.uint64) + table["NumberOfExclusiveWaiters"]
     return tuple(
         _resource(addresses[row], table[row]) for row in np.flatnonzero((table["ActiveCount"] > 0) | (waited > 0))
     )
 
 
-def _table(layout: Layout, rows: list[bytes]) -> NDArray[np.void]:
-    # Tens of thousands of structures in a few array operations.
-    kind = np.dtype(
-        {
-            "names": list(_NEEDED),
-            "formats": list(_NEEDED.values()),
-            "offsets": [layout.offset(member) for member in _NEEDED],
-            "itemsize": layout.size,
-        }
+def _row(layout: Layout) -> np.dtype[np.void]:
+    # Tens of thousands of structures are looked at in a few array operations.
+    offsets = [layout.offset(member) for member in _NEEDED]
+    ends = [at + np.dtype(kind).itemsize for at, kind in zip(offsets, _NEEDED.values(), strict=True)]
+    return np.dtype(
+        {"names": list(_NEEDED), "formats": list(_NEEDED.values()), "offsets": offsets, "itemsize": max(ends)}
     )
-    return np.frombuffer(b"".join(rows), kind)
 
 
 def _resource(address: VirtAddr, row: np.void) -> Resource:
@@ -152,7 +149,7 @@ def read_owners(memory: Memory, names: KernelNames, resource: Resource) -> tuple
 def _owner_values(memory: Memory, names: KernelNames, resource: Resource, notes: list[str]) -> list[int]:
     # OwnerEntry alone where owned exclusively; where shared, the non-zero ones of it and of the owner table.
     entry_layout = names.layout("_OWNER_ENTRY")
-    entry = names.struct(memory, "_ERESOURCE", resource.address).address_of("OwnerEntry")
+    entry = resource.address + require(names, "_ERESOURCE", "OwnerEntry").offset("OwnerEntry")
     values = []
     try:
         if resource.exclusive:

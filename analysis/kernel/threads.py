@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from analysis.address import VirtAddr, is_kernel
-from analysis.errors import Unreadable
+from analysis.errors import MissingLayout, Unreadable
 from analysis.kernel.clock import Clock
 from analysis.kernel.dispatcher import is_thread
 from analysis.kernel.facts import Process, Thread, WaitObject
 from analysis.kernel.lists import walk_list
-from analysis.kernel.names import KernelNames
+from analysis.kernel.names import KernelNames, require
 from analysis.kernel.wait_blocks import read_waits
 from analysis.limits import MAX_IRP_STACK, MAX_THREADS_IN_PROCESS
 from analysis.memory.reader import Memory
@@ -81,6 +81,7 @@ WAIT_REASONS = (
     "WrIoRing",
 )
 _SYSTEM_PID = 4
+_MAX_SIZE = 0x2000  # bytes read at once; an ETHREAD has some 0x900
 _IRP_THREAD_LINK = 0x20  # IRP.ThreadListEntry, wdm.h
 _MAX_IRPS = MAX_IRP_STACK * 64
 
@@ -98,7 +99,7 @@ class ThreadReader:
 
     def read(self, address: int, process: Process | None) -> Thread:
         """The thread whose ETHREAD is at ``address``. Raises: Unreadable: even its state was not saved."""
-        memory = Snapshot(self.memory, address, max(self.thread.size, self.core.size))
+        memory = Snapshot(self.memory, address, min(max(self.thread.size, self.core.size), _MAX_SIZE))
         core = Struct(memory, self.core, address)
         outer = Struct(memory, self.thread, address)
         state = _word(STATES, core.u8("State"))
@@ -125,6 +126,7 @@ class ThreadReader:
             priority=core.u8("Priority") if core.has("Priority") else None,
             is_system=_is_system(core, process),
             terminated=state == TERMINATED,
+            exiting=state != TERMINATED and _is_exiting(outer),
             irps=_irps(outer),
             name=_name(outer),
             processor=self.running.get(VirtAddr(address)),
@@ -158,12 +160,19 @@ def thread_reader(
     """A reader for this kernel's threads. Raises: MissingLayout: its ETHREAD or KTHREAD is not known."""
     return ThreadReader(
         memory,
-        names.struct(memory, "_ETHREAD", 0).layout,
-        names.struct(memory, "_KTHREAD", 0).layout,
-        names.layout("_KWAIT_BLOCK"),
+        require(names, "_ETHREAD"),
+        require(names, "_KTHREAD", "State", "WaitReason"),
+        _block_layout(names),
         clock,
         running or {},
     )
+
+
+def _block_layout(names: KernelNames) -> Layout | None:
+    try:
+        return require(names, "_KWAIT_BLOCK", "Thread", "Object", "WaitType")
+    except MissingLayout:
+        return None  # threads without their waits are better than none
 
 
 def read_threads(
@@ -236,6 +245,11 @@ def _is_system(core: Struct, process: Process | None) -> bool:
     if core.has("SystemThread"):
         return bool(core.bits("SystemThread"))
     return process is not None and process.pid == _SYSTEM_PID
+
+
+def _is_exiting(thread: Struct) -> bool:
+    # Bit 0 of CrossThreadFlags is set when a thread is told to end; it may still hang in the kernel for long.
+    return thread.has("CrossThreadFlags") and bool(thread.u32("CrossThreadFlags") & 1)
 
 
 def _irps(thread: Struct) -> tuple[VirtAddr, ...]:

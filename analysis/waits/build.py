@@ -19,7 +19,7 @@ def build_graph(facts: KernelFacts) -> WaitGraph:
     """The waits of all threads for locks, as a graph.
 
     A program's thread that waits for another thread's or process' end (UserRequest) does what every program does
-    all day; such a wait counts only where the other one is itself blocked.
+    all day; such a wait counts only where the other one is itself blocked, or hangs on its way out.
     """
     waits = _waits(facts)
     owners = {lock.address: tuple(held.thread for held in lock.owners) for lock in facts.locks.values() if lock.owners}
@@ -30,7 +30,7 @@ def build_graph(facts: KernelFacts) -> WaitGraph:
         if _is_program(facts.threads.get(thread)) and any(_is_join(facts, lock) for lock in wait.locks)
     }
     for _ in range(_MAX_JOIN_DEPTH):
-        idle = [thread for thread, wait in joins.items() if thread in waits and _joins_free(facts, graph, wait)]
+        idle = [thread for thread, wait in joins.items() if _joins_free(facts, graph, wait)]
         if not idle:
             break
         for thread in idle:
@@ -65,7 +65,12 @@ def _is_join(facts: KernelFacts, address: VirtAddr) -> bool:
 
 
 def _is_free_join(facts: KernelFacts, graph: WaitGraph, lock: VirtAddr) -> bool:
-    return _is_join(facts, lock) and not any(graph.is_blocked(owner) for owner in graph.owners_of(lock))
+    return _is_join(facts, lock) and not any(_is_held_up(facts, graph, owner) for owner in graph.owners_of(lock))
+
+
+def _is_held_up(facts: KernelFacts, graph: WaitGraph, address: VirtAddr) -> bool:
+    thread = facts.threads.get(address)
+    return graph.is_blocked(address) or (thread is not None and thread.exiting)
 
 
 def _joins_free(facts: KernelFacts, graph: WaitGraph, wait: Wait) -> bool:

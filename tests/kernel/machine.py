@@ -59,6 +59,7 @@ _COMMON: dict[str, Layout] = {
         IrpList=0x2B0,
         ThreadListEntry=0x2C0,
         ThreadName=0x2D0,
+        CrossThreadFlags=0x2D8,
     ),
     "_ERESOURCE": layout(
         "_ERESOURCE",

@@ -98,3 +98,17 @@ def test_who_waits_for_a_thread_waits_for_that_thread() -> None:
     machine.wait(waiter, worker, reason=USER_REQUEST)
     lock = read(machine, worker, waiter).locks[VirtAddr(worker)]
     assert (lock.kind, [held.thread for held in lock.owners]) == (LockKind.THREAD, [worker])
+
+
+def test_a_process_is_held_up_by_its_threads_only_when_all_of_them_are_ending() -> None:
+    machine = Machine()
+    home, other = machine.add_process("stuck.exe", 500), machine.add_process("smss.exe", 300)
+    threads = [machine.add_thread(home, 504), machine.add_thread(home, 508)]
+    waiter = machine.add_thread(other, 304)
+    machine.wait(waiter, home, reason=USER_REQUEST)
+    flags = [machine.at("_ETHREAD", thread, "CrossThreadFlags") for thread in threads]
+    machine.memory.put_u32(flags[0], 1)
+    assert read(machine, *threads, waiter).locks[VirtAddr(home)].owners == ()
+    machine.memory.put_u32(flags[1], 1)
+    lock = read(machine, *threads, waiter).locks[VirtAddr(home)]
+    assert (lock.kind, [held.thread for held in lock.owners]) == (LockKind.PROCESS, threads)

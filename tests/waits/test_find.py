@@ -1,6 +1,7 @@
 """From facts about threads and locks to who is stuck behind whom."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from analysis.address import VirtAddr
 from analysis.kernel.facts import Held, KernelFacts, Lock, LockKind, Thread, WaitObject
@@ -183,3 +184,12 @@ def test_the_named_threads_pile_up_is_told_first() -> None:
     assert analyze_waits(made).root == 1
     assert analyze_waits(made, prefer=VirtAddr(2)).root == 2
     assert [chain.lock.address for chain in analyze_waits(made, prefer=VirtAddr(2)).chains] == [0x200, 0x100]
+
+
+def test_who_waits_for_a_thread_that_hangs_on_its_way_out_is_stuck() -> None:
+    hanging = replace(a_thread(1, reason="Executive"), exiting=True)
+    waits = analyze_waits(
+        facts([hanging, a_thread(2, reason="UserRequest")], [a_lock(0x50, [1], [2], LockKind.PROCESS)])
+    )
+    assert waits.root == 1
+    assert [b.thread for b in waits.blocked] == [2]
