@@ -5,7 +5,7 @@ waited for through the event inside it, so the mutex lies around the object of t
 every build read here. Who waits for a thread waits for that thread to end.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from analysis.address import VirtAddr
@@ -36,9 +36,10 @@ def read_dispatcher_locks(
     """The owned objects that these threads wait for, and notes about owners that are none."""
     locks: list[Lock] = []
     notes: list[str] = []
+    ending = _ending(threads)
     for claims in _by_object(threads).values():
         try:
-            lock = _read_lock(memory, names, claims, threads)
+            lock = _read_lock(memory, names, claims, ending)
         except Unreadable as gap:
             notes.append(f"locks: the {claims[0].waited.kind} at {claims[0].waited.address:#x}: {gap}")
             continue
@@ -55,23 +56,30 @@ def _by_object(threads: Iterable[Thread]) -> dict[VirtAddr, list[_Claim]]:
     return claims
 
 
-def _exiting(process: VirtAddr, threads: Iterable[Thread]) -> tuple[Held, ...]:
+def _ending(threads: Iterable[Thread]) -> dict[VirtAddr, tuple[Held, ...]]:
     # A process that was told to end ends with the last of its threads: those that hang hold everybody up who waits
     # for its end. A process that lives on keeps nobody waiting by mistake.
-    left = [thread for thread in threads if thread.process == process and not thread.terminated]
-    if not left or not all(thread.exiting for thread in left):
-        return ()
-    return tuple(Held(thread.address, Trust.STRUCTURE) for thread in left)
+    left: dict[VirtAddr, list[Thread]] = {}
+    for thread in threads:
+        if not thread.terminated:
+            left.setdefault(thread.process, []).append(thread)
+    return {
+        process: tuple(Held(thread.address, Trust.STRUCTURE) for thread in rest)
+        for process, rest in left.items()
+        if all(thread.exiting for thread in rest)
+    }
 
 
-def _read_lock(memory: Memory, names: KernelNames, claims: list[_Claim], threads: Collection[Thread]) -> Lock | None:
+def _read_lock(
+    memory: Memory, names: KernelNames, claims: list[_Claim], ending: Mapping[VirtAddr, tuple[Held, ...]]
+) -> Lock | None:
     waited = claims[0].waited
     waiters = tuple(Held(claim.thread.address, Trust.STRUCTURE, exclusive=True) for claim in claims)
     match waited.kind:
         case "mutant":
             return _mutant(memory, names, waited.address, waiters)
         case "process":
-            return Lock(waited.address, LockKind.PROCESS, owners=_exiting(waited.address, threads), waiters=waiters)
+            return Lock(waited.address, LockKind.PROCESS, owners=ending.get(waited.address, ()), waiters=waiters)
         case "thread":
             owner = Held(waited.address, Trust.STRUCTURE)
             return Lock(waited.address, LockKind.THREAD, owners=(owner,), waiters=waiters)
