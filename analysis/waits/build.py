@@ -8,6 +8,7 @@ from analysis.waits.graph import Wait, WaitGraph
 
 _NOBODYS = VirtAddr(0)  # stands in a wait for an object that no thread owns
 _USER_REQUEST = "UserRequest"
+_GOING_ON = frozenset({"Running", "Ready", "Standby", "DeferredReady"})
 _JOINS = frozenset({LockKind.THREAD, LockKind.PROCESS})
 # Of joins on joins: deeper than any real program nests them, and an end to what a forged dump may nest.
 _MAX_JOIN_DEPTH = 64
@@ -45,14 +46,26 @@ def _waits(facts: KernelFacts) -> dict[VirtAddr, Wait]:
         by_object[VirtAddr(lock.address + _INNER_OBJECT.get(lock.kind, 0))] = lock.address
         for held in lock.waiters:
             queued.setdefault(held.thread, []).append(lock.address)
-    return {address: _wait(facts.threads.get(address), locks, by_object) for address, locks in queued.items()}
+    return {address: _wait(facts, address, locks, by_object) for address, locks in queued.items()}
 
 
-def _wait(thread: Thread | None, locks: Iterable[VirtAddr], by_object: dict[VirtAddr, VirtAddr]) -> Wait:
+def _wait(
+    facts: KernelFacts, address: VirtAddr, locks: Iterable[VirtAddr], by_object: dict[VirtAddr, VirtAddr]
+) -> Wait:
+    thread = facts.threads.get(address)
     if thread is None or len(thread.waits) <= 1:
         return Wait(tuple(locks))
     wanted = tuple(by_object.get(waited.address, _NOBODYS) for waited in thread.waits)
-    return Wait(wanted, any_of=not thread.all_of)
+    if thread.all_of:
+        return Wait(wanted)
+    # One way out is enough: an owner that runs, or only waits for its processor, will let go.
+    return Wait(tuple(_NOBODYS if _comes_free(facts, lock) else lock for lock in wanted), any_of=True)
+
+
+def _comes_free(facts: KernelFacts, address: VirtAddr) -> bool:
+    lock = facts.locks.get(address)
+    owners = [facts.threads.get(held.thread) for held in lock.owners] if lock else []
+    return bool(owners) and all(owner is not None and owner.state in _GOING_ON for owner in owners)
 
 
 def _is_program(thread: Thread | None) -> bool:

@@ -40,7 +40,7 @@ def check_lists(scene: Scene, facts: Facts) -> None:
     assert [(p.address, p.pid, p.name, p.parent_pid, p.directory_table) for p in scene.facts.processes.values()] == [
         (p.address, p.pid, p.name[:15], p.parent_pid, p.directory_table) for p in facts.processes
     ]
-    listed = [t.address for t in scene.facts.threads.values() if not t.terminated and t.processor is None]
+    listed = [t.address for t in scene.facts.threads.values() if not t.terminated and t.pid]
     assert listed == [address for process in facts.processes for address in process.threads]
 
 

@@ -193,3 +193,16 @@ def test_who_waits_for_a_thread_that_hangs_on_its_way_out_is_stuck() -> None:
     )
     assert waits.root == 1
     assert [b.thread for b in waits.blocked] == [2]
+
+
+def test_an_owner_that_is_only_waiting_for_its_processor_is_a_way_out_of_any_of() -> None:
+    chooser = a_thread(3, reason="UserRequest", objects=[0x100, 0x200])
+    locks = [
+        a_lock(0x100, [1], [3], LockKind.MUTANT),
+        a_lock(0x200, [2], [3], LockKind.MUTANT),
+        a_lock(0x300, [3], [1]),
+    ]
+    stuck = analyze_waits(facts([chooser, a_thread(1), a_thread(2, reason="Executive")], locks))
+    assert (stuck.root, {b.thread for b in stuck.blocked}) == (2, {1, 3})
+    free = analyze_waits(facts([chooser, a_thread(1), replace(a_thread(2, reason=None), state="Ready")], locks))
+    assert (free.root, {b.thread for b in free.blocked}) == (3, {1})

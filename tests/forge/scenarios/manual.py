@@ -94,7 +94,14 @@ def any_of(kernel: Kernel, cast: Cast) -> Outcome:
     own(kernel, lock, chooser)
     wait(kernel, chooser, [held_by_waiter, held_by_free], USER_REQUEST, 30.0, mode=1)
     wait_for(kernel, lock, [(behind, 25.0)])
-    return _stopped(kernel, Expected(culprit=None, lock=lock.address, blocked=(blocked(behind, lock.address),)))
+    expected = Expected(
+        culprit=None,
+        root=chooser.address,
+        lock=lock.address,
+        locks=(lock.address,),
+        blocked=(blocked(behind, lock.address),),
+    )
+    return _stopped(kernel, expected)
 
 
 def _in_driver(kernel: Kernel, image: Image) -> list[Frame]:
