@@ -54,6 +54,23 @@ class _Point:
     switched: bool = False
 
 
+# A call is made with the stack pointer at a multiple of 16, so that return addresses lie at odd slots. Code written by
+# hand need not keep to it, hence a stack must show that it does: by frames that are certain, or by its words.
+CERTAIN_FRAMES = 5
+ODD_SLOTS = 8
+
+
+def _keeps_alignment(points: Sequence[_Point]) -> bool:
+    certain = [point for point in points if point.called and point.trust > Trust.SCAN]
+    return len(certain) >= CERTAIN_FRAMES and all(point.registers.rsp % 16 == 0 for point in certain)
+
+
+def _slots_keep_alignment(graded: Sequence[tuple[int, int, Evidence]]) -> bool:
+    weak = [slot for slot, _, evidence in graded if Evidence.NONE < evidence < Evidence.FUNCTION]
+    even = sum(1 for slot in weak if slot % 16 == 0)
+    return len(weak) >= ODD_SLOTS and even * 4 <= len(weak) - even
+
+
 @dataclass(slots=True)
 class _Walk:
     """One walk under way."""
@@ -289,14 +306,12 @@ class Walker:
     def _candidates(self, walk: _Walk, start: int, floor: int) -> Iterator[_Point]:
         words = walk.stack.words(start, self._lowest, self._highest)
         graded = [(slot, value, self._evidence(value)) for slot, value in words if slot < floor]
-        # A call leaves the stack pointer 8 off a multiple of 16, so that return addresses lie at odd slots. Code
-        # written by hand need not keep to it, hence only where the stack as a whole does and nothing better speaks.
-        weak = [slot for slot, _, evidence in graded if Evidence.NONE < evidence < Evidence.FUNCTION]
-        even = sum(1 for slot in weak if slot % 16 == 0)
-        keeps_rule = even * 4 <= len(weak) - even
+        keeps_rule, weak_only = _keeps_alignment(walk.points), False
+        if not keeps_rule:
+            keeps_rule, weak_only = _slots_keep_alignment(graded), True
         for slot, value, evidence in graded:
-            weakly_even = slot % 16 == 0 and evidence < Evidence.FUNCTION
-            if evidence is not Evidence.NONE and not (keeps_rule and weakly_even):
+            misplaced = slot % 16 == 0 and keeps_rule and not (weak_only and evidence >= Evidence.FUNCTION)
+            if evidence is not Evidence.NONE and not misplaced:
                 yield _Point(Registers(value, slot + 8), called=True, trust=Trust.SCAN)
 
     def _leads_astray(self, walk: _Walk, candidate: _Point) -> bool:
