@@ -40,12 +40,17 @@ class ChildLimits:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to analyse: the dump, what its report may call it, and where symbol tables lie."""
+    """What to analyse: the dump, what its report may call it, and where symbol tables lie.
+
+    ``sha256`` spares the child the hashing of a file whose bytes were hashed on their way in.
+    """
 
     path: Path
     source: str | None = None
     symbols: tuple[Path, ...] = ()
     cache: Path | None = None
+    sha256: str | None = None
+    fetch_seconds: float | None = None
 
 
 class AnalysisFailed(Exception):
@@ -213,7 +218,10 @@ def _arguments(order: Order, limits: ChildLimits) -> list[str]:
         "source": order.source if order.source is not None else order.path.name,
         "symbols": [str(directory) for directory in order.symbols],
         "cache": None if order.cache is None else str(order.cache),
+        "sha256": order.sha256,
+        "fetch_seconds": order.fetch_seconds,
         "memory_bytes": limits.memory_bytes,
+        "cpu_seconds": max(1, int(limits.seconds)),
     }
     return [str(order.path.absolute()), json.dumps(options)]
 

@@ -52,7 +52,7 @@ def test_stages_are_told_and_the_report_comes_back() -> None:
 
 
 def test_the_child_is_told_what_to_read(tmp_path: Path) -> None:
-    order = Order(tmp_path / "x.dmp", "https://h/x.dmp", (tmp_path / "sym",), tmp_path / "cache")
+    order = Order(tmp_path / "x.dmp", "https://h/x.dmp", (tmp_path / "sym",), tmp_path / "cache", "ab", 1.5)
     told = tmp_path / "told"
     code = f"open({str(told)!r}, 'w').write(chr(10).join(sys.argv[1:]))"
     with pytest.raises(AnalysisFailed):
@@ -63,7 +63,10 @@ def test_the_child_is_told_what_to_read(tmp_path: Path) -> None:
         "source": "https://h/x.dmp",
         "symbols": [str(tmp_path / "sym")],
         "cache": str(tmp_path / "cache"),
+        "sha256": "ab",
+        "fetch_seconds": 1.5,
         "memory_bytes": LIMITS.memory_bytes,
+        "cpu_seconds": 20,
     }
 
 

@@ -1,0 +1,173 @@
+"""``pileup analyze``: one dump, from a path or a link, to a report on standard output.
+
+Built for the clock: the child starts before anything heavy is imported, and history is opened while it works.
+"""
+
+import json
+import os
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot.child import AnalysisFailed, Child, ChildLimits, Order
+from bot.console import print_lines, progress_on, report_lines
+
+if TYPE_CHECKING:
+    from bot.fetch.download import Fetched
+    from bot.settings import Settings
+    from storage import Seen
+
+OK, FAULT, USAGE = 0, 1, 2
+
+
+class Stop(Exception):
+    """The command ends here: one line for standard error, and the exit status."""
+
+    def __init__(self, line: str, status: int) -> None:
+        super().__init__(line)
+        self.line = line
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asked for."""
+
+    what: str
+    symbols: tuple[str, ...] = ()
+    as_json: bool = False
+    history: bool = True
+
+
+def analyze(request: Request) -> int:
+    """Run the command; its exit status. One line on standard error says why it is not 0."""
+    try:
+        document, seen = _analyze(request)
+    except Stop as stop:
+        print(f"pileup: {stop.line}", file=sys.stderr)
+        return stop.status
+    if request.as_json:
+        print(json.dumps(document, indent=2))
+    else:
+        from analysis.verdict.report import Report
+
+        print_lines(report_lines(Report.from_json(document), seen), sys.stdout)
+    return OK
+
+
+def settings_or_stop() -> "Settings":
+    """The settings in force. Raises: Stop, with each wrong one in the line."""
+    from bot.settings import BadSettings, read_settings
+
+    try:
+        return read_settings()
+    except BadSettings as error:
+        raise Stop(f"these settings cannot be used: {'; '.join(error.problems)}", USAGE) from error
+
+
+def _analyze(request: Request) -> "tuple[dict[str, Any], Seen | None]":
+    if "://" not in request.what:
+        _check_file(Path(request.what))
+    _check_symbols(request.symbols)
+    settings = settings_or_stop()
+    with ExitStack() as stack:
+        symbols, cache = settings.symbol_paths(request.symbols), settings.home / "cache"
+        if "://" in request.what:
+            fetched = _fetch(request.what, settings, stack)
+            order = Order(fetched.path, fetched.source, symbols, cache, fetched.sha256, fetched.seconds)
+        else:
+            order = Order(Path(request.what), None, symbols, cache)
+        child = _start(order, settings)
+        stack.callback(child.stop)
+        if request.history:
+            _import_history()
+        document = _outcome(child)
+    return document, _remember(document, settings) if request.history else None
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise Stop(f"{path} is a directory", USAGE)
+    if not path.exists():
+        raise Stop(f"there is no file {path}", USAGE)
+    if not os.access(path, os.R_OK):
+        raise Stop(f"{path} may not be read", USAGE)
+
+
+def _check_symbols(symbols: tuple[str, ...]) -> None:
+    from bot.home import symbol_directories
+
+    for asked in symbols:
+        missing = [str(path) for path in symbol_directories(asked) if not path.is_dir()]
+        if missing and "*" not in asked:
+            raise Stop(f"there is no directory {missing[0]}", USAGE)
+
+
+def _fetch(url: str, settings: "Settings", stack: ExitStack) -> "Fetched":
+    import asyncio
+    import uuid
+
+    import stamina.instrumentation
+
+    from bot.fetch.download import download
+    from bot.fetch.links import link
+    from bot.fetch.problems import FetchFailed
+    from bot.fetch.workspace import workspace
+
+    stamina.instrumentation.set_on_retry_hooks([])  # else each retry is logged to standard output
+    asked = link(url)
+    directory = stack.enter_context(workspace(settings.home, f"cli-{uuid.uuid4().hex}", keep=settings.keep_dumps))
+    with progress_on() as show:
+        show(f"fetching {asked.name}", None)
+        try:
+            return asyncio.run(
+                download(
+                    asked,
+                    directory / "dump",
+                    settings.fetch_limits,
+                    settings.policy,
+                    progress=lambda arrived: show(f"fetching {asked.name}", arrived.fraction, str(arrived)),
+                )
+            )
+        except FetchFailed as failed:
+            raise Stop(f"could not fetch {asked.shown}: {failed.line}", failed.exit_code) from failed
+
+
+def _start(order: Order, settings: "Settings") -> Child:
+    try:
+        return Child(order, ChildLimits(settings.analysis_seconds, int(settings.analysis_memory)))
+    except OSError as error:
+        raise Stop(f"the analysis cannot be started: {error.strerror}", FAULT) from error
+
+
+def _import_history() -> None:
+    # A sixth of a second of imports, while the child works on the other core.
+    import storage  # noqa: F401  # for its effect
+
+
+def _outcome(child: Child) -> dict[str, Any]:
+    with progress_on() as show:
+        try:
+            return child.document(show)
+        except AnalysisFailed as failed:
+            raise Stop(failed.line, failed.exit_code) from failed
+
+
+def _remember(document: dict[str, Any], settings: "Settings") -> "Seen | None":
+    # A history that cannot be written costs a warning, never the verdict.
+    import sqlite3
+
+    from analysis.verdict.report import Report
+    from storage import DatabaseTooNew, Store
+
+    report = Report.from_json(document)
+    try:
+        with Store.open(settings.database_path) as store:
+            seen = store.seen(report)
+            store.remember(report)
+            return seen
+    except (OSError, sqlite3.Error, DatabaseTooNew) as error:
+        print(f"pileup: not kept in history: {error}", file=sys.stderr)
+        return None

@@ -1,0 +1,142 @@
+"""The ``pileup`` command. Each command imports what it needs when it runs, so that ``--version`` stays instant."""
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+app = typer.Typer(
+    name="pileup",
+    help="Reads Windows crash dumps: which driver did it, which lock it held, who was stuck behind it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+history = typer.Typer(help="What was seen before.", no_args_is_help=True)
+app.add_typer(history, name="history")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on standard output.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many at most.")]
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its status."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        status = 130
+    except BrokenPipeError:  # "pileup … | head": the reader has enough
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    else:  # pragma: no cover  # typer always exits
+        status = 0
+    sys.exit(status)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"pileup {version('pileup')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _pileup(
+    _asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def analyze(
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="A dump: a path or an http(s) link.")],
+    as_json: AsJson = False,
+    symbols: Annotated[
+        list[str] | None,
+        typer.Option("--symbols", metavar="PATH", help="A directory with symbol tables; can be given several times."),
+    ] = None,
+    no_history: Annotated[bool, typer.Option("--no-history", help="Keep it out of the database.")] = False,
+) -> None:
+    """Say what a crash dump tells.
+
+    Exit status: 0 analysed, 1 a fault of ours, 2 wrong usage or no such file, 3 not a dump, 4 could not be fetched,
+    5 stopped by a limit.
+    """
+    from bot import analyzing
+
+    request = analyzing.Request(what, tuple(symbols or ()), as_json, history=not no_history)
+    raise typer.Exit(analyzing.analyze(request))
+
+
+@app.command()
+def serve() -> None:
+    """Run the Slack bot until it is stopped."""
+    from bot import analyzing
+
+    try:
+        settings = analyzing.settings_or_stop()
+    except analyzing.Stop as stop:
+        print(f"pileup: {stop.line}", file=sys.stderr)
+        raise typer.Exit(stop.status) from None
+    from bot.serve import run
+
+    raise typer.Exit(run(settings))
+
+
+@app.command()
+def demo(
+    stay: Annotated[bool, typer.Option("--stay", help="Keep it up, and print the address of the chat page.")] = False,
+) -> None:
+    """Show the whole path from a link to a verdict, on this machine alone, without Slack."""
+    import importlib
+
+    raise typer.Exit(importlib.import_module("bot.demo").run(stay=stay))
+
+
+@app.command()
+def doctor() -> None:
+    """Say in plain words what is missing."""
+    from bot.doctor import run
+
+    raise typer.Exit(run())
+
+
+@history.command("list")
+def history_list(limit: Limit = 20, as_json: AsJson = False) -> None:
+    """The latest crashes."""
+    from bot import past
+
+    raise typer.Exit(past.listing(None, limit, as_json=as_json))
+
+
+@history.command("search")
+def history_search(words: list[str], limit: Limit = 20, as_json: AsJson = False) -> None:
+    """The crashes that mention every word: a driver, a symbol, a lock, a host, a code."""
+    from bot import past
+
+    raise typer.Exit(past.listing(" ".join(words), limit, as_json=as_json))
+
+
+@history.command("show")
+def history_show(
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="The number that list and search print.")],
+    as_json: AsJson = False,
+) -> None:
+    """One report of the past, whole."""
+    from bot import past
+
+    raise typer.Exit(past.show(number, as_json=as_json))
+
+
+@history.command("ask")
+def history_ask(question: list[str], as_json: AsJson = False) -> None:
+    """Answer a question in plain words, such as "have we seen storport since May?"."""
+    from bot import past
+
+    raise typer.Exit(past.answer(" ".join(question), as_json=as_json))

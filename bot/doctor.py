@@ -1,0 +1,157 @@
+"""``pileup doctor``: what works, what is missing, and what to do about it, in plain words. Asks no network."""
+
+import os
+import platform
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bot.child import environment
+from bot.console import Line, print_lines, printable
+
+if TYPE_CHECKING:
+    from bot.settings import Settings
+
+Grade = Literal["ok", "note", "missing"]
+
+LEAST_DISK = 5_000_000_000
+CHILD_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. "missing" stops something from working, "note" only limits it."""
+
+    grade: Grade
+    text: str
+
+
+def run() -> int:
+    """Print every finding. The exit status: 1 when something is missing."""
+    from bot.settings import BadSettings, read_settings
+
+    try:
+        findings = list(examine(read_settings()))
+    except BadSettings as error:
+        findings = [Finding("missing", f"a setting cannot be used: {problem}") for problem in error.problems]
+    print_lines(iter(_lines(findings)), sys.stdout)
+    return 1 if any(finding.grade == "missing" for finding in findings) else 0
+
+
+def examine(settings: "Settings") -> Iterator[Finding]:
+    """Everything worth looking at, in the order in which a new user meets it."""
+    yield Finding("ok", f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}")
+    yield from _home(settings.home)
+    yield from _database(settings.database_path)
+    yield from _symbols(settings.symbol_paths())
+    yield _child()
+    yield _pictures()
+    yield from _slack(settings)
+    yield from _links(settings)
+
+
+def _home(home: Path) -> Iterator[Finding]:
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = home / f".doctor-{os.getpid()}"
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        yield Finding(
+            "missing", f"{home} cannot be written ({error.strerror}); set PILEUP_HOME to a directory that can"
+        )
+        return
+    yield Finding("ok", f"files go to {home}")
+    free = shutil.disk_usage(home).free
+    if free < LEAST_DISK:
+        yield Finding("note", f"only {free // 1_000_000} MB are free there: large dumps will not fit")
+
+
+def _database(path: Path) -> Iterator[Finding]:
+    from storage import DatabaseTooNew, Store
+
+    try:
+        with Store.open(path) as store:
+            yield Finding("ok", f"history opens: {store.reports.count()} reports in {path}")
+    except (OSError, sqlite3.Error, DatabaseTooNew) as error:
+        yield Finding("missing", f"history does not open at {path}: {error}")
+
+
+def _symbols(directories: tuple[Path, ...]) -> Iterator[Finding]:
+    if not directories:
+        yield Finding(
+            "note", "no symbol tables are set: the built-in layouts are used. PILEUP_SYMBOLS names directories"
+        )
+    for directory in directories:
+        if not directory.is_dir():
+            yield Finding("missing", f"the symbol directory {directory} does not exist")
+            continue
+        tables = sum(1 for found in directory.rglob("*.json*") if found.name.endswith((".json", ".json.xz")))
+        yield Finding("ok" if tables else "note", f"{tables or 'no'} symbol tables in {directory}")
+
+
+def _child() -> Finding:
+    # The analysis runs in a process with an environment of its own: it may not be found there.
+    try:
+        subprocess.run(
+            [sys.executable, "-P", "-c", "import analysis.verdict.report, numpy"],
+            env=environment(os.environ),
+            check=True,
+            capture_output=True,
+            timeout=CHILD_SECONDS,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", None) or str(error).encode()
+        last = said.decode(errors="replace").strip().split("\n")[-1]
+        return Finding("missing", f"the analysis process does not start: {last}")
+    return Finding("ok", "the analysis process starts")
+
+
+def _pictures() -> Finding:
+    from bot import picture
+
+    if picture.draw("digraph { a -> b }"):
+        return Finding("ok", "pictures can be drawn")
+    return Finding("note", "pictures cannot be drawn here: threads come without them")
+
+
+def _slack(settings: "Settings") -> Iterator[Finding]:
+    if settings.slack_bot_token is None:
+        yield Finding(
+            "missing", "no bot token: set PILEUP_SLACK_BOT_TOKEN (xoxb-…, from “Install App”); only serve needs it"
+        )
+    else:
+        yield Finding("ok", "a bot token is set")
+    if settings.transport == "socket":
+        if settings.slack_app_token is None:
+            yield Finding(
+                "missing",
+                "no app token: set PILEUP_SLACK_APP_TOKEN (xapp-…, from “App-Level Tokens”, with connections:write); "
+                "only serve needs it",
+            )
+        else:
+            yield Finding("ok", "an app token is set")
+    elif settings.slack_signing_secret is None:
+        yield Finding("missing", "no signing secret: set PILEUP_SLACK_SIGNING_SECRET, or PILEUP_TRANSPORT=socket")
+
+
+def _links(settings: "Settings") -> Iterator[Finding]:
+    if settings.allow_private_addresses:
+        yield Finding("note", "links may point to loopback and private addresses (PILEUP_ALLOW_PRIVATE_ADDRESSES)")
+    if any(os.environ.get(name) for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")):
+        yield Finding("note", "a proxy is set, and not used for links: their addresses could not be checked through it")
+
+
+def _lines(findings: list[Finding]) -> Iterator[Line]:
+    marks: dict[Grade, str] = {"ok": "ok", "note": "note", "missing": "MISSING"}
+    for finding in findings:
+        style: Literal["strong", "plain"] = "strong" if finding.grade == "missing" else "plain"
+        yield style, f"{marks[finding.grade]:8} {printable(finding.text)}"
+    missing = sum(finding.grade == "missing" for finding in findings)
+    yield "plain", ""
+    yield "strong", "All that is needed is here." if not missing else f"{missing} of these need your attention."

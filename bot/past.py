@@ -1,0 +1,96 @@
+"""``pileup history``: lists, whole reports and answers from the database, for people and as JSON."""
+
+import dataclasses
+import json
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+import fastjsonschema
+
+from analysis.verdict.report import Report
+from bot.analyzing import FAULT, OK, USAGE, Stop, settings_or_stop
+from bot.console import Line, print_lines, printable, report_lines, when
+from bot.questions import Row, ask
+from storage import DatabaseTooNew, Query, Store, StoredReport
+from storage.clock import stamp, utc_now
+
+
+def listing(words: str | None, limit: int, *, as_json: bool) -> int:
+    """Print crashes, the latest first; all of them, or those that mention every word. The exit status."""
+
+    def print_them(store: Store) -> int:
+        found = store.search.find(Query(words=words, live=True), limit)
+        rows = [Row(line, store.threads.first(line.id)) for line in found]
+        if as_json:
+            print(json.dumps([_plain(row) for row in rows], indent=2))
+        elif rows:
+            print_lines(iter(_rows(rows)), sys.stdout)
+        else:
+            print("No crash in history." if words is None else f"No crash mentions {printable(words)}.")
+        return OK
+
+    return _with_store(print_them)
+
+
+def show(number: int, *, as_json: bool) -> int:
+    """Print one report whole. The exit status: 2 when there is no such number."""
+
+    def print_it(store: Store) -> int:
+        document = store.reports.document(number)
+        if document is None:
+            raise Stop(f"history has no report {number}", USAGE)
+        if as_json:
+            print(json.dumps(document, indent=2))
+            return OK
+        report = Report.from_json(document)
+        print_lines(report_lines(report, store.seen(report)), sys.stdout)
+        return OK
+
+    return _with_store(print_it)
+
+
+def answer(question: str, *, as_json: bool) -> int:
+    """Print the answer to a question. The exit status: 2 when it was not understood."""
+
+    def print_it(store: Store) -> int:
+        said = ask(store, question, utc_now())
+        if as_json:
+            rows = [_plain(row) for row in said.rows]
+            print(json.dumps({"understood": said.understood, "lines": said.lines, "rows": rows}, indent=2))
+        else:
+            lines: list[Line] = [
+                ("strong" if n == 0 else "plain", printable(line)) for n, line in enumerate(said.lines)
+            ]
+            print_lines(iter([*lines, *_rows(said.rows)]), sys.stdout)
+        return OK if said.understood else USAGE
+
+    return _with_store(print_it)
+
+
+def _with_store(use: Callable[[Store], int]) -> int:
+    try:
+        settings = settings_or_stop()
+        with Store.open(settings.database_path) as store:
+            return use(store)
+    except Stop as stop:
+        print(f"pileup: {stop.line}", file=sys.stderr)
+        return stop.status
+    except (OSError, sqlite3.Error, DatabaseTooNew, fastjsonschema.JsonSchemaException) as error:
+        print(f"pileup: history cannot be read: {printable(str(error))}", file=sys.stderr)
+        return FAULT
+
+
+def _rows(rows: Iterable[Row]) -> Iterator[Line]:
+    for row in rows:
+        place = row.thread.permalink if row.thread and row.thread.permalink else row.report.source
+        yield "plain", printable(f"{row.report.id:>5}  {when(row.report.seen_at)}  {row.text}  {place}")
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    line: StoredReport = row.report
+    values = {name: getattr(line, name) for name in (field.name for field in dataclasses.fields(line))}
+    times = {name: stamp(value) for name, value in values.items() if isinstance(value, datetime)}
+    return {**values, **times, "thread": row.thread.permalink if row.thread else None}

@@ -1,0 +1,85 @@
+"""The doctor says what is missing, what to do about it, and no secret."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.doctor import Finding, examine, run
+from bot.settings import Settings, read_settings, variable
+
+
+@pytest.fixture(autouse=True)
+def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(variable(name), raising=False)
+    for name in ("_NT_SYMBOL_PATH", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PILEUP_HOME", str(tmp_path / "home"))
+
+
+def grades(findings: list[Finding], word: str) -> list[str]:
+    return [finding.grade for finding in findings if word in finding.text]
+
+
+def test_a_bare_machine_can_analyse_and_lacks_only_tokens() -> None:
+    findings = list(examine(read_settings()))
+    missing = [finding.text for finding in findings if finding.grade == "missing"]
+    assert len(missing) == 2
+    assert "PILEUP_SLACK_BOT_TOKEN" in missing[0]
+    assert "PILEUP_SLACK_APP_TOKEN" in missing[1]
+    assert grades(findings, "analysis process starts") == ["ok"]
+    assert grades(findings, "no symbol tables are set") == ["note"]
+
+
+def test_all_is_well_with_two_tokens(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PILEUP_SLACK_BOT_TOKEN", "xoxb-s3cr3t")
+    monkeypatch.setenv("PILEUP_SLACK_APP_TOKEN", "xapp-s3cr3t")
+    assert run() == 0
+    said = capsys.readouterr().out
+    assert said.endswith("All that is needed is here.\n")
+    assert "s3cr3t" not in said
+
+
+def test_wrong_settings_are_findings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PILEUP_SLACK_BOT_TOKEN", "s3cr3t")
+    assert run() == 1
+    said = capsys.readouterr().out
+    assert "MISSING  a setting cannot be used: PILEUP_SLACK_BOT_TOKEN: must begin with xoxb-" in said
+    assert "s3cr3t" not in said
+
+
+def test_a_home_or_history_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x" * 5000)
+    findings = list(examine(read_settings(home=tmp_path / "file", database_url=f"sqlite:///{tmp_path}/file")))
+    assert grades(findings, "cannot be written") == ["missing"]
+    assert grades(findings, "history does not open") == ["missing"]
+
+
+def test_symbol_directories_are_looked_into(tmp_path: Path) -> None:
+    (tmp_path / "sym" / "deep").mkdir(parents=True)
+    (tmp_path / "sym" / "deep" / "x.json.xz").write_bytes(b"")
+    (tmp_path / "bare").mkdir()
+    paths = f"{tmp_path}/sym;{tmp_path}/bare;{tmp_path}/gone"
+    findings = list(examine(read_settings(symbols=paths)))
+    assert grades(findings, "1 symbol tables in") == ["ok"]
+    assert grades(findings, "no symbol tables in") == ["note"]
+    assert grades(findings, "does not exist") == ["missing"]
+
+
+def test_what_weakens_the_guard_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    findings = list(examine(read_settings(allow_private_addresses=True, transport="http")))
+    assert grades(findings, "private addresses") == ["note"]
+    assert grades(findings, "a proxy is set") == ["note"]
+    assert grades(findings, "PILEUP_SLACK_SIGNING_SECRET") == ["missing"]
+
+
+def test_a_broken_analysis_process_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.doctor.environment", lambda _ours: {"PYTHONHOME": "/nowhere"})
+    assert grades(list(examine(read_settings())), "the analysis process does not start") == ["missing"]
+
+
+def test_missing_pictures_are_no_reason_to_worry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.picture.draw", lambda _dot: None)
+    assert grades(list(examine(read_settings())), "pictures cannot be drawn") == ["note"]
