@@ -60,7 +60,7 @@ class StackWriter:
         if shape.frame_offset is not None:
             self.registers[RBP] = self.sp + shape.frame_offset
         self.registers.update({reg: value for reg, value in frame.registers.items() if reg in saved})
-        self._locals(frame, shape.allocated)
+        self._locals(frame, 0 if function.special else shape.allocated)
 
     def fault(self, frame: Frame, offset: int = 0x40) -> int:
         """An exception inside the current function: KiPageFault with its trap frame. Returns the trap frame."""
