@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 
@@ -49,7 +50,7 @@ class Walk:
         (size,) = struct.unpack("<I", self.forged.machine.read(base + 0x80 + 0x88 + 28, 4))
         rows = list(struct.iter_unpack("<III", self.forged.machine.read(base + at, size)))
         assert rows == sorted(rows)
-        assert all(end <= begin for (_, end, _), (begin, _, _) in zip(rows, rows[1:], strict=False))
+        assert all(end <= begin for (_, end, _), (begin, _, _) in pairwise(rows))
         return next((row for row in rows if row[0] <= rva < row[1]), None)
 
     def undo(self, codes: bytes, frame: int, offset: int) -> bool:
