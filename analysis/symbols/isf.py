@@ -106,8 +106,8 @@ def open_isf(path: Path, text: bytes | None = None) -> IsfTable:
     text = read_text(path) if text is None else text
     try:
         document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadSymbols(path.name, f"not valid JSON ({error.__class__.__name__})") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise BadSymbols(path.name, f"cannot be parsed ({error.__class__.__name__})") from error
     if not isinstance(document, dict) or "symbols" not in document or "user_types" not in document:
         raise BadSymbols(path.name, "not an ISF document: it lacks symbols or user_types")
     return IsfTable(f"ISF {path.name}", document)
