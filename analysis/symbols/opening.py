@@ -109,8 +109,11 @@ def _how(found: _Found) -> str:
     if found.nt is None:
         return "the kernel's image was not found in the dump"
     if found.pdb:
-        return f"the kernel's image names its PDB {found.pdb.name} {found.pdb.guid}-{found.pdb.age}; no table for it"
-    return "no symbol table at hand belongs to this kernel"
+        pdb = f"{found.pdb.name} {found.pdb.guid}-{found.pdb.age}"
+        return f"the kernel's image names its PDB {pdb}; no table at hand is its"
+    if found.candidates:
+        return f"none of the symbol tables at hand ({len(found.candidates)}) is this kernel's"
+    return "no symbol tables were given"
 
 
 def _names(found: _Found) -> SymbolTable | None:

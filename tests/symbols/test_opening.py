@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.errors import MissingLayout
+from analysis.formats.image import TriageData, TriageDriver
 from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
 from tests.symbols.flat import FlatMemory
 from tests.symbols.mini import MARKS, NT, NT_SIZE, POOL, MiniKernel, dump, kdbg_block, table, triage
@@ -198,6 +199,38 @@ def test_the_base_comes_from_debugger_data_where_the_module_list_is_gone() -> No
     kernel = MiniKernel(table(22000)).populate()
     kernel.memory.write(NT + MARKS["PsLoadedModuleList"], bytes(16))
     assert open_mini(memory=kernel.memory).base == NT
+
+
+def test_the_base_is_found_by_its_header_where_all_else_is_gone() -> None:
+    kernel = MiniKernel(table(22000)).populate()
+    kernel.memory.write(NT + MARKS["PsLoadedModuleList"], bytes(16))
+    kernel.memory.write(NT + MARKS["KdDebuggerDataBlock"], bytes(0x20))
+    kernel.memory.ranges[NT] = image_with_pdb(GUID)
+    kernel.memory.ranges[NT + 0x1000] = b"MZ but no image"
+    symbols = open_mini(memory=kernel.memory)
+    assert (symbols.base, symbols.size) == (NT, NT_SIZE)
+    assert symbols.pdb is not None
+
+
+def test_a_small_dump_without_nt_in_its_list_has_the_base_of_its_debugger_data() -> None:
+    memory = FlatMemory({NT + MARKS["KdDebuggerDataBlock"]: kdbg_block()})
+    drivers = TriageData(drivers=(TriageDriver("hal.dll", NT + 0x100_0000, 0x1000, 1, 1),))
+    symbols = open_kernel_symbols(dump(triage=drivers), memory, SymbolSources())
+    assert (symbols.base, symbols.size) == (NT, 0)
+
+
+def test_how_says_what_was_looked_at(tmp_path: Path) -> None:
+    assert open_mini().how == "no symbol tables were given"
+    directory = write(tmp_path, f"{GUID}-1.json", isf(moved={"PsLoadedModuleList": 0x9000}))
+    assert open_mini(directory).how == "none of the symbol tables at hand (1) is this kernel's"
+
+
+def test_layouts_are_read_at_an_address() -> None:
+    kernel = MiniKernel(table(22000)).populate()
+    thread = open_mini().struct(kernel.memory, "_KTHREAD", kernel.threads[1])
+    assert (thread.u8("State"), thread.pointer("Process")) == (5, kernel.processes[0])
+    assert thread.address_of("State") == kernel.threads[1] + 0x184
+    assert (thread.has("LockEntries"), thread.bits("SystemThread")) == (False, 0)
 
 
 def test_a_small_dumps_driver_list_names_the_kernel() -> None:
