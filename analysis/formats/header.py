@@ -79,19 +79,13 @@ def capture_hint(header: DumpHeader) -> str | None:
     Capture tools have no bugcheck to write: they leave the filler, or put letters ("MATT", "MOONSOLS") where the
     code and its parameters belong. A code that is four printable letters is no Windows code.
     """
-    code = header.code.to_bytes(4, "little")
     if header.code == _FILLER32:
         return "no bugcheck code was ever written"
-    letters = b"".join(parameter.to_bytes(8, "little") for parameter in header.parameters)
-    if _are_letters(code):
-        return f"the bugcheck code is the letters {_spelled(code)}"
-    if header.code == 0 and _are_letters(letters[:8]):
-        return f"the first parameter is the letters {_spelled(letters[:8])}"
+    if _are_letters(header.code.to_bytes(4, "little")):
+        return "letters stand where the bugcheck code belongs"
+    if header.code == 0 and _are_letters(header.parameters[0].to_bytes(8, "little")):
+        return "letters stand where the bugcheck's parameters belong"
     return None
-
-
-def _spelled(letters: bytes) -> str:
-    return f'"{letters.decode("ascii")}"'
 
 
 def _are_letters(data: bytes) -> bool:

@@ -96,6 +96,9 @@ def test_live_dumps_and_captures_are_told_apart_from_crashes() -> None:
     assert live(0x15F).live
     assert live(0x4D415454).live
     assert "MATT" in live(0x4D415454).explanation
+    filler = live(int.from_bytes(b"PAGE", "little"))
+    assert filler.live
+    assert "No bugcheck code was ever written" in filler.explanation
     assert not live(0xE2).live
     assert not live(0x9F).live
 

@@ -88,6 +88,7 @@ def test_an_unknown_code_or_subcase_means_nothing() -> None:
 
 def test_letters_where_the_code_belongs_are_a_capture() -> None:
     assert tables.capture_letters(0x4D415454) == "MATT"
+    assert tables.capture_letters(int.from_bytes(b"MATT", "little")) == "MATT"
     assert tables.capture_letters(0x9F) is None
     assert tables.capture_letters(0xC000021A) is None
     assert tables.capture_letters(0xDEADDEAD) is None

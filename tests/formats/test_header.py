@@ -97,10 +97,10 @@ def test_a_comment_is_made_printable(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "first", "hint"),
     [
-        (b"MATT", b"MOONSOLS", 'the bugcheck code is the letters "MATT"'),
-        (b"TTAM", bytes(8), 'the bugcheck code is the letters "TTAM"'),
+        (b"MATT", b"MOONSOLS", "letters stand where the bugcheck code belongs"),
+        (b"TTAM", bytes(8), "letters stand where the bugcheck code belongs"),
         (b"PAGE", b"PAGEPAGE", "no bugcheck code was ever written"),
-        (bytes(4), b"MOONSOLS", 'the first parameter is the letters "MOONSOLS"'),
+        (bytes(4), b"MOONSOLS", "letters stand where the bugcheck's parameters belong"),
         (b"\x9f\0\0\0", b"MOONSOLS", None),
         (bytes(4), bytes(8), None),
         (b"\xe2\0\0\0", bytes(8), None),
