@@ -1,7 +1,7 @@
 """The analysis of waits of one dump: root, chains, deadlocks, and every thread that is stuck."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from analysis.address import VirtAddr
 from analysis.kernel.facts import KernelFacts, Lock, LockKind, Thread
@@ -25,6 +25,7 @@ _OWNED_KINDS = frozenset(
     }
 )
 _MAX_NOTES = 20
+_MAX_STACKS = 256  # of a larger crowd only these are asked what they were doing
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,9 @@ class WaitAnalysis:
 
 def find_waits(scene: Scene, prefer: VirtAddr | None = None) -> WaitAnalysis:
     """The waits of a scene. ``prefer`` is a thread that the bugcheck names: its pile-up comes first."""
-    return analyze_waits(scene.facts, prefer)
+    found = analyze_waits(scene.facts, prefer)
+    told = tuple(replace(one, doing=scene.doing(one.thread)) for one in found.blocked[:_MAX_STACKS])
+    return replace(found, blocked=(*told, *found.blocked[_MAX_STACKS:]))
 
 
 def analyze_waits(facts: KernelFacts, prefer: VirtAddr | None = None) -> WaitAnalysis:
