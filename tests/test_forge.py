@@ -1,10 +1,13 @@
 """The dump builder itself: deterministic, complete, and true to what it says it wrote."""
 
+import lzma
 from pathlib import Path
 
 import pytest
 
 from tests.forge import KINDS, SCENARIOS, all_builds, forge
+from tests.forge.layouts import layouts_of
+from tests.forge.sample import DUMP, SAMPLE, write_sample
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -32,3 +35,32 @@ def test_a_full_dump_of_a_big_machine_costs_little_disk(tmp_path: Path) -> None:
     status = path.stat()
     assert status.st_size > 8 << 30
     assert status.st_blocks * 512 < 64 << 20
+
+
+def test_the_sample_in_the_package_is_what_the_builder_makes(tmp_path: Path) -> None:
+    made = write_sample(tmp_path)
+    kept = sorted(path for path in SAMPLE.rglob("*") if path.is_file())
+    assert [path.relative_to(SAMPLE) for path in kept] == [path.relative_to(tmp_path) for path in made]
+    assert [path.read_bytes() for path in kept] == [path.read_bytes() for path in made]
+    assert sum(path.stat().st_size for path in kept) < 2_000_000
+
+
+def test_the_sample_unpacks_to_a_dump() -> None:
+    assert lzma.decompress((SAMPLE / DUMP).read_bytes())[:8] == b"PAGEDU64"
+
+
+def test_a_shifted_kernel_has_no_member_where_the_tables_have_it() -> None:
+    forged = forge("seed", build=26100, layouts="shifted")
+    own = layouts_of(22000)
+    assert forged.layouts.offset("_KTHREAD", "State") != own.offset("_KTHREAD", "State")
+    assert forged.layouts.offset("_EPROCESS", "ActiveProcessLinks") != own.offset("_EPROCESS", "ActiveProcessLinks")
+    kdbg = dict(forged.facts.symbols)["KdDebuggerDataBlock"] + forged.facts.kernel_base
+    state = int.from_bytes(forged.machine.read(kdbg + 0x2A2, 2), "little")
+    assert state == forged.layouts.offset("_KTHREAD", "State")
+    assert forged.facts.build == 26100
+
+
+def test_an_unknown_build_may_have_its_neighbours_layout() -> None:
+    forged = forge("seed", build=22621)
+    assert forged.layouts.offset("_KTHREAD", "State") == layouts_of(22000).offset("_KTHREAD", "State")
+    assert forged.header.build == 22621

@@ -1,0 +1,45 @@
+"""The demo's sample: a kernel dump of the seed story and the symbol table of its invented kernel, as package data.
+
+``python -m tests.forge.sample`` (``make sample``) writes both again, byte for byte.
+"""
+
+import lzma
+import shutil
+import tempfile
+from pathlib import Path
+
+from tests.forge import Forged, forge
+
+SAMPLE = Path(__file__).parents[2] / "bot" / "sandbox" / "sample"
+DUMP = "seed.dmp.xz"
+BUILD = 19041
+
+
+def forged_sample() -> Forged:
+    """The machine of the sample: build 19041, a kernel bitmap dump."""
+    return forge("seed", build=BUILD, kind="bitmap")
+
+
+def write_sample(directory: Path) -> list[Path]:
+    """Write the compressed dump and ``symbols/`` under a directory. Returns the files, sorted."""
+    directory.mkdir(parents=True, exist_ok=True)
+    forged = forged_sample()
+    with tempfile.TemporaryDirectory() as scratch:
+        plain = forged.write(Path(scratch) / "seed.dmp").read_bytes()
+    # Fixed filters: presets may differ between versions of the library.
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 23, "mode": lzma.MODE_NORMAL, "nice_len": 64}]
+    packed = lzma.compress(plain, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC64, filters=filters)
+    (directory / DUMP).write_bytes(packed)
+    shutil.rmtree(directory / "symbols", ignore_errors=True)
+    forged.write_isf(directory / "symbols")
+    return sorted(path for path in directory.rglob("*") if path.is_file())
+
+
+def main() -> None:
+    """Rebuild the package's sample."""
+    total = sum(path.stat().st_size for path in write_sample(SAMPLE))
+    print(f"{SAMPLE}: {total:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
