@@ -67,6 +67,7 @@ def _fault(view: View, text: str) -> Explained:
     hints = [kernel_named_hint(view)] if code in KERNEL_NAMES_DRIVER else []
     index = INSTRUCTION_PARAMETER.get(code)
     if index is not None and view.parameters[index - 1]:
+        one = replace(one, instruction=view.parameters[index - 1])
         hints.append(code_hint(view, index, "the instruction that failed"))
     if code == 0xCE:
         hints += [code_hint(view, 1, "the address that was referenced"), code_hint(view, 3, "the instruction")]

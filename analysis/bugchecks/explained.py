@@ -76,7 +76,8 @@ class Explained:
     """One stop, explained.
 
     ``deed`` completes a sentence that begins with the culprit ("raised …"). ``blamed`` is set where the rule names
-    something that is no module: hardware, memory, a process. ``irps`` are addresses of requests that the story needs.
+    something that is no module: hardware, memory, a process. ``irps`` are addresses of requests that the story needs,
+    ``device`` that of a device object, ``instruction`` that of the instruction that failed.
     """
 
     code: int
@@ -90,6 +91,7 @@ class Explained:
     focus: Focus = Focus(FocusKind.CRASH)
     hints: tuple[Hint, ...] = ()
     device: int | None = None
+    instruction: int | None = None
     blamed: "Blamed | None" = None
     caps: tuple[Cap, ...] = ()
     irps: tuple[int, ...] = ()

@@ -63,6 +63,7 @@ class _Reading:
             return tuple(
                 Module(one.name.lower(), VirtAddr(one.start), one.end - one.start, unloaded=True)
                 for one in self.image.triage.unloaded
+                if one.start <= one.end
             )
         pointer = self.symbols.address("MmUnloadedDrivers")
         if pointer is None:

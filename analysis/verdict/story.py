@@ -5,17 +5,15 @@ from dataclasses import dataclass, field, replace
 
 from analysis.address import VirtAddr
 from analysis.bugchecks.explained import Cap, Explained, FocusKind, Stop
-from analysis.errors import Unreadable
-from analysis.kernel.context import CONTEXT_SIZE, context_registers
-from analysis.kernel.facts import Lock, Stack, Thread
+from analysis.kernel.facts import Lock, Stack
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
 from analysis.verdict.blame import Blame, Case, DeviceEvidence, Walk, conclude, walk_stack
+from analysis.verdict.focus import crashing_thread, focus_stack
 from analysis.verdict.surroundings import Surroundings
 from analysis.waits.deadlock import Cycle
 from analysis.waits.find import ChainLock, WaitAnalysis
 
-ARM64_CONTEXT_SIZE = 0x390
 MAX_DOINGS = 64
 PNP_LOCK = "Plug and Play lock"
 
@@ -57,7 +55,7 @@ def tell(around: Surroundings, explained: Explained, waits: WaitAnalysis) -> Sto
     lock = _lock_of(root, waits)
     stop = _stop(explained, root)
     thread = root if root is not None else _focus_thread(explained, crashing)
-    stack = scene.stack(root) if root is not None else _focus_stack(scene, explained, crashing)
+    stack = scene.stack(root) if root is not None else focus_stack(scene, explained, crashing)
     device = _device(around, explained, thread, stop)
     known = scene.thread(root) if root is not None else None
     request = around.pending_request(known) if known else None
@@ -78,18 +76,6 @@ def tell(around: Surroundings, explained: Explained, waits: WaitAnalysis) -> Sto
         around.doing(root) if root is not None else None,
         caps=caps,
     )
-
-
-def crashing_thread(scene: Scene) -> VirtAddr | None:
-    """The thread in which the machine stopped: the one whose stack holds the saved stack pointer."""
-    registers = context_registers(scene.image.header.context)
-    for thread in scene.facts.threads.values():
-        if registers is not None and _holds(thread, registers.rsp):
-            return thread.address
-    triage = scene.image.triage
-    if triage is not None and triage.thread is not None and triage.thread.address:
-        return VirtAddr(triage.thread.address)
-    return None
 
 
 def _with_doings(around: Surroundings, waits: WaitAnalysis) -> WaitAnalysis:
@@ -117,11 +103,6 @@ def _with_pnp_lock(waits: WaitAnalysis, explained: Explained) -> WaitAnalysis:
 def chain_of(thread: VirtAddr, waits: WaitAnalysis) -> tuple[ChainLock, ...]:
     """The locks that a thread owns and somebody waits for now."""
     return tuple(link for link in waits.chains if any(held.thread == thread for held in link.lock.owners))
-
-
-def _holds(thread: Thread, pointer: int) -> bool:
-    low, high = thread.stack_limit, thread.stack_base
-    return low is not None and high is not None and low <= pointer < high
 
 
 def _cycle(explained: Explained, waits: WaitAnalysis) -> Cycle | None:
@@ -166,26 +147,6 @@ def _focus_thread(explained: Explained, crashing: VirtAddr | None) -> VirtAddr |
     if explained.focus.kind is FocusKind.NONE:
         return None
     return VirtAddr(explained.focus.address) if explained.focus.kind is FocusKind.THREAD else crashing
-
-
-def _focus_stack(scene: Scene, explained: Explained, crashing: VirtAddr | None) -> Stack:
-    thread = scene.thread(crashing) if crashing is not None else None
-    focus = explained.focus
-    if focus.kind is FocusKind.NONE:
-        return Stack(end=focus.why)
-    if focus.kind is FocusKind.THREAD:
-        return scene.stack(VirtAddr(focus.address))
-    if focus.kind is FocusKind.TRAP:
-        stack = scene.walker.trap_stack(focus.address, thread)
-        if stack.frames:
-            return stack
-    if focus.kind is FocusKind.CONTEXT:
-        size = ARM64_CONTEXT_SIZE if scene.image.header.architecture == "arm64" else CONTEXT_SIZE
-        try:
-            return scene.walker.context_stack(scene.memory.read(focus.address, size), thread)
-        except Unreadable:
-            pass  # the header's own context is the next best
-    return scene.walker.context_stack(scene.image.header.context, thread)
 
 
 def _device(around: Surroundings, explained: Explained, thread: VirtAddr | None, stop: Stop) -> DeviceEvidence | None:

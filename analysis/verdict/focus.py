@@ -1,0 +1,88 @@
+"""Which stack is read for the blame, and how it is found: a thread's, a saved context's, a trap frame's."""
+
+import struct
+
+from analysis.address import VirtAddr
+from analysis.bugchecks.explained import Explained, FocusKind
+from analysis.errors import Unreadable
+from analysis.kernel.context import CONTEXT_SIZE, TRAP_FRAME_SIZE, context_registers, read_trap_frame
+from analysis.kernel.facts import Stack, Thread
+from analysis.kernel.scene import Scene
+
+ARM64_CONTEXT_SIZE = 0x390
+TRAP_RIP = 0x168  # KTRAP_FRAME.Rip, the same in all x64 builds
+DEEPEST_TRAP = 0x4000  # bytes from the stop itself to the fault: KeBugCheckEx' own frames are larger than most
+
+
+def crashing_thread(scene: Scene) -> VirtAddr | None:
+    """The thread in which the machine stopped: the one whose stack holds the saved stack pointer."""
+    registers = context_registers(scene.image.header.context)
+    for thread in scene.facts.threads.values():
+        if registers is not None and _holds(thread, registers.rsp):
+            return thread.address
+    triage = scene.image.triage
+    if triage is not None and triage.thread is not None and triage.thread.address:
+        return VirtAddr(triage.thread.address)
+    return None
+
+
+def focus_stack(scene: Scene, explained: Explained, crashing: VirtAddr | None) -> Stack:
+    """The stack that the bugcheck says to read first; the crashing one where that cannot be read."""
+    thread = scene.thread(crashing) if crashing is not None else None
+    focus = explained.focus
+    if focus.kind is FocusKind.NONE:
+        return Stack(end=focus.why)
+    if focus.kind is FocusKind.THREAD:
+        return scene.stack(focus.address)
+    if focus.kind is FocusKind.TRAP:
+        stack = scene.walker.trap_stack(focus.address, thread)
+        if stack.frames:
+            return stack
+    if focus.kind is FocusKind.CONTEXT:
+        size = ARM64_CONTEXT_SIZE if scene.image.header.architecture == "arm64" else CONTEXT_SIZE
+        try:
+            stack = scene.walker.context_stack(scene.memory.read(focus.address, size), thread)
+        except Unreadable:
+            stack = Stack()  # the header's own context is the next best
+        if stack.frames:
+            return stack
+    return _crash_stack(scene, explained, thread)
+
+
+def _crash_stack(scene: Scene, explained: Explained, thread: Thread | None) -> Stack:
+    stack = scene.walker.context_stack(scene.image.header.context, thread)
+    wanted = explained.instruction
+    if wanted is None or any(frame.address == wanted for frame in stack.frames):
+        return stack
+    # Without the kernel's unwind data a walk gets lost in the trap handler. The bugcheck names the instruction that
+    # failed, so the trap frame is found by it: the only one on this stack that would return there.
+    trap = _trap_frame_of(scene, wanted)
+    found = scene.walker.trap_stack(trap, thread) if trap is not None else Stack()
+    return found if found.frames else stack
+
+
+def _trap_frame_of(scene: Scene, instruction: int) -> int | None:
+    registers = context_registers(scene.image.header.context)
+    if registers is None:
+        return None
+    start = registers.rsp
+    raw = scene.memory.read_available(start, DEEPEST_TRAP)
+    words = struct.unpack_from(f"<{len(raw) // 8}Q", raw)
+    for index, word in enumerate(words):
+        base = start + index * 8 - TRAP_RIP
+        if word == instruction and base >= start and _is_trap_frame(scene, base):
+            return base
+    return None
+
+
+def _is_trap_frame(scene: Scene, address: int) -> bool:
+    try:
+        trap = read_trap_frame(scene.memory, address)
+    except Unreadable:
+        return False
+    return not trap.user_mode and trap.registers.rsp >= address + TRAP_FRAME_SIZE
+
+
+def _holds(thread: Thread, pointer: int) -> bool:
+    low, high = thread.stack_limit, thread.stack_base
+    return low is not None and high is not None and low <= pointer < high

@@ -1,0 +1,126 @@
+"""Stories told right on every build, every kind of dump, with and without symbols, and with casts drawn from seeds.
+
+What is right is said by the builder of the dumps, which shares no code with the analysis.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from analysis.pipeline import Options, analyze
+from analysis.verdict.report import Report
+from tests.forge import KINDS, SCENARIOS, Forged, all_builds, forge
+
+# The builder's ground truth of this one lists the waiters of a resource only; the mutants of the story count, too.
+LOOSE = {"any-of"}
+
+
+def told(forged: Forged, directory: Path, *, symbols: bool) -> Report:
+    path = directory / "MEMORY.DMP"
+    forged.write(path)
+    if symbols:
+        forged.write_isf(directory)
+    report = analyze(path, Options(symbols=(directory,) if symbols else ()))
+    report.to_json()
+    return report
+
+
+def hold_against_truth(report: Report, forged: Forged, *, loose: bool = False) -> None:
+    """Culprit, root, cycles, blocked threads and locks are exactly what the builder says it wrote."""
+    expected, verdict, blocking = forged.facts.expected, report.verdict, report.blocking
+    assert (verdict.culprit.module if verdict.culprit else None) == expected.culprit
+    assert (verdict.culprit is None) == (verdict.confidence == "none")
+    cycles = {(frozenset(one.threads), frozenset(one.locks)) for one in blocking.deadlocks}
+    assert cycles == {(frozenset(map(hex, threads)), frozenset(map(hex, locks))) for threads, locks in expected.cycles}
+    for driver in expected.drivers:
+        assert driver in verdict.summary
+    if expected.impact_process is not None:
+        assert expected.impact_process in (verdict.impact or "")
+    blocked = {(one.thread, one.waits_for): one for one in blocking.blocked_threads}
+    wanted = {(hex(one.thread), hex(one.waits_for)): one for one in expected.blocked}
+    if loose:
+        assert wanted.keys() <= blocked.keys()
+        return
+    assert blocked.keys() == wanted.keys()
+    for key, fact in wanted.items():
+        assert (blocked[key].process, blocked[key].pid, blocked[key].tid) == (fact.process, fact.pid, fact.tid)
+        assert blocked[key].wait_seconds == pytest.approx(fact.wait_seconds, abs=0.1)
+    assert (blocking.root.thread if blocking.root else None) == (hex(expected.root) if expected.root else None)
+    assert {one.lock.address for one in blocking.chains} == set(map(hex, expected.locks))
+
+
+def hold_against_names(report: Report, forged: Forged, *, symbols: bool) -> None:
+    """Names of locks and functions come from symbols, and only from them."""
+    names = {fact.address: fact.name for fact in forged.facts.resources}
+    for chain in report.blocking.chains:
+        name = names.get(int(chain.lock.address, 16)) if symbols else None
+        assert chain.lock.name == (f"nt!{name}" if name else None)
+        assert chain.lock.name or chain.lock.description
+    at = forged.facts.expected.culprit_address
+    if at is not None:
+        stacks = [frame for thread in report.threads for frame in thread.stack]
+        assert hex(at) in {frame.address for frame in stacks}
+
+
+@pytest.mark.parametrize("symbols", [True, False], ids=["symbols", "none"])
+@pytest.mark.parametrize("build", all_builds())
+@pytest.mark.parametrize("scenario", sorted(SCENARIOS))
+def test_every_story_on_every_build(scenario: str, build: int, symbols: bool, tmp_path: Path) -> None:
+    kind = KINDS[(build + len(scenario) + symbols) % len(KINDS)]
+    forged = forge(scenario, build=build, kind=kind)
+    report = told(forged, tmp_path, symbols=symbols)
+    hold_against_truth(report, forged, loose=scenario in LOOSE)
+    hold_against_names(report, forged, symbols=symbols)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("build", all_builds())
+def test_the_seed_story_on_every_kind(build: int, kind: str, tmp_path: Path) -> None:
+    forged = forge("seed", build=build, kind=kind)
+    for symbols in (True, False):
+        report = told(forged, tmp_path, symbols=symbols)
+        hold_against_truth(report, forged)
+        hold_against_names(report, forged, symbols=symbols)
+        assert report.verdict.confidence == "high"
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("scenario", sorted(SCENARIOS))
+def test_the_verdict_follows_a_drawn_cast(scenario: str, seed: int, tmp_path: Path) -> None:
+    build = all_builds()[seed % len(all_builds())]
+    forged = forge(scenario, build=build, kind="bitmap", seed=seed)
+    report = told(forged, tmp_path, symbols=bool(seed % 2))
+    hold_against_truth(report, forged, loose=scenario in LOOSE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(7, 60))
+@pytest.mark.parametrize("scenario", sorted(SCENARIOS))
+def test_the_verdict_follows_many_drawn_casts(scenario: str, seed: int, tmp_path: Path) -> None:
+    build = all_builds()[seed % len(all_builds())]
+    forged = forge(scenario, build=build, kind=KINDS[seed % len(KINDS)], seed=seed)
+    hold_against_truth(told(forged, tmp_path, symbols=bool(seed % 2)), forged, loose=scenario in LOOSE)
+
+
+@pytest.mark.parametrize("scenario", ["seed", "decoys"])
+def test_layouts_that_no_table_holds_never_give_a_wrong_name(scenario: str, tmp_path: Path) -> None:
+    forged = forge(scenario, build=19041, kind="bitmap", layouts="shifted")
+    hold_against_truth(told(forged, tmp_path, symbols=True), forged)
+    (alone := tmp_path / "alone").mkdir()
+    blind = told(forged, alone, symbols=False)
+    assert blind.verdict.culprit is None
+    assert blind.blocking.chains == ()
+    assert blind.bugcheck is not None
+    assert blind.bugcheck.code == hex(forged.facts.code)
+    assert {one.name for one in blind.modules} >= {one.name.lower() for one in forged.facts.modules[1:]}
+    assert any("layout" in line for line in blind.verdict.cannot_tell)
+
+
+@pytest.mark.parametrize("build", [10240, 15063, 22621, 26100])
+def test_a_build_without_tables_caps_the_confidence_and_says_so(build: int, tmp_path: Path) -> None:
+    forged = forge("seed", build=build, kind="bitmap")
+    report = told(forged, tmp_path, symbols=False)
+    hold_against_truth(report, forged)
+    assert report.verdict.confidence == "low"
+    assert any("neighbouring" in reason for reason in report.verdict.reasons)
+    assert any("neighbouring" in line for line in report.verdict.cannot_tell)
