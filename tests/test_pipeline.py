@@ -255,3 +255,14 @@ def test_a_capture_is_no_crash(tmp_path: Path, code: bytes, first_parameter: byt
     dump[0x38:0x3C], dump[0x40:0x48] = code, first_parameter
     path.write_bytes(dump)
     assert analyze(path).dump.live is live
+
+
+def test_a_file_cut_short_says_so_where_a_person_looks(seed_dump: Path, tmp_path: Path) -> None:
+    whole = analyze(seed_dump)
+    assert not any("cut short" in sentence for sentence in whole.verdict.cannot_tell)
+    path = tmp_path / "cut.dmp"
+    path.write_bytes(seed_dump.read_bytes()[:0x100000])
+    cut = analyze(path)
+    assert cut.verdict.cannot_tell[0].startswith("The file is cut short")
+    assert cut.bugcheck is not None
+    assert cut.bugcheck.raw_code == "0x9f"

@@ -7,6 +7,7 @@ from analysis.trust import Trust
 from analysis.verdict.modules import is_kernel_name, stem
 from analysis.verdict.story import Story, lock_text
 
+CUT_SHORT = "The file is cut short: what lay behind its end is missing, and a complete copy of it may tell more."
 FULLER_DUMP = (
     "Let Windows write more next time: System > Advanced > Startup and Recovery > Kernel memory dump (registry "
     "CrashDumpEnabled=2). Such a dump holds the locks, all threads and their stacks."
@@ -26,12 +27,14 @@ def next_steps(scene: Scene, story: Story) -> tuple[str, ...]:
 
 def cannot_tell(scene: Scene, story: Story) -> tuple[str, ...]:
     """What is missing, why, and which setting or symbols would help."""
-    told = [*_of_kind(scene), *_of_symbols(scene), *_of_stacks(scene, story), *story.explained.cannot_tell]
+    told = [CUT_SHORT] if scene.image.truncated else []
+    told += [*_of_kind(scene), *_of_symbols(scene), *_of_stacks(scene, story), *story.explained.cannot_tell]
     for link in story.waits.chains:
         expected, found = link.lock.waiters_expected, len(link.lock.waiters)
         if expected is not None and found < expected:
             told.append(f"{found} of {expected} threads that wait for {lock_text(link.lock)} were found.")
-    told.append("The computer's name, its model and the size of its memory are not read from this dump.")
+    unread = "name and model" if scene.image.header.memory_bytes else "name, model and the size of its memory"
+    told.append(f"Of the machine, {unread} are not read from this dump.")
     return tuple(dict.fromkeys(told))
 
 
