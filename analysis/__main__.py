@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from analysis.confinement import cap_memory, cap_time, cut_off_network
+from analysis.confinement import cap_memory, cap_time, cut_off_network, end_with_parent
 from analysis.errors import BadDump, LimitReached, NotADump
 from analysis.pipeline import Options, analyze
 
@@ -66,7 +66,7 @@ def _options(settings: dict[str, Any]) -> Options:
 def _confine(settings: dict[str, Any]) -> None:
     memory = int(settings.get("memory_bytes") or DEFAULT_MEMORY)
     seconds = int(settings.get("cpu_seconds") or DEFAULT_CPU)
-    for note in (cap_memory(memory), cap_time(seconds), cut_off_network()):
+    for note in (cap_memory(memory), cap_time(seconds), end_with_parent(), cut_off_network()):
         if note is not None:
             print(f"note: {note}", file=sys.stderr)
 

@@ -20,6 +20,7 @@ if sys.platform != "win32":
 KILL_AFTER = 5  # seconds between the polite and the hard end of the processor limit
 
 # linux/prctl.h, linux/seccomp.h, linux/filter.h
+_PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 _LOAD_WORD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _ERRNO = 0x7FFF_0000, 0x0005_0000
@@ -50,6 +51,16 @@ def cap_time(seconds: int) -> str | None:
     if hard < 0 or hard >= seconds + KILL_AFTER:
         signal.signal(signal.SIGXCPU, too_long)
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + KILL_AFTER))
+    return None
+
+
+def end_with_parent() -> str | None:
+    """The process is killed when the one that started it ends, however that ends. A sentence where not possible."""
+    if sys.platform != "linux":
+        return "an analysis whose starter is killed goes on to its end: this system offers no way to stop it"
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0):
+        return f"an analysis whose starter is killed goes on to its end: {errno.errorcode.get(ctypes.get_errno())}"
     return None
 
 

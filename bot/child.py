@@ -234,7 +234,7 @@ def _cap(pid: int, limits: ChildLimits) -> None:
         prlimit = resource.prlimit
     except (ImportError, AttributeError):  # not Linux: the child's own cap and the timer remain
         return
-    seconds = int(limits.seconds) + 1
+    seconds = int(limits.seconds) + 60  # after the child's own cap, which can still say a word
     with suppress(ProcessLookupError, PermissionError, ValueError):
         prlimit(pid, resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))
         prlimit(pid, resource.RLIMIT_CPU, (seconds, seconds))  # an orphan's end

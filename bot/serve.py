@@ -19,6 +19,7 @@ from bot import answers, child
 from bot.app import create_app, reading_client, sending_client
 from bot.fetch.download import Arrived, Fetched, download
 from bot.fetch.links import Link
+from bot.housekeeping import keep_house
 from bot.listeners.intake import Rules
 from bot.sending import PACE_SECONDS, Sender
 from bot.settings import Settings
@@ -92,6 +93,7 @@ async def serve(
         log.info("connected as %s; %d workers", identity.user, settings.workers)
         tasks = [asyncio.create_task(work(tools, number, event, stop)) for number, event in enumerate(news)]
         tasks.append(asyncio.create_task(_health(handler, store, stop)))
+        tasks.append(asyncio.create_task(keep_house(store, settings, stop)))
         await _until(stop, tasks)
 
 

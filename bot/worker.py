@@ -23,7 +23,7 @@ from bot.conversation import Conversation, Place
 from bot.fetch.download import Arrived, Fetched
 from bot.fetch.links import Link, link
 from bot.fetch.problems import FetchFailed
-from bot.fetch.workspace import workspace
+from bot.fetch.workspace import job_name, workspace
 from bot.outbound import Message
 from bot.sending import Refused, Sender, Unreachable
 from storage.duplicates import SameBucket, SameDump
@@ -159,7 +159,7 @@ async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:
         report = await _recalled(tools, job)
         if report is None:
             await talk.begin("Downloading")
-            with workspace(tools.home, f"job-{job.id}", keep=tools.keep_dumps) as directory:
+            with workspace(tools.home, job_name(job.id), keep=tools.keep_dumps) as directory:
                 report = await _report(tools, job, talk, directory)
     except (FetchFailed, AnalysisFailed) as failed:
         log.info("job %d failed: %s", job.id, failed.kind)

@@ -11,6 +11,11 @@ def downloads(home: Path) -> Path:
     return home / "downloads"
 
 
+def job_name(job_id: int) -> str:
+    """The directory's name of a job."""
+    return f"job-{job_id}"
+
+
 @contextmanager
 def workspace(home: Path, name: str, *, keep: bool = False) -> Iterator[Path]:
     """A private directory for job ``name``, empty at the start, gone at the end unless ``keep``.

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import subprocess
 import sys
 import textwrap
 import time
@@ -13,6 +14,7 @@ import pytest
 from bot.child import AnalysisFailed, Child, ChildLimits, Order, analyze, environment
 from tests.storage.samples import report
 
+ROOT = Path(__file__).parents[2]
 LIMITS = ChildLimits(seconds=20, memory_bytes=1_000_000_000)
 
 
@@ -176,3 +178,27 @@ async def test_cancelling_kills_the_child(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert gone(int(pid.read_text()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl's")
+def test_a_killed_starter_takes_the_analysis_with_it(tmp_path: Path) -> None:
+    # The starter is killed with SIGKILL in the middle; the child sleeps and would never notice by itself.
+    child = f"""
+        from analysis.confinement import end_with_parent
+        end_with_parent()
+        open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
+        time.sleep(60)
+    """
+    starter = f"""
+        from pathlib import Path
+        from bot.child import Child, ChildLimits, Order
+        Child(Order(Path("x.dmp")), ChildLimits(), {program(child)!r}).document()
+    """
+    process = subprocess.Popen([sys.executable, *program(starter)], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    for _ in range(500):
+        if (tmp_path / "pid").exists() and (tmp_path / "pid").read_text():
+            break
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert gone(int((tmp_path / "pid").read_text()))

@@ -1,0 +1,42 @@
+"""What a running bot throws away by itself: files that dead workers left, old traces of Slack, old history if asked."""
+
+import asyncio
+import logging
+import sqlite3
+from contextlib import suppress
+from datetime import timedelta
+
+from bot.fetch.workspace import downloads, job_name
+from bot.settings import Settings
+from storage.retention import Pruned
+from storage.store import Store
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 6 * 3600.0
+
+
+def tidy(store: Store, settings: Settings) -> tuple[Pruned, int]:
+    """Throw away once; the rows and the number of files that went. Kept dumps stay."""
+    age = settings.keep_reports_days
+    pruned = store.retention.prune(reports_older_than=None if age is None else timedelta(days=age))
+    if settings.keep_dumps:
+        return pruned, 0
+    active = {job_name(job.id) for job in store.jobs.active()}
+    return pruned, store.retention.sweep_files(downloads(settings.home), active)
+
+
+async def keep_house(store: Store, settings: Settings, stop: asyncio.Event, every: float = EVERY_SECONDS) -> None:
+    """Throw away now and every few hours, until told to stop. A locked database or disk is tried again later."""
+    while not stop.is_set():
+        try:
+            pruned, files = await asyncio.to_thread(tidy, store, settings)
+            log.info("tidied: %d jobs, %d traces, %d reports, %d files", *_counts(pruned), files)
+        except (OSError, sqlite3.Error) as error:
+            log.warning("tidying failed: %s", type(error).__name__)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), every)
+
+
+def _counts(pruned: Pruned) -> tuple[int, int, int]:
+    return pruned.jobs, pruned.traces, pruned.reports

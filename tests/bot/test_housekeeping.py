@@ -1,0 +1,63 @@
+"""A running bot tidies up after the dead, and leaves the living and what it was asked to keep."""
+
+import asyncio
+import os
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.fetch.workspace import downloads, job_name
+from bot.housekeeping import keep_house, tidy
+from bot.settings import Settings
+from storage.jobs import NewJob
+from storage.store import Store
+from tests.storage.samples import Clock, report
+
+
+def leave(home: Path, name: str, clock: Clock) -> Path:
+    entry = downloads(home) / name
+    entry.mkdir(parents=True)
+    old = (clock() - timedelta(days=1)).timestamp()
+    os.utime(entry, (old, old))
+    return entry
+
+
+def test_leftovers_of_dead_jobs_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    clock = Clock()
+    with Store.open(tmp_path / "x.sqlite", clock) as store:
+        living = store.jobs.enqueue(NewJob("a", {})).job
+        kept = leave(tmp_path, job_name(living.id), clock)
+        dead = leave(tmp_path, "job-999", clock)
+        assert tidy(store, Settings(home=tmp_path, keep_dumps=True))[1] == 0
+        assert dead.exists()
+        assert tidy(store, Settings(home=tmp_path))[1] == 1
+        assert kept.exists()
+        assert not dead.exists()
+
+
+def test_reports_go_only_at_an_age_that_was_set(tmp_path: Path) -> None:
+    clock = Clock()
+    with Store.open(tmp_path / "x.sqlite", clock) as store:
+        store.remember(report())
+        clock.turn(days=100)
+        assert tidy(store, Settings(home=tmp_path))[0].reports == 0
+        assert tidy(store, Settings(home=tmp_path, keep_reports_days=90))[0].reports == 1
+
+
+async def test_it_goes_on_after_a_failure_and_stops_when_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    stop = asyncio.Event()
+
+    def failing(*_: object) -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            loop.call_soon_threadsafe(stop.set)
+        raise sqlite3.OperationalError("database is locked")
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr("bot.housekeeping.tidy", failing)
+    with Store.open(tmp_path / "x.sqlite") as store:
+        await asyncio.wait_for(keep_house(store, Settings(home=tmp_path), stop, every=0.01), 10)
+    assert len(calls) >= 3
