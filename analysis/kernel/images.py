@@ -4,15 +4,31 @@ In a kernel dump single pages of an image are missing (pageable code, its .pdata
 a missing page is told apart from one that no function covers.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.address import VirtAddr
 from analysis.errors import Absence, BadDump, Unreadable
 from analysis.kernel.facts import Module
-from analysis.kernel.unwind_codes import RUNTIME_FUNCTION_SIZE, RuntimeFunction
+from analysis.kernel.unwind_codes import (
+    MAX_CHAIN,
+    RUNTIME_FUNCTION_SIZE,
+    BadUnwind,
+    RuntimeFunction,
+    read_unwind_info,
+)
 from analysis.memory.reader import Memory
 from analysis.symbols.pe import DIRECTORY_EXCEPTION, FUNCTION, PeImage, Section, read_image
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a function: where it begins, and where the function itself begins, as RVAs."""
+
+    begin: int
+    function: int
 
 
 class Image:
@@ -51,6 +67,24 @@ class Image:
             return RuntimeFunction(begin, end, unwind)
         if self._gaps:
             raise Unreadable(self.base + rva, Absence.NOT_SAVED, "its unwind data were not saved")
+        return None
+
+    def part_of_function(self, rva: int) -> Part | None:
+        """The part of a function that ``rva`` lies in, by its .pdata row and the row that it is chained to.
+
+        None where unwind data are missing, contradictory, or cover no function there.
+        """
+        try:
+            first = row = self.function_at(rva)
+            for _ in range(MAX_CHAIN):
+                if first is None or row is None or row.unwind & 1:
+                    return None
+                info = read_unwind_info(self.read, row.unwind)
+                if info.chained is None:
+                    return Part(first.begin, row.begin)
+                row = info.chained
+        except (Unreadable, BadUnwind):
+            pass
         return None
 
     def _functions(self) -> NDArray[np.void]:

@@ -16,6 +16,7 @@ from analysis.kernel.irps import read_irp
 from analysis.kernel.pnp import completion_nodes
 from analysis.kernel.processes import read_process
 from analysis.kernel.reading import read_facts
+from analysis.kernel.running import running_stack
 from analysis.kernel.stacks import Walker
 from analysis.kernel.threads import ThreadReader
 from analysis.kernel.waiting_for import doing
@@ -92,11 +93,15 @@ class Scene:
     def stack(self, address: int) -> Stack:
         """The stack of the thread at an address; empty, with the reason as its end, where it cannot be walked."""
         if address not in self._stacks:
-            thread = self.thread(address)
-            self._stacks[address] = (
-                self.walker.thread_stack(thread) if thread else Stack(end=f"no thread can be read at {address:#x}")
-            )
+            self._stacks[address] = self._walk(self.thread(address), address)
         return self._stacks[address]
+
+    def _walk(self, thread: Thread | None, address: int) -> Stack:
+        if thread is None:
+            return Stack(end=f"no thread can be read at {address:#x}")
+        if thread.processor is None and thread.state != "Running":
+            return self.walker.thread_stack(thread)
+        return running_stack(self.memory, self.symbols, self.walker, self.image.header.context, thread)
 
     @cached_property
     def devices(self) -> Devices:

@@ -25,7 +25,7 @@ from analysis.kernel.frame_pointers import arm64_stack
 from analysis.kernel.images import Images
 from analysis.kernel.scan import Evidence, data_hull, judge
 from analysis.kernel.stack_memory import StackMemory
-from analysis.kernel.symbolize import KERNEL_MODULE, KernelNames, Symbolizer, named
+from analysis.kernel.symbolize import KERNEL_MODULE, KernelNames, Symbolizer, named, plus, stem
 from analysis.kernel.traps import THREAD_STARTS, TRAP_FUNCTIONS
 from analysis.kernel.unwind import Caller, unwind_frame
 from analysis.kernel.unwind_codes import BadUnwind, UnknownRegister
@@ -125,7 +125,18 @@ class Walker:
             switched = read_switch_frame(self._memory, thread.kernel_stack)
         except Unreadable as gap:
             return Stack(end=f"the stack cannot be read at {gap.address:#x}: {gap.absence.value}")
-        return self._run(walk, _Point(switched, called=True, trust=Trust.CONTEXT, switched=True))
+        if self._in_kernel(switched.rip):
+            return self._run(walk, _Point(switched, called=True, trust=Trust.CONTEXT, switched=True))
+        return self._scan_only(walk, thread.kernel_stack)
+
+    def _scan_only(self, walk: _Walk, start: int) -> Stack:
+        """A stack without a place to start from: what the words say, and no more."""
+        walk.scanned_from, walk.why_scanned = 0, f"there is no switch frame at {start:#x}"
+        try:
+            first = self._scanned(walk, _Point(Registers(0, start), called=True, trust=Trust.SCAN), walk.why_scanned)
+        except _End as reason:
+            return Stack(end=f"{walk.why_scanned}, and {reason}")
+        return self._run(walk, first)
 
     def context_stack(self, context: bytes, thread: Thread | None = None) -> Stack:
         """The stack from a CONTEXT record's bytes; ``thread``, where known, gives the stack's bounds."""
@@ -200,17 +211,27 @@ class Walker:
         owner = self.names.owner(rip)
         return Frame(
             VirtAddr(rip),
-            self.names.name(rip) if not point.called else self._return_name(rip),
+            self._symbol(rip, called=point.called),
             None if owner is None else owner.name,
             point.trust,
             VirtAddr(point.registers.rsp),
         )
 
-    def _return_name(self, address: int) -> str:
+    def _symbol(self, address: int, *, called: bool) -> str:
         # After a call that never returns, the return address is already the next function's first byte.
-        found = self.names.function(address - 1)
-        module = self.names.module_at(address - 1)
-        return self.names.name(address) if found is None or module is None else named(module, (found[0], found[1] + 1))
+        inside = address - called
+        module, found = self.names.module_at(inside), self.names.function(inside)
+        if module is None or found is None:
+            return self.names.name(address)
+        part = self._images.of(module).part_of_function(inside - module.base)
+        if part is None or inside - found[1] >= module.base + part.begin:
+            return named(module, (found[0], found[1] + called))
+        # The nearest name is another function's. The rarely used parts of a function lie far from it, behind the
+        # names of others; their unwind data are chained to the function's own, whose first byte has its name.
+        own = self.names.function(module.base + part.function)
+        if own is not None and own[1] == 0 and part.function < part.begin:
+            return named(module, (own[0], address - module.base - part.function))
+        return f"{stem(module)}{plus(address - module.base)}"
 
     def _up(self, walk: _Walk, point: _Point) -> _Point:
         if point.called and self._starts_thread(walk, point.registers):

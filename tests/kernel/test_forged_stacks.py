@@ -16,7 +16,7 @@ from tests.forge.facts import Facts, ThreadFact
 from tests.kernel.test_forged import scene_of
 
 BUILDS = all_builds()
-MARGIN = 6  # wrong addresses that a whole machine's scanned stacks may add
+NOISE = 20  # of so many frames, one may be a stale address where only the kernel's image was saved
 
 
 class Without(Memory):
@@ -84,18 +84,19 @@ def test_without_images_no_frame_is_lost_and_none_is_called_unwound(
         hidden = [module for module in scene.facts.modules if module.name != kept]
         memory = Without(scene.memory, hidden)
         walker = Walker(memory, scene.symbols, scene.facts.modules)
-        wrong = 0
+        wrong = total = 0
         for thread, fact in waiting(scene, forged.facts):
             written = {(frame.address, frame.sp) for frame in fact.frames}
             found = walker.thread_stack(thread).frames
             assert {(frame.address, frame.sp) for frame in found} >= written
             wrong += len(found) - len(written)
+            total += len(found)
             if kept is None:
                 assert all(frame.trust is Trust.SCAN for frame in found[2:])
             for frame in found:
                 assert (frame.address, frame.sp) in written or frame.trust is Trust.SCAN
         if kept is not None:
-            assert wrong <= 3 * MARGIN
+            assert wrong * NOISE <= total
 
 
 @pytest.mark.parametrize("symbols", [True, False])

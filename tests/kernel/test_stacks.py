@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from analysis.address import VirtAddr
 from analysis.formats import open_dump
 from analysis.kernel.facts import Module, Stack, Thread
+from analysis.kernel.running import running_stack
 from analysis.kernel.stacks import Walker
 from analysis.limits import MAX_STACK_FRAMES
 from analysis.memory import open_memory
 from analysis.trust import Trust
 from tests.kernel.assembled import RBP, RBX, alloc, info, machine_frame, push, put_image, set_frame
-from tests.kernel.invented import Bytes, Names
+from tests.kernel.invented import Bytes, Names, layout
 
 NT = 0xFFFF_F800_1000_0000
 DRIVER = 0xFFFF_F800_2000_0000
@@ -270,6 +271,64 @@ def test_a_stack_pointer_that_turns_back_ends_the_unwinding() -> None:
     stack = Walker(memory, Kernel(), MODULES).context_stack(start, of)
     assert len(stack.frames) < 5
     assert "stack pointer" in stack.end
+
+
+def test_a_part_of_a_function_that_lies_behind_others_has_its_functions_name() -> None:
+    memory = Bytes()
+    rows = [(SWAP, SWAP + 0x80, 0x4000), (WAIT, WAIT + 0x100, 0x4040), (START + 0x80, START + 0xF0, 0x4080)]
+    put_image(memory, NT, rows)
+    memory.put(NT + 0x4000, info(alloc(7, 0x28), prolog=7))
+    memory.put(NT + 0x4040, info(alloc(7, 0x28), prolog=7))
+    memory.put(NT + 0x4080, info(chained=(SWAP, SWAP + 0x80, 0x4000)))
+    walker = Walker(memory, Kernel(), MODULES)
+
+    def name(rva: int) -> str:
+        return walker.context_stack(context(NT + rva, LIMIT)).frames[0].symbol
+
+    assert name(WAIT + 0x10) == "nt!KeWaitForSingleObject+0x10"
+    assert name(START + 0x90) == f"nt!KiSwapContext+{START + 0x90 - SWAP:#x}"
+    memory.put(NT + 0x4080, info(alloc(7, 0x28), prolog=7))  # a function without a name of its own
+    walker = Walker(memory, Kernel(), MODULES)
+    assert name(START + 0x90) == f"nt+{START + 0x90:#x}"
+
+
+def test_a_wrong_kernel_stack_gives_no_certain_frame() -> None:
+    memory = Bytes()
+    of, chain = waiting(memory)
+    stack = walk(memory, thread((of.kernel_stack or 0) - 0x80))
+    assert stack.frames
+    assert all(frame.trust is Trust.SCAN for frame in stack.frames)
+    assert set(addresses(stack)) <= set(chain)
+    assert "no switch frame" in stack.end
+    memory.put(LIMIT, bytes(0x6000))
+    stack = walk(memory, of)
+    assert not stack.frames
+    assert "no switch frame" in stack.end
+
+
+def running(memory: Bytes, saved: bytes, **changes: object) -> Stack:
+    names = Kernel()
+    names.symbols["KiProcessorBlock"] = 0xFFFF_A000_2000_0000
+    names.layouts["_KPRCB"] = layout("_KPRCB", 0x800, ProcessorState__ContextFrame=0x120)
+    memory.put_u64(0xFFFF_A000_2000_0000, 0, 0xFFFF_A000_2100_0000)
+    memory.put(0xFFFF_A000_2100_0120, saved)
+    walker = Walker(memory, names, MODULES)
+    of = thread(LIMIT + 0x100, state="Running", **changes)
+    return running_stack(memory, names, walker, context(NT + 0x10, 0xFFFF_9999_0000_0000), of)
+
+
+def test_a_running_threads_registers_are_its_processors() -> None:
+    memory = Bytes()
+    images(memory)
+    _, chain = waiting(memory)
+    driver_sp = INITIAL - 0x38 - 0x58 + 8
+    saved = context(DRIVER + 0x1030, driver_sp)
+    assert addresses(running(memory, saved, processor=1)) == [DRIVER + 0x1030, chain[3]]
+    elsewhere = running(memory, context(DRIVER + 0x1030, 0xFFFF_9999_0000_0000), processor=1)
+    assert (elsewhere.frames, "not stopped in time" in elsewhere.end) == ((), True)
+    assert "which processor" in running(memory, saved).end
+    memory.lose(0xFFFF_A000_2100_0120, 8)
+    assert "cannot be read" in running(memory, saved[:0], processor=1).end
 
 
 def arm64_context(pc: int, sp: int, frame: int) -> bytes:

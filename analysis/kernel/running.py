@@ -1,0 +1,49 @@
+"""Stacks of threads that were running when the machine stopped: their registers are in a processor's saved state.
+
+The processor that stopped the machine left its registers in the dump's header; the others were frozen and left
+theirs in their control blocks (KPRCB). A processor that did not answer left nothing new there, so registers count
+only if their stack pointer lies in the very thread's stack.
+"""
+
+from analysis.errors import MissingLayout, Unreadable
+from analysis.kernel.context import CONTEXT_SIZE, context_registers
+from analysis.kernel.facts import Stack, Thread
+from analysis.kernel.names import KernelNames
+from analysis.kernel.stacks import Walker
+from analysis.memory.reader import Memory
+
+
+def running_stack(memory: Memory, names: KernelNames, walker: Walker, header_context: bytes, thread: Thread) -> Stack:
+    """The stack of a running thread; without frames and with the reason where its registers are not in the dump."""
+    if _belongs(header_context, thread):
+        return walker.context_stack(header_context, thread)
+    if thread.processor is None:
+        return Stack(end="the thread was running, but on which processor cannot be told")
+    context = processor_context(memory, names, thread.processor)
+    if context is None:
+        return Stack(end=f"the saved registers of processor {thread.processor} cannot be read")
+    if not _belongs(context, thread):
+        return Stack(end=f"processor {thread.processor} saved no registers of this thread: it was not stopped in time")
+    return walker.context_stack(context, thread)
+
+
+def processor_context(memory: Memory, names: KernelNames, number: int) -> bytes | None:
+    """The CONTEXT that a frozen processor saved in its KPRCB; None where it cannot be read."""
+    block = names.address("KiProcessorBlock")
+    if block is None:
+        return None
+    try:
+        prcb = names.struct(memory, "_KPRCB", memory.pointer(block + 8 * number))
+        if not prcb.has("ProcessorState.ContextFrame"):
+            return None
+        return memory.read(prcb.address_of("ProcessorState.ContextFrame"), CONTEXT_SIZE)
+    except (Unreadable, MissingLayout):
+        return None
+
+
+def _belongs(context: bytes, thread: Thread) -> bool:
+    registers = context_registers(context)
+    base = thread.stack_base or thread.initial_stack
+    if registers is None or base is None or thread.stack_limit is None:
+        return False
+    return thread.stack_limit <= registers.rsp < base
