@@ -23,6 +23,9 @@ WAITING = 5
 SAMPLE_PROCESSES, SAMPLE_THREADS, SAMPLE_RESOURCES = 48, 512, 4096
 MIN_PROCESSES, MIN_THREADS = 3, 8
 
+# In a crash one structure in twenty may be torn or stale; by a wrong offset nearly all fail.
+TOLERANCE = 20
+
 NEEDED = ("_EPROCESS", "_ETHREAD", "_KTHREAD", "_KWAIT_BLOCK", "_ERESOURCE", "_KPRCB")
 
 # Members whose offset KDBG publishes and whose meaning is the same in every build.
@@ -66,13 +69,15 @@ class Fit:
 
     @property
     def is_proven(self) -> bool:
-        """Whether the table may be borrowed: everything that could be compared agrees, and that was not little."""
+        """Whether the table may be borrowed: what could be compared agrees but for a stray, and was not little."""
         return (
             self.whole
-            and self.offsets_differ == self.bad_processes == self.bad_threads == 0
-            and self.bad_resources == self.bad_processors == 0
+            and self.offsets_differ == self.bad_processors == 0
             and self.good_processes >= MIN_PROCESSES
             and self.good_threads >= MIN_THREADS
+            and self.bad_processes * TOLERANCE <= self.good_processes
+            and self.bad_threads * TOLERANCE <= self.good_threads
+            and self.bad_resources * TOLERANCE <= self.good_resources
             and self.counts_agree > 3 * self.counts_differ
         )
 

@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from analysis.address import VirtAddr
 from analysis.formats import open_dump
 from analysis.memory import open_memory
 from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
+from analysis.symbols.identify import FINGERPRINT, Nt, find_own_table
+from analysis.symbols.isf import open_isf
+from analysis.symbols.search import find_candidates
+from tests.symbols.mini import NT, dump
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 pytestmark = [pytest.mark.shared, pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not here")]
@@ -29,6 +34,20 @@ def test_the_x64_dump_is_recognised_by_its_addresses() -> None:
     assert symbols.nearest(symbols.base + 0x3F5A80 + 0x14) == ("KeBugCheckEx", 0x14)
     assert symbols.name_at(symbols.base + 0xC16890) == "ExpSystemResourcesList"
     assert symbols.notes == ()
+
+
+def test_each_of_the_tables_is_picked_by_its_own_addresses_alone() -> None:
+    candidates, notes = find_candidates((DATA / "symbols",), {})
+    assert (len(candidates), notes) == (10, [])
+    for candidate in candidates:
+        assert candidate.major is not None
+        table = open_isf(candidate.path)
+        marks = {name: rva for name in FINGERPRINT if (rva := table.rva(name)) is not None}
+        assert len(marks) == len(FINGERPRINT)
+        nt = Nt(VirtAddr(NT), 0x100_0000, None)
+        match, refused = find_own_table(dump(candidate.major), nt, marks, candidates)
+        assert match is not None
+        assert (match.candidate, match.table.identity, refused) == (candidate, table.identity, [])
 
 
 def test_recognising_is_quick() -> None:

@@ -5,7 +5,7 @@ import pytest
 from analysis.symbols.builtin import MAJOR_BUILDS
 from analysis.symbols.kdbg import parse_kdbg
 from analysis.symbols.validate import Fit, check_layouts
-from tests.symbols.mini import MARKS, NT, PROCESSORS, MiniKernel, kdbg_block, table
+from tests.symbols.mini import MARKS, NT, POOL, PROCESSORS, MiniKernel, kdbg_block, table
 
 PUBLISHED = {name: NT + rva for name, rva in MARKS.items()} | {"KiProcessorBlock": NT + PROCESSORS}
 
@@ -66,6 +66,13 @@ def test_damage_to_one_structure_ends_a_loan_but_refutes_nothing() -> None:
                 kernel.put("_ETHREAD", thread, "IrpList", kernel.processes[0])
         fit = check(kernel, 22000)
         assert (fit.is_proven, fit.is_refuted) == (False, False), damage
+
+
+def test_one_stale_thread_among_many_is_forgiven() -> None:
+    kernel = MiniKernel(table(22000)).populate(processes=6, threads=8)
+    kernel.put("_KWAIT_BLOCK", kernel.threads[-1] + kernel.at("_KTHREAD", "WaitBlock"), "Thread", POOL)
+    fit = check(kernel, 22000)
+    assert (fit.bad_threads, fit.is_proven) == (1, True)
 
 
 def test_a_thread_that_ended_may_stay_listed() -> None:
