@@ -80,8 +80,11 @@ def kdbg_block(base: int = NT, size: int = 0x380, offsets: Mapping[int, int] | N
     return block
 
 
-def table(build: int, shift: int = 0) -> BuiltinTable:
-    """The layouts of a major build, every member behind offset 0x27 moved by ``shift`` bytes."""
+SHIFTED = ("_KTHREAD", "_ETHREAD", "_EPROCESS", "_KPROCESS")
+
+
+def table(build: int, shift: int = 0, only: tuple[str, ...] = SHIFTED, start: int = 0x28) -> BuiltinTable:
+    """The layouts of a major build; in ``only`` these, members from offset ``start`` on moved by ``shift`` bytes."""
     found = builtin_table(build)
     assert found is not None
     if not shift:
@@ -90,9 +93,9 @@ def table(build: int, shift: int = 0) -> BuiltinTable:
     for name in found.structures():
         layout = found.layout(name)
         assert layout is not None
-        within = shift if name in ("_KTHREAD", "_ETHREAD", "_EPROCESS", "_KPROCESS") else 0
+        within = shift if name in only else 0
         members = {
-            member: Field(f.offset + (within if f.offset > 0x27 else 0), f.size, f.bit, f.bits, f.type_name)
+            member: Field(f.offset + (within if f.offset >= start else 0), f.size, f.bit, f.bits, f.type_name)
             for member, f in layout.fields.items()
         }
         moved[name] = (layout.size + within, members)
