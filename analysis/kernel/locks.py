@@ -9,6 +9,7 @@ from analysis.kernel.facts import Held, Lock, LockKind, Module, Thread
 from analysis.kernel.fast_resources import FastOwner, read_fast_owners
 from analysis.kernel.mutants import read_dispatcher_locks
 from analysis.kernel.names import KernelNames
+from analysis.kernel.push_locks import read_push_locks
 from analysis.kernel.resource_waiters import WR_RESOURCE, assign_by_stack, read_waiters
 from analysis.kernel.resources import Resource, as_lock, read_owners, read_resources
 from analysis.memory.reader import Memory
@@ -20,6 +21,7 @@ _KIND_WORDS = {
     LockKind.MUTANT: "mutex (KMUTANT)",
     LockKind.FAST_MUTEX: "fast mutex",
     LockKind.GUARDED_MUTEX: "guarded mutex",
+    LockKind.PUSH_LOCK: "push lock",
     LockKind.THREAD: "thread",
     LockKind.PROCESS: "process",
 }
@@ -39,7 +41,7 @@ def read_locks(
     """Every lock with an owner or a waiter. Locks that this build's layouts do not cover are left out with a note."""
     found: list[Lock] = []
     notes: list[str] = []
-    for read in (_resources, _dispatcher_locks):
+    for read in (_resources, _dispatcher_locks, _push_locks):
         try:
             locks, problems = read(memory, names, threads)
         except MissingLayout as missing:
@@ -51,6 +53,10 @@ def read_locks(
     locks = [_described(names, lock, images) for lock in found]
     notes += [note for lock in locks if (note := _shortage(lock))]
     return LockFacts({lock.address: lock for lock in locks}, tuple(notes))
+
+
+def _push_locks(memory: Memory, names: KernelNames, threads: Mapping[VirtAddr, Thread]) -> tuple[list[Lock], list[str]]:
+    return read_push_locks(memory, names, threads.values())
 
 
 def _dispatcher_locks(

@@ -143,7 +143,7 @@ class Machine:
 
     def add_thread(self, process: int, tid: int, state: int = RUNNING, *, listed: bool = True) -> int:
         """A thread of a process."""
-        address = self.room(0x400)
+        address = self.room(0x600)
         memory = self.memory
         self.add_dispatcher(THREAD, address)
         memory.put_u64(self.at("_KTHREAD", address, "Process"), process)
