@@ -15,7 +15,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from analysis.verdict.report import Report
-from bot import answers, child
+from bot import answers, child, logs
 from bot.app import create_app, reading_client, sending_client
 from bot.fetch.download import Arrived, Fetched, download
 from bot.fetch.links import Link
@@ -52,6 +52,7 @@ class Identity:
 
 def run(settings: Settings, *, analyse: Analyse | None = None) -> int:
     """Serve until a signal; the exit status. ``analyse`` replaces the analysis in a child process."""
+    logs.configure(settings.log_level)
     try:
         asyncio.run(serve(settings, analyse=analyse))
     except CannotServe as problem:
