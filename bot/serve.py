@@ -23,7 +23,7 @@ from bot.housekeeping import keep_house
 from bot.listeners.intake import Rules
 from bot.sending import PACE_SECONDS, Sender
 from bot.settings import Settings
-from bot.worker import Analyse, Tools, work
+from bot.worker import Analyse, Tools, bereave, work
 from storage.clock import utc_now
 from storage.store import Store
 
@@ -74,6 +74,8 @@ async def serve(
         CannotServe: a token is missing or refused.
     """
     stop = stop or asyncio.Event()
+    if settings.transport != "socket":
+        raise CannotServe("PILEUP_TRANSPORT=http is not supported yet: leave it at socket")
     if settings.slack_bot_token is None or settings.slack_app_token is None:
         raise CannotServe("serve needs PILEUP_SLACK_BOT_TOKEN and PILEUP_SLACK_APP_TOKEN")
     token = settings.slack_bot_token.get_secret_value()
@@ -82,6 +84,9 @@ async def serve(
     async with AsyncExitStack() as stack:
         store = await asyncio.to_thread(Store.open, settings.database_path)
         stack.callback(store.close)
+        orphans = await asyncio.to_thread(bereave, store)
+        if orphans:
+            log.info("%d jobs of a process that died go on here", orphans)
         _on_signals(stop.set, stack)
         news = [asyncio.Event() for _ in range(settings.workers)]
         sender = Sender(sending_client(token, settings.slack_api_url), pace_seconds=pace_seconds)

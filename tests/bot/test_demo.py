@@ -25,7 +25,6 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "sample"
     made.mkdir()
     (made / "MEMORY.dmp.xz").write_bytes(lzma.compress(dump("seed")))
-    (made / "kernel.json.xz").write_bytes(lzma.compress(b"{}"))
     return made
 
 

@@ -144,6 +144,8 @@ async def test_refused_tokens_are_said_in_one_line(slack: StandIn, tmp_path: Pat
     slack.faults.invalid_auth = False
     with pytest.raises(CannotServe, match="refuses the app token: invalid_auth"):
         await serve(settings(slack, tmp_path, slack_app_token="xapp-other"))
+    with pytest.raises(CannotServe, match="not supported yet"):
+        await serve(settings(slack, tmp_path, transport="http"))
     with pytest.raises(CannotServe, match="PILEUP_SLACK_BOT_TOKEN"):
         await serve(settings(slack, tmp_path, slack_bot_token=None))
     await slack.stop()
@@ -178,7 +180,6 @@ async def served(
         "PILEUP_SLACK_APP_TOKEN": APP_TOKEN,
         "PILEUP_SLACK_API_URL": slack.api_url,
         "PILEUP_ALLOW_PRIVATE_ADDRESSES": "true",
-        "PILEUP_LEASE_SECONDS": "2",
         "ANALYSIS_TAKES": str(seconds),
     }
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bot.served", env=environment, cwd=home)
