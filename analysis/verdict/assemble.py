@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from analysis.address import VirtAddr
-from analysis.bugchecks.explained import Explained
+from analysis.bugchecks.explained import Explained, Stop
 from analysis.kernel.facts import Frame, Irp, Module, Stack
 from analysis.kernel.irp_names import major_name, minor_name
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
 from analysis.verdict import bucket, report
 from analysis.verdict.advice import cannot_tell, find_module, next_steps
+from analysis.verdict.modules import is_bus
 from analysis.verdict.reasons import reasons
 from analysis.verdict.report import hexa
 from analysis.verdict.sentences import impact, summary
@@ -217,8 +218,15 @@ def _bucket(story: Story) -> report.Bucket:
         lock=story.lock.name if story.lock else None,
         service=story.device.service if story.device else None,
         kind=blame.kind,
+        bus=_bus(story),
     )
     return _named(failure)
+
+
+def _bus(story: Story) -> str | None:
+    if story.stop is not Stop.REQUEST:
+        return None
+    return next((hint.module for hint in story.explained.hints if is_bus(hint.module)), None)
 
 
 def _named(failure: bucket.Failure) -> report.Bucket:

@@ -112,9 +112,7 @@ def conclude(case: Case) -> Blame:
         blame = Blame(None, None, None, "none")
     else:
         blame = _fault(case, walk)
-    blame = replace(
-        blame, stack_culprit=_named(walk.chosen), device_culprit=case.device.driver if case.device else None
-    )
+    blame = replace(blame, stack_culprit=_named(walk.chosen), device_culprit=_blamable(case.device, walk))
     blame = _capped(blame, case.caps + _standing_caps(case))
     return replace(blame, passed=_passed_over(blame, walk, case))
 
@@ -146,9 +144,9 @@ def _fault(case: Case, walk: Walk) -> Blame:
 
 def _hang(case: Case, walk: Walk) -> Blame:
     hint = _best_hint(case.hints)
-    if hint is not None and hint.decisive:
+    if hint is not None and hint.decisive and not is_bus(hint.module):
         return _from_hint(hint, case.frames)
-    driver = _blamable(case.device)
+    driver = _blamable(case.device, walk)
     chosen = walk.chosen
     if case.stop is Stop.REQUEST and hint is not None and (driver is None or not is_bus(hint.module)):
         return _from_hint(hint, case.frames)
@@ -157,35 +155,46 @@ def _hang(case: Case, walk: Walk) -> Blame:
             return _from_candidate(chosen)
         return _from_hint(hint, case.frames) if hint is not None else Blame(None, None, None, "none")
     same = next((one for one in walk.candidates if stem(one.module) == stem(driver)), None)
+    alone = Blame(
+        driver, None, "driver", "low" if case.device.trust <= Trust.SCAN else "medium", reasons=(case.device.why,)
+    )
     if chosen is None:
-        return Blame(driver, None, "driver", "medium", reasons=(case.device.why,))
-    if same is not None and (stem(chosen.module) == stem(driver) or _gives_way(chosen)):
+        return alone
+    if same is not None and (stem(chosen.module) == stem(driver) or _gives_way(chosen, case.device)):
         blame = _from_candidate(same)
         confidence: Confidence = "high" if same.trust >= Trust.UNWIND else "medium"
         return replace(blame, confidence=confidence, reasons=(*blame.reasons, case.device.why))
-    if _gives_way(chosen):
-        return Blame(driver, None, "driver", "medium", reasons=(case.device.why,))
+    if _gives_way(chosen, case.device):
+        return alone
     blame = _from_candidate(chosen)
     mixed = f"the device being worked on belongs to {driver}, the stack shows {chosen.module}: mixed evidence"
     return replace(blame, confidence=lowest(blame.confidence, "medium"), reasons=(*blame.reasons, mixed))
 
 
-def _gives_way(chosen: Candidate) -> bool:
-    # A framework or file system waits for somebody else, and a scanned frame may be a stale return address:
-    # against both the driver of the very device that is being worked on is the better witness.
-    return is_framework(chosen.module) or chosen.strength < Strength.CANDIDATE or chosen.trust <= Trust.SCAN
+def _gives_way(chosen: Candidate, device: DeviceEvidence) -> bool:
+    # A framework waits for somebody else, and a scanned frame may be a stale return address: against both the driver
+    # of the very device that is being worked on is the better witness. A pointer left on the stack is not.
+    if is_framework(chosen.module) or chosen.trust <= Trust.SCAN:
+        return True
+    return chosen.strength < Strength.CANDIDATE and device.trust > Trust.SCAN
 
 
-def _blamable(device: DeviceEvidence | None) -> str | None:
-    if device is None or device.driver is None or strength(device.driver) is Strength.NEVER:
+def _blamable(device: DeviceEvidence | None, walk: Walk) -> str | None:
+    # The driver of a physical device object is the bus: it only made the device. Its own code on the stack is another
+    # matter.
+    driver = device.driver if device is not None else None
+    if driver is None or strength(driver) is Strength.NEVER:
         return None
-    return device.driver
+    running = any(stem(one.module) == stem(driver) for one in walk.candidates)
+    return None if is_bus(driver) and not running else driver
 
 
 def _best_hint(hints: Sequence[Hint]) -> Hint | None:
     # A bus driver is where a request comes from or ends up: anybody else who is named goes before it.
     usable = [hint for hint in hints if strength(hint.module) is not Strength.NEVER]
-    return max(usable, key=lambda hint: (hint.decisive, not is_bus(hint.module)), default=None)
+    return max(
+        usable, key=lambda hint: (hint.decisive and not is_bus(hint.module), not is_bus(hint.module)), default=None
+    )
 
 
 def _from_hint(hint: Hint, frames: Sequence[Frame]) -> Blame:
@@ -302,7 +311,13 @@ def _passed_over(blame: Blame, walk: Walk, case: Case) -> tuple[Passed, ...]:
         else:
             found.setdefault(hint.module, f"named ({hint.because}), but the stack names a more likely one")
     if case.device is not None and case.device.driver is not None:
-        found.setdefault(case.device.driver, "it drives the device, but its code is not on the stack")
+        bus = is_bus(case.device.driver)
+        found.setdefault(
+            case.device.driver,
+            "the bus driver of the device: it made it"
+            if bus
+            else "it drives the device, but its code is not on the stack",
+        )
     return tuple(Passed(module, why) for module, why in found.items() if module != blame.module)
 
 

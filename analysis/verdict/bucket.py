@@ -36,7 +36,8 @@ MAX_SIGNATURE_FRAMES = 3
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What the names are made of. ``module`` None: nobody was blamed. ``function`` as printed in the frame."""
+    """What the names are made of. ``module`` None: nobody was blamed. ``function`` as printed in the frame,
+    ``bus`` the bus driver of the device whose request was held."""
 
     code: int
     parameters: Parameters
@@ -48,6 +49,7 @@ class Failure:
     lock: str | None = None
     service: str | None = None
     kind: str | None = None
+    bus: str | None = None
 
 
 def failure_id_hash(bucket: str, mode: str = "km") -> str:
@@ -137,6 +139,8 @@ def _tail(failure: Failure) -> str:
     module = failure.module
     if module is None or failure.kind == "process" or (strength(module) is Strength.NEVER and not failure.function):
         return "ANALYSIS_INCONCLUSIVE!unknown_function"
+    if failure.bus is not None and stem(failure.bus) != stem(module):
+        return f"{stem(module)}_IMAGE_{failure.bus}"  # "0x9F_3_RtsPer_IMAGE_pci.sys"
     if not failure.on_stack:
         return f"IMAGE_{module}"
     place = split_symbol(failure.function) if failure.function else None

@@ -134,6 +134,10 @@ def _nobody(scene: Scene, story: Story) -> str:
     if story.root is not None:
         who = _capital(thread_name(scene, story.root))
         lock = f" and holds {lock_text(story.lock)}{ownership(story.lock)}" if story.lock else ""
+        thread = scene.thread(story.root)
+        if thread is not None and thread.terminated:
+            still = lock.replace("holds", "still owns")
+            return f"{who} has ended{still}: it was never released, and no driver can be named."
         front = "is at the front of the pile-up" if story.waits.blocked else "is the thread that did not come back"
         return f"{who} {front}{lock}, but no driver can be named: no driver's code is on its stack."
     if story.stop is Stop.DELIBERATE:
@@ -149,7 +153,10 @@ def _deadlock(scene: Scene, story: Story, cycle: Cycle) -> str:
         parts.append(f"{chosen.module if chosen else 'an unknown driver'} in {thread_name(scene, thread)}")
     locks = [link.lock for link in story.waits.chains if link.lock.address in cycle.locks]
     names = " and ".join(lock_text(lock) for lock in locks)
-    return f"Deadlock: {_series(parts)} each hold a lock that the other waits for ({names}); none can go on."
+    if len(parts) == 1:
+        return f"Deadlock: {parts[0]} waits for {names}, which it holds itself; it can never go on."
+    other = "the other" if len(parts) == 2 else "the next one"
+    return f"Deadlock: {_series(parts)} each hold a lock that {other} waits for ({names}); none can go on."
 
 
 def _seen(story: Story, first: Thread, doings: Iterable[str | None]) -> str:

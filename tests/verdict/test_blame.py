@@ -139,3 +139,46 @@ def test_hardware_is_no_module() -> None:
 def test_a_deliberate_stop_blames_nobody_whatever_is_on_its_stack() -> None:
     blame = conclude(Case(0xE2, Stop.DELIBERATE, stack("nt!KeBugCheckEx i8042prt!Isr+0x1 kbdclass!X acme+0x1")))
     assert (blame.module, blame.kind, blame.confidence) == (None, None, "none")
+
+
+def test_the_bus_of_the_device_is_not_to_blame() -> None:
+    blame = conclude(Case(0x9F, Stop.HANG, stack("nt!KeWait nt!IopRemoveDevice"), device=DeviceEvidence("pci.sys")))
+    assert (blame.module, blame.device_culprit) == (None, None)
+    assert [one.module for one in blame.passed] == ["pci.sys"]
+
+
+def test_a_bus_driver_that_runs_itself_may_be_blamed() -> None:
+    frames = stack("nt!KeWait usbhub3!HUBFDO_Wait+0x1 nt!IofCallDriver")
+    blame = conclude(Case(0x9F, Stop.HANG, frames, device=DeviceEvidence("usbhub3.sys")))
+    assert blame.module == "usbhub3.sys"
+
+
+def test_the_holder_of_a_request_goes_before_the_bus_that_the_kernel_printed() -> None:
+    hints = (Hint("acme.sys", "it has the request"), Hint("pci.sys", "the kernel named it", decisive=True))
+    blame = conclude(Case(0x9F, Stop.REQUEST, (), hints))
+    assert (blame.module, blame.confidence) == ("acme.sys", "high")
+
+
+def test_a_request_that_reached_the_bus_is_the_drivers_above() -> None:
+    hints = (Hint("pci.sys", "it has the request"), Hint("acme.sys", "the request went through it"))
+    assert conclude(Case(0x9F, Stop.REQUEST, (), hints)).module == "acme.sys"
+    assert conclude(Case(0x9F, Stop.REQUEST, (), hints[:1])).module == "pci.sys"
+
+
+def test_a_pointer_left_on_the_stack_does_not_beat_an_unwound_driver() -> None:
+    device = DeviceEvidence("acmevpn.sys", trust=Trust.SCAN)
+    blame = conclude(Case(0x9F, Stop.HANG, stack("nt!KeWait raspppoe!Cleanup+0x1 nt!IopRemoveDevice"), device=device))
+    assert (blame.module, blame.confidence) == ("raspppoe.sys", "medium")
+
+
+def test_the_framework_alone_gives_way_to_the_driver_of_the_device() -> None:
+    blame = conclude(
+        Case(0x9F, Stop.HANG, stack("nt!KeWait ndis!CloseBindings+0x1"), device=DeviceEvidence("acmevpn.sys"))
+    )
+    assert (blame.module, blame.confidence) == ("acmevpn.sys", "medium")
+    assert (blame.stack_culprit, blame.device_culprit) == ("ndis.sys", "acmevpn.sys")
+
+
+@pytest.mark.parametrize("code", [0x19, 0x1A, 0x4E, 0xC5])
+def test_corruption_is_never_high(code: int) -> None:
+    assert conclude(Case(code, Stop.CORRUPTION, stack("nt!KeBugCheckEx acme+0x1"))).confidence == "medium"

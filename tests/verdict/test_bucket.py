@@ -54,6 +54,10 @@ HOLDER = (frame("nt!KeWaitForSingleObject+0x20b"), frame("ndis!NdisWaitEvent+0x1
     [
         (Failure(0x9F, (4, 300, 0, 0), 4, "acmevpn.sys", "acmevpn+0x1234", HOLDER), "0x9F_4_acmevpn!unknown_function"),
         (Failure(0x9F, (4, 300, 0, 0), 4, "acmevpn.sys", None, (), on_stack=False), "0x9F_4_IMAGE_acmevpn.sys"),
+        (
+            Failure(0x9F, (3, 1, 2, 3), 3, "rtsper.sys", None, (), on_stack=False, bus="pci.sys"),
+            "0x9F_3_rtsper_IMAGE_pci.sys",
+        ),
         (Failure(0xD1, (8, 2, 0, 0), None, "netio.sys", "netio!Stream+0x5c"), "AV_netio!Stream"),
         (Failure(0x7E, (0xFFFFFFFFC0000005, 0, 0, 0), None, "a.sys", "a+0x1"), "AV_a!unknown_function"),
         (
