@@ -50,10 +50,10 @@ def test_each_of_the_tables_is_picked_by_its_own_addresses_alone() -> None:
         assert (match.candidate, match.table.identity, refused) == (candidate, table.identity, [])
 
 
-def test_recognising_is_quick() -> None:
-    start = time.perf_counter()
+def test_recognising_takes_little_processor_time() -> None:
+    start = time.process_time()
     _open("triage_x64.dmp", DATA / "symbols")
-    assert time.perf_counter() - start < 0.6  # 0.1 s on a quiet machine
+    assert time.process_time() - start < 0.6  # 0.1 s on an idle machine
 
 
 def test_without_tables_the_layouts_are_those_of_the_major_build() -> None:

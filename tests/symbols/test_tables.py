@@ -94,9 +94,9 @@ def test_a_table_loads_in_no_time() -> None:
 
 
 def _load_seconds() -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     builtin_table(19041)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def test_the_text_form_is_read_back_as_written() -> None:
