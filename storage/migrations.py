@@ -36,7 +36,6 @@ CREATE TABLE reports (
     id INTEGER PRIMARY KEY,
     identity TEXT NOT NULL UNIQUE,
     sha256 TEXT,
-    document TEXT NOT NULL,
     source TEXT NOT NULL,
     kind TEXT NOT NULL,
     live INTEGER NOT NULL,
@@ -54,11 +53,15 @@ CREATE TABLE reports (
     device TEXT,
     service TEXT,
     summary TEXT NOT NULL,
-    frames TEXT NOT NULL,
     crash_time TEXT,
     reported_at TEXT NOT NULL,
     seen_at TEXT NOT NULL,
-    analyzed_at TEXT NOT NULL
+    analyzed_at TEXT NOT NULL,
+    frames TEXT NOT NULL
+);
+CREATE TABLE documents (
+    report_id INTEGER PRIMARY KEY REFERENCES reports (id) ON DELETE CASCADE,
+    document TEXT NOT NULL
 );
 CREATE INDEX reports_by_sha256 ON reports (sha256);
 CREATE INDEX reports_by_code ON reports (code);

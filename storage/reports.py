@@ -65,13 +65,19 @@ class Reports:
         with self._database.write() as tables:
             known = self._database.row("SELECT id, reported_at FROM reports WHERE identity = ?", [report.dump.identity])
             row = columns(report, known["reported_at"] if known else stamp(self._clock()))
-            row |= {"document": document, "frames": json.dumps(story_frames(report))}
+            row["frames"] = json.dumps(story_frames(report))
             if known is None:
                 tables.table("reports").insert(row)
                 number = int(self._database.value("SELECT last_insert_rowid()"))
             else:
                 number = known["id"]
                 tables.table("reports").update(number, row)
+            # Apart from the columns: a scan over these must not wade through documents.
+            self._database.change(
+                "INSERT INTO documents (report_id, document) VALUES (?, ?) "
+                "ON CONFLICT (report_id) DO UPDATE SET document = excluded.document",
+                [number, document],
+            )
             self._name(number, [report.bucket.signature, *report.bucket.aliases])
             self._database.change("DELETE FROM words WHERE rowid = ?", [number])
             self._database.change("INSERT INTO words (rowid, body) VALUES (?, ?)", [number, report_words(report)])
@@ -84,7 +90,7 @@ class Reports:
 
     def document(self, number: int) -> dict[str, Any] | None:
         """The whole JSON document of a report."""
-        row = self._database.row("SELECT document FROM reports WHERE id = ?", [number])
+        row = self._database.row("SELECT document FROM documents WHERE report_id = ?", [number])
         if row is None:
             return None
         document: dict[str, Any] = json.loads(row["document"])
