@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from analysis.verdict.report import Report
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 Progress = Callable[[str, float | None], None]
 
 ANALYSED, FAULT, NOT_A_DUMP, STOPPED_BY_LIMIT = 0, 1, 3, 5
-PROGRAM = ("-P", "-m", "analysis")  # -P: a folder named "analysis" in the working directory is not ours
+# Loads the analysis, waits for a line with its arguments, and does nothing when there is none.
+WAITING = (
+    "import json, sys; from analysis.__main__ import main; "
+    "order = sys.stdin.readline(); sys.exit(main(json.loads(order)) if order else 0)"
+)
+PROGRAM = ("-P", "-c", WAITING)  # -P: a folder named "analysis" in the working directory is not ours
 MAX_LINE_BYTES = 64 << 20
 MAX_ERROR_BYTES = 64 << 10
 # What a Python process needs to start, and nothing of ours.
@@ -64,7 +69,7 @@ class AnalysisFailed(Exception):
 
 
 class Child:
-    """A running analysis. Start it early, ask for the outcome late: it works meanwhile.
+    """An analysis process: it loads its code while its order is made up, and works while we do other things.
 
     ``program`` are the interpreter's arguments that name what to run.
 
@@ -72,24 +77,35 @@ class Child:
         OSError: no process can be started.
     """
 
-    def __init__(self, order: Order, limits: ChildLimits, program: tuple[str, ...] = PROGRAM) -> None:
-        self.limits = limits
+    def __init__(self, program: tuple[str, ...] = PROGRAM) -> None:
+        self._limits = ChildLimits()
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
         self._said: list[str] = []
         self._timed_out = False
+        self._timer: threading.Timer | None = None
         self._reaping = threading.Lock()
         self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and arguments, no shell
-            [sys.executable, *program, *_arguments(order, limits)],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, *program],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env=environment(os.environ),
             start_new_session=True,
         )
+
+    def begin(self, order: Order, limits: ChildLimits) -> Self:
+        """Give the child its order; from now on its time runs and its memory is capped."""
+        self._limits = limits
         _cap(self._process.pid, limits)
         self._timer = threading.Timer(limits.seconds, self._time_is_up)
         self._timer.daemon = True
         self._timer.start()
+        stream = self._process.stdin
+        assert stream is not None  # noqa: S101  # opened as a pipe above
+        with suppress(BrokenPipeError):  # it died at once: document() says how
+            stream.write(json.dumps(_arguments(order, limits)).encode() + b"\n")
+            stream.close()
+        return self
 
     def document(self, progress: Progress | None = None) -> dict[str, Any]:
         """Wait for the outcome, telling stages on the way; the report's JSON document, held against its contract.
@@ -116,15 +132,18 @@ class Child:
 
     def stop(self) -> int:
         """Kill the child and all it started, whatever it is doing; its exit status. Harmless when it has ended."""
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         with self._reaping:
             self._kill()
             status = self._process.wait()
             if not self._errors.closed:
                 self._said = _tail(self._errors)
                 self._errors.close()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with suppress(BrokenPipeError):
+                    stream.close()
         return status
 
     def _time_is_up(self) -> None:
@@ -167,7 +186,7 @@ class Child:
         if self._timed_out or status == -getattr(signal, "SIGXCPU", 0):
             from bot import wording
 
-            line = f"stopped: the analysis was not finished after {wording.duration(self.limits.seconds)}"
+            line = f"stopped: the analysis was not finished after {wording.duration(self._limits.seconds)}"
             raise AnalysisFailed("time", line, STOPPED_BY_LIMIT)
         if status == -getattr(signal, "SIGKILL", 0):  # nobody here did it: the system was out of memory
             raise AnalysisFailed("memory", "stopped: the analysis ran out of memory", STOPPED_BY_LIMIT)
@@ -176,6 +195,15 @@ class Child:
 
     def _last_words(self) -> str:
         return f": {_line(self._said[-1])}" if self._said else ""
+
+
+def start(order: Order, limits: ChildLimits, program: tuple[str, ...] = PROGRAM) -> Child:
+    """Start an analysis and return at once.
+
+    Raises:
+        OSError: no process can be started.
+    """
+    return Child(program).begin(order, limits)
 
 
 async def analyze(
@@ -192,7 +220,7 @@ async def analyze(
     import asyncio
 
     loop = asyncio.get_running_loop()
-    child = Child(order, limits, program)
+    child = start(order, limits, program)
 
     def tell(stage: str, fraction: float | None) -> None:
         if progress is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.child import AnalysisFailed, Child, ChildLimits, Order, analyze, environment
+from bot.child import PROGRAM, AnalysisFailed, Child, ChildLimits, Order, analyze, environment, start
 from tests.storage.samples import report
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ def say(message: object) -> str:
 
 def failure(code: str, limits: ChildLimits = LIMITS) -> AnalysisFailed:
     with pytest.raises(AnalysisFailed) as caught:
-        Child(Order(Path("x.dmp")), limits, program(code)).document()
+        start(Order(Path("x.dmp")), limits, program(code)).document()
     return caught.value
 
 
@@ -48,7 +48,7 @@ def test_stages_are_told_and_the_report_comes_back() -> None:
     told: list[tuple[str, float | None]] = []
     code = "print('a library chatters')\n" + say({"stage": "symbols", "fraction": 0.5}) + say({"stage": "waits"})
     code += say({"stage": "odd", "fraction": 7}) + "print('[1, 2]')\n" + say({"report": report().to_json()})
-    child = Child(Order(Path("x.dmp")), LIMITS, program(code))
+    child = start(Order(Path("x.dmp")), LIMITS, program(code))
     assert child.report(lambda stage, fraction: told.append((stage, fraction))) == report()
     assert told == [("symbols", 0.5), ("waits", None), ("odd", 1.0)]
 
@@ -56,10 +56,10 @@ def test_stages_are_told_and_the_report_comes_back() -> None:
 def test_the_child_is_told_what_to_read(tmp_path: Path) -> None:
     order = Order(tmp_path / "x.dmp", "https://h/x.dmp", (tmp_path / "sym",), tmp_path / "cache", "ab", 1.5)
     told = tmp_path / "told"
-    code = f"open({str(told)!r}, 'w').write(chr(10).join(sys.argv[1:]))"
+    code = f"open({str(told)!r}, 'w').write(sys.stdin.read())"
     with pytest.raises(AnalysisFailed):
-        Child(order, LIMITS, program(code)).document()
-    path, options = told.read_text().split("\n")
+        start(order, LIMITS, program(code)).document()
+    path, options = json.loads(told.read_text())
     assert path == str(tmp_path / "x.dmp")
     assert json.loads(options) == {
         "source": "https://h/x.dmp",
@@ -125,7 +125,7 @@ def test_what_a_finished_child_left_running_is_killed(tmp_path: Path) -> None:
     """
     code = textwrap.dedent(code).replace("os.close(1)", f"os.close(1); open({str(pid)!r}, 'w').write(str(os.getpid()))")
     code += say({"report": report().to_json()})
-    assert Child(Order(Path("x.dmp")), LIMITS, program(code)).report() == report()
+    assert start(Order(Path("x.dmp")), LIMITS, program(code)).report() == report()
     assert gone(int(pid.read_text()))
 
 
@@ -191,8 +191,8 @@ def test_a_killed_starter_takes_the_analysis_with_it(tmp_path: Path) -> None:
     """
     starter = f"""
         from pathlib import Path
-        from bot.child import Child, ChildLimits, Order
-        Child(Order(Path("x.dmp")), ChildLimits(), {program(child)!r}).document()
+        from bot.child import ChildLimits, Order, start
+        start(Order(Path("x.dmp")), ChildLimits(), {program(child)!r}).document()
     """
     process = subprocess.Popen([sys.executable, *program(starter)], env={**os.environ, "PYTHONPATH": str(ROOT)})
     for _ in range(500):
@@ -202,3 +202,16 @@ def test_a_killed_starter_takes_the_analysis_with_it(tmp_path: Path) -> None:
     process.kill()
     process.wait()
     assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_child_without_an_order_ends_when_it_is_stopped() -> None:
+    child = Child()
+    assert child.stop() == -9
+    assert child.stop() == -9
+
+
+def test_a_child_whose_starter_dies_before_the_order_does_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, *PROGRAM], input="", capture_output=True, text=True, env=environment(os.environ), check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")

@@ -196,6 +196,9 @@ class Fake:
     def __call__(self, *_: object) -> "Fake":
         return self
 
+    def begin(self, *_: object) -> "Fake":
+        return self
+
     def document(self, progress: object) -> object:
         progress("waits", 0.5)  # type: ignore[operator]  # a callable, as Child takes it
         if isinstance(self.outcome, Exception):
