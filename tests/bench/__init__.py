@@ -1,0 +1,1 @@
+"""Time and memory of whole analyses; ``python -m tests.bench`` (``make bench``)."""
