@@ -5,7 +5,8 @@ address; where only .pdata were saved, the address must lie inside a function; w
 dump, only ranges and names speak.
 """
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from typing import Protocol
 
@@ -98,6 +99,35 @@ def _is_indirect_call(code: bytes) -> bool:
     elif mode == 2 or (mode == 0 and register == 5):
         length += 4
     return length == len(code)
+
+
+# A call is made with the stack pointer at a multiple of 16, so that return addresses lie at odd slots. Code written by
+# hand need not keep to it, hence a stack must show that it does: by frames that are certain, or by its words.
+CERTAIN_FRAMES = 5
+WEAK_WORDS = 8
+
+
+class GradedWords:
+    """The words of a stack that may be return addresses, by rising address, each with its evidence."""
+
+    def __init__(self, words: Sequence[tuple[int, int, Evidence]]) -> None:
+        self._words = [word for word in words if word[2] is not Evidence.NONE]
+        self._slots = [slot for slot, _, _ in self._words]
+        weak = [slot for slot, _, evidence in self._words if evidence < Evidence.FUNCTION]
+        even = sum(1 for slot in weak if slot % 16 == 0)
+        self._keeps_rule = len(weak) >= WEAK_WORDS and even * 4 <= len(weak) - even
+
+    def from_slot(self, start: int, certain: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """``(slot, value)`` from ``start`` on; ``certain`` are stack pointers of frames found otherwise.
+
+        Slots where no call of a compiler leaves its return address are passed over: all of them if the certain frames
+        keep to the rule, else the weak ones if the stack's words keep to it.
+        """
+        strict = len(certain) >= CERTAIN_FRAMES and all(pointer % 16 == 0 for pointer in certain)
+        for slot, value, evidence in self._words[bisect_left(self._slots, start) :]:
+            misplaced = slot % 16 == 0 and (strict or (self._keeps_rule and evidence < Evidence.FUNCTION))
+            if not misplaced:
+                yield slot, value
 
 
 # Without section headers, a pointer to a variable of nt looks like one to code. Between the lowest and the highest of

@@ -23,7 +23,7 @@ from analysis.kernel.context import (
 from analysis.kernel.facts import Frame, Module, Stack, Thread
 from analysis.kernel.frame_pointers import arm64_stack
 from analysis.kernel.images import Images
-from analysis.kernel.scan import Evidence, data_hull, judge
+from analysis.kernel.scan import Evidence, GradedWords, data_hull, judge
 from analysis.kernel.stack_memory import StackMemory
 from analysis.kernel.symbolize import KERNEL_MODULE, KernelNames, Symbolizer, named, plus, stem
 from analysis.kernel.traps import THREAD_STARTS, TRAP_FUNCTIONS
@@ -54,23 +54,6 @@ class _Point:
     switched: bool = False
 
 
-# A call is made with the stack pointer at a multiple of 16, so that return addresses lie at odd slots. Code written by
-# hand need not keep to it, hence a stack must show that it does: by frames that are certain, or by its words.
-CERTAIN_FRAMES = 5
-ODD_SLOTS = 8
-
-
-def _keeps_alignment(points: Sequence[_Point]) -> bool:
-    certain = [point for point in points if point.called and point.trust > Trust.SCAN]
-    return len(certain) >= CERTAIN_FRAMES and all(point.registers.rsp % 16 == 0 for point in certain)
-
-
-def _slots_keep_alignment(graded: Sequence[tuple[int, int, Evidence]]) -> bool:
-    weak = [slot for slot, _, evidence in graded if Evidence.NONE < evidence < Evidence.FUNCTION]
-    even = sum(1 for slot in weak if slot % 16 == 0)
-    return len(weak) >= ODD_SLOTS and even * 4 <= len(weak) - even
-
-
 @dataclass(slots=True)
 class _Walk:
     """One walk under way."""
@@ -80,6 +63,7 @@ class _Walk:
     entered: int | None = None  # the user-mode instruction that the thread came from
     start_slot: int | None = None  # where a system thread's first return address lies
     points: list[_Point] = field(default_factory=list)
+    words: GradedWords | None = None  # of ``stack``, from where it was first scanned
     scanned_from: int | None = None
     why_scanned: str = ""
     switches: int = 0
@@ -281,7 +265,7 @@ class Walker:
             if walk.switches > MAX_STACK_SWITCHES or not is_kernel(registers.rsp):
                 raise _End(f"what was interrupted ran on another stack, at {registers.rsp:#x}")
             walk.stack = StackMemory.above(self._memory, registers.rsp)
-            walk.floor = walk.start_slot = walk.entered = None
+            walk.floor = walk.start_slot = walk.entered = walk.words = None
         return _Point(registers, called=False, trust=min(point.trust, Trust.UNWIND))
 
     def _by_exception_frame(self, walk: _Walk, point: _Point) -> _Point | None:
@@ -325,15 +309,14 @@ class Walker:
         raise _End(f"no further return address up to {floor:#x}")
 
     def _candidates(self, walk: _Walk, start: int, floor: int) -> Iterator[_Point]:
-        words = walk.stack.words(start, self._lowest, self._highest)
-        graded = [(slot, value, self._evidence(value)) for slot, value in words if slot < floor]
-        keeps_rule, weak_only = _keeps_alignment(walk.points), False
-        if not keeps_rule:
-            keeps_rule, weak_only = _slots_keep_alignment(graded), True
-        for slot, value, evidence in graded:
-            misplaced = slot % 16 == 0 and keeps_rule and not (weak_only and evidence >= Evidence.FUNCTION)
-            if evidence is not Evidence.NONE and not misplaced:
-                yield _Point(Registers(value, slot + 8), called=True, trust=Trust.SCAN)
+        if walk.words is None:
+            found = walk.stack.words(start, self._lowest, self._highest)
+            walk.words = GradedWords([(slot, value, self._evidence(value)) for slot, value in found])
+        certain = [point.registers.rsp for point in walk.points if point.called and point.trust > Trust.SCAN]
+        for slot, value in walk.words.from_slot(start, certain):
+            if slot >= floor:
+                return
+            yield _Point(Registers(value, slot + 8), called=True, trust=Trust.SCAN)
 
     def _leads_astray(self, walk: _Walk, candidate: _Point) -> bool:
         """Whether unwind data exist for a scanned address and show that it cannot be a frame here."""

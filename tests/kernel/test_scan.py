@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from analysis.address import VirtAddr
 from analysis.kernel.facts import Module
 from analysis.kernel.images import Image
-from analysis.kernel.scan import Evidence, data_hull, ends_with_call, judge
+from analysis.kernel.scan import Evidence, GradedWords, data_hull, ends_with_call, judge
 from tests.kernel.assembled import put_image
 from tests.kernel.invented import Bytes
 
@@ -108,3 +108,19 @@ def test_a_kernel_with_code_among_its_variables_has_no_such_range() -> None:
     assert not data_hull(known.get)
     assert not data_hull({"KdDebuggerDataBlock": 0x5000}.get)
     assert not data_hull({"KdDebuggerDataBlock": 0x5000, "MmPfnDatabase": 0x9000}.get)
+
+
+def test_words_at_places_no_call_uses_are_passed_over_once_a_stack_shows_the_rule() -> None:
+    odd = [(0x1008 + 16 * i, i, Evidence.RANGE) for i in range(8)]
+    even = (0x1040, 99, Evidence.RANGE)
+    strong = (0x1050, 98, Evidence.CALL)
+    words = GradedWords(sorted([*odd, even, strong]))
+    assert [value for _, value in words.from_slot(0x1000, [])] == [0, 1, 2, 3, 4, 98, 5, 6, 7]
+    certain = [0x800 + 16 * i for i in range(5)]
+    assert [value for _, value in words.from_slot(0x1040, certain)] == [4, 5, 6, 7]
+    assert [value for _, value in words.from_slot(0x1040, [0x808, *certain])] == [4, 98, 5, 6, 7]
+
+
+def test_a_short_stack_shows_no_rule() -> None:
+    words = GradedWords([(0x1008, 1, Evidence.RANGE), (0x1010, 2, Evidence.RANGE), (0x1018, 3, Evidence.NONE)])
+    assert [value for _, value in words.from_slot(0, [])] == [1, 2]

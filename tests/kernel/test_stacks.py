@@ -1,6 +1,7 @@
 """Whole walks: waiting threads with and without images, contexts, traps, and stacks that lie."""
 
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -383,6 +384,16 @@ def test_no_stack_and_no_unwind_data_crash_or_hang_the_walk(words: list[int], in
         assert len(stack.frames) <= MAX_STACK_FRAMES
         frames = [(frame.sp, frame.address) for frame in stack.frames]
         assert len(set(frames)) == len(frames)
+
+
+def test_a_stack_full_of_return_addresses_costs_one_look_at_each_word() -> None:
+    memory = Bytes()
+    memory.put_u64(LIMIT, *[NT + WAIT + RETURNS] * (0x6000 // 8))
+    started = time.perf_counter()
+    stack = walk(memory, thread(LIMIT))
+    assert len(stack.frames) == MAX_STACK_FRAMES
+    assert "limit" in stack.end
+    assert time.perf_counter() - started < 5
 
 
 TRIAGE = Path("../shared/data/dumps/triage_x64.dmp")
