@@ -21,6 +21,7 @@ _FAST_MUTEX_REASONS = {"WrFastMutex": LockKind.FAST_MUTEX, "WrGuardedMutex": Loc
 # FAST_MUTEX of wdm.h, the same in all builds; KGUARDED_MUTEX of Windows 7 has its gate where the event is.
 _MUTEX_EVENT = 0x18
 _MUTEX_OWNER = 8
+_POINTER_BITS = 7  # a thread is aligned to 16: whatever a build keeps in the low bits is no part of its address
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def _read_lock(
 def _mutant(memory: Memory, names: KernelNames, address: VirtAddr, waiters: tuple[Held, ...]) -> Lock:
     mutant = Struct(memory, require(names, "_KMUTANT", "OwnerThread"), address)
     header = read_dispatcher(memory, address)
-    owner = VirtAddr(mutant.pointer("OwnerThread"))
+    owner = VirtAddr(mutant.pointer("OwnerThread") & ~_POINTER_BITS)
     owners = (Held(owner, Trust.STRUCTURE, exclusive=True),) if is_thread(memory, owner) else ()
     description = ""
     if header is not None and header.signal < 0:
@@ -106,7 +107,7 @@ def _mutant(memory: Memory, names: KernelNames, address: VirtAddr, waiters: tupl
 def _fast_mutex(memory: Memory, event: VirtAddr, kind: LockKind, waiters: tuple[Held, ...]) -> Lock | None:
     # The wait reason says what the thread waits in; that the owner is a thread says that the mutex is where we look.
     address = VirtAddr(event - _MUTEX_EVENT)
-    owner = VirtAddr(memory.u64(address + _MUTEX_OWNER))
+    owner = VirtAddr(memory.u64(address + _MUTEX_OWNER) & ~_POINTER_BITS)
     if owner and not is_thread(memory, owner):
         return None
     owners = (Held(owner, Trust.STRUCTURE, exclusive=True),) if owner else ()

@@ -90,10 +90,11 @@ def find_pileups(
 def _around(arrows: _Arrows, cycle: Cycle, lost: frozenset[VirtAddr], weigh: Callable[[VirtAddr], int]) -> Pileup:
     locks, behind = arrows.behind(cycle.threads, lambda thread: thread in lost)
     blocked = (*cycle.threads, *behind)
+    inner = sorted(cycle.locks, key=lambda lock: -len(arrows.waiters[lock]))  # the one with the longest queue first
     return Pileup(
         None,
         cycle,
-        tuple(dict.fromkeys((*cycle.locks, *locks))),
+        tuple(dict.fromkeys((*inner, *locks))),
         blocked,
         sum(map(weigh, blocked)) + DEADLOCK_WEIGHT,
     )

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from analysis.waits.chains import Pileup, find_pileups, path_to_root
 from analysis.waits.deadlock import doomed
+from analysis.waits.graph import Wait, WaitGraph
 from tests.waits.notation import names, thread, waits
 
 
@@ -54,6 +55,18 @@ def test_a_deadlock_has_no_root_and_outweighs_a_small_queue() -> None:
     assert first.root is None
     assert names(first.blocked) == {"A", "B", "C"}
     assert names(second.blocked) == {"D", "E"}
+
+
+def test_the_lock_of_a_deadlock_with_the_longest_queue_comes_first() -> None:
+    graph = waits("A>B B>A")
+    queue = thread("C")
+    lock_of_b = graph.waits[thread("A")].locks[0]
+    lock_of_a = graph.waits[thread("B")].locks[0]
+    for lock in (lock_of_a, lock_of_b):
+        longer = WaitGraph({**graph.waits, queue: Wait((lock,))}, graph.owners)
+        (pileup,) = find_pileups(longer, lambda _: 1)
+        assert pileup.locks[0] == lock
+        assert set(pileup.locks) == {lock_of_a, lock_of_b}
 
 
 def test_who_is_lost_is_not_behind_a_root_as_well() -> None:
