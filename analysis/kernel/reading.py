@@ -14,6 +14,7 @@ from analysis.kernel.locks import read_locks
 from analysis.kernel.modules import name_kernel, read_modules, read_unloaded, with_image
 from analysis.kernel.processes import read_process, read_processes
 from analysis.kernel.processors import read_running
+from analysis.kernel.published import published_reader
 from analysis.kernel.threads import ThreadReader, read_threads, thread_reader
 from analysis.memory.reader import Memory
 from analysis.symbols.kernel import KernelSymbols
@@ -75,7 +76,14 @@ class _Reading:
         clock = read_clock(self.memory, self.symbols.address("KeTimeIncrement"))
         count = self.image.header.processors
         running = self.attempt("processors", lambda: read_running(self.memory, self.symbols, count)) or {}
-        return thread_reader(self.memory, self.symbols, clock, running)
+        try:
+            return thread_reader(self.memory, self.symbols, clock, running)
+        except MissingLayout as missing:
+            published = published_reader(self.memory, self.symbols.kdbg, clock)
+            if published is None:
+                raise
+            self.notes.append(f"threads: {missing}; single threads are read by the offsets that the kernel publishes")
+            return published
 
     def processes_and_threads(
         self, reader: ThreadReader | None

@@ -111,7 +111,7 @@ class ThreadReader:
             process.pid if process else (_number(outer, "Cid") or 0),
             _number(outer, "Cid.UniqueThread") or 0,
             state,
-            wait_reason=_word(WAIT_REASONS, core.u8("WaitReason")) if state == WAITING else None,
+            wait_reason=_wait_reason(core) if state == WAITING else None,
             wait_seconds=self._wait_seconds(core) if state == WAITING else None,
             waits=waits,
             all_of=all_of,
@@ -222,6 +222,10 @@ def _label(process: Process) -> str:
 
 def _word(words: tuple[str, ...], value: int) -> str:
     return words[value] if value < len(words) else f"unknown ({value})"
+
+
+def _wait_reason(core: Struct) -> str | None:
+    return _word(WAIT_REASONS, core.u8("WaitReason")) if core.has("WaitReason") else None
 
 
 def _pointer(struct: Struct, name: str) -> VirtAddr | None:

@@ -218,4 +218,7 @@ def lock_text(lock: Lock) -> str:
 def thread_name(scene: Scene, thread: VirtAddr) -> str:
     """A thread as a sentence calls it."""
     known = scene.thread(thread)
-    return f"thread {thread:#x} ({known.process_name}, {known.pid}/{known.tid})" if known else f"thread {thread:#x}"
+    # A thread read by the few offsets that a kernel publishes has neither process nor number.
+    if known is None or not (known.tid or known.process_name):
+        return f"thread {thread:#x}"
+    return f"thread {thread:#x} ({known.process_name}, {known.pid}/{known.tid})"

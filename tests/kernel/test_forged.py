@@ -129,3 +129,16 @@ def test_a_kernel_that_nothing_fits_gives_notes_and_no_nonsense(tmp_path: Path) 
         assert set(scene.facts.processes) <= known
         assert find_waits(scene).root in {None, forged.facts.expected.root}
         assert scene.facts.notes
+
+
+def test_a_thread_of_an_unknown_kernel_is_read_by_what_the_kernel_publishes(tmp_path: Path) -> None:
+    forged = forge("seed", build=26100, kind="bitmap", layouts="shifted")
+    expected = forged.facts.expected
+    assert expected.root is not None
+    with scene_of(forged, tmp_path) as scene:
+        thread = scene.thread(expected.root)
+        assert thread is not None
+        assert (thread.state, thread.wait_reason, thread.waits, thread.tid) == ("Waiting", "Executive", (), 0)
+        assert expected.culprit in {frame.module for frame in scene.stack(expected.root).frames}
+        assert any("offsets that the kernel publishes" in note for note in scene.facts.notes)
+        assert scene.thread(expected.root + 8) is None, "no thread object"
