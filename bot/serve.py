@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 HEALTH_SECONDS = 60.0
 PING_SECONDS = 5.0
 STOP_SECONDS = 10.0
+SPARE_THREADS = 8
 
 
 class CannotServe(Exception):
@@ -82,6 +84,9 @@ async def serve(
     client = reading_client(token, settings.slack_api_url)
     identity = await identify(client)
     async with AsyncExitStack() as stack:
+        # A running analysis holds a thread, and no number of them may keep an event waiting for its transaction.
+        threads = ThreadPoolExecutor(settings.workers * 2 + SPARE_THREADS, thread_name_prefix="pileup")
+        asyncio.get_running_loop().set_default_executor(threads)
         store = await asyncio.to_thread(Store.open, settings.database_path)
         stack.callback(store.close)
         orphans = await asyncio.to_thread(bereave, store)
@@ -153,9 +158,11 @@ async def _connect(handler: AsyncSocketModeHandler) -> None:
     # The client itself would try for ever: a refused app token is said at once.
     try:
         handler.client.wss_uri = await handler.client.issue_new_wss_url()
-    except SlackApiError as error:
+    except (SlackApiError, OSError, TimeoutError) as error:
         await handler.close_async()  # type: ignore[no-untyped-call]  # slack_bolt leaves it untyped
-        raise CannotServe(f"Slack refuses the app token: {error.response['error']}") from error
+        if isinstance(error, SlackApiError):
+            raise CannotServe(f"Slack refuses the app token: {error.response['error']}") from error
+        raise CannotServe(f"Slack cannot be reached: {type(error).__name__}") from error
     await handler.connect_async()  # type: ignore[no-untyped-call]  # as above
 
 

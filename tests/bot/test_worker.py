@@ -1,0 +1,129 @@
+"""What becomes of a job when things go wrong around it."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from analysis.verdict.report import Report
+from bot import worker
+from bot.sandbox import StandIn
+from storage.database import open_database
+from storage.events import Events
+from storage.jobs import NewJob
+from storage.store import Store
+from tests.bot.kit import ANNA, CRASHES, Analyst, bot, dump, is_done, is_told, replies, shown, until
+from tests.bot.server import page, serving
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[StandIn]:
+    async with StandIn() as stand_in:
+        yield stand_in
+
+
+class Broken(Analyst):
+    """An analysis with a fault of ours in it."""
+
+    async def __call__(self, path: Path, source: str, progress: Callable[[str, float | None], None]) -> Report:
+        self.runs += 1
+        raise RuntimeError("a fault of ours")
+
+
+async def test_a_job_that_fails_by_a_fault_is_tried_again_and_then_given_up_aloud(
+    slack: StandIn, tmp_path: Path
+) -> None:
+    analyst = Broken()
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, analyst):
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_done(slack, said))
+    assert analyst.runs == 3
+    (reply,) = replies(slack, said)
+    assert "ended without a result 3 times" in shown(reply)
+    assert list(said.reactions) == ["x"]
+
+
+async def test_a_file_that_is_no_dump_gets_one_line_and_a_cross(slack: StandIn, tmp_path: Path) -> None:
+    async with serving(**{"a.dmp": page(b"hello")}) as files, bot(slack, tmp_path, Analyst()):
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_done(slack, said))
+    (reply,) = replies(slack, said)
+    assert reply.text == "Not a dump that can be read: this is something else."
+    assert list(said.reactions) == ["x"]
+
+
+async def test_when_the_token_is_refused_for_a_while_the_job_waits(
+    slack: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.5)
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst(seconds=1)):
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: replies(slack, said))
+        slack.faults.invalid_auth = True
+        await until(lambda: sum(call.error == "invalid_auth" for call in slack.calls) >= 2)
+        slack.faults.invalid_auth = False
+        await until(lambda: is_told(slack, said))
+    assert len(replies(slack, said)) == 6
+
+
+async def test_a_worker_whose_lease_ran_out_stops_and_says_nothing_more(slack: StandIn, tmp_path: Path) -> None:
+    analyst = Analyst(seconds=30)
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, analyst, workers=1):
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await analyst.running.wait()
+        await until(lambda: replies(slack, said))
+        database = open_database(tmp_path / "pileup.sqlite")
+        database.change(
+            "UPDATE jobs SET takes = takes + 1, worker = 'another:1:0', lease_until = '2999-01-01T00:00:00.000000Z'"
+        )
+        database.close()
+        other = slack.workspace.say(CRASHES, ANNA, "<@U0PILEUP01> help")
+        await until(lambda: replies(slack, other))  # the worker is free again
+    assert not is_done(slack, said)
+    assert analyst.runs == 1
+
+
+async def test_an_event_that_could_not_be_stored_is_not_acknowledged_and_comes_again(
+    slack: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Events.accept
+    failures = [OSError("disk full")]
+
+    def accept(self: Events, *given: object) -> object:
+        if failures:
+            raise failures.pop()
+        return real(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Events, "accept", accept)
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, said))
+    assert slack.socket_mode.deliveries[0].attempts == 2
+
+
+async def test_many_workers_at_work_do_not_delay_an_acknowledgement(slack: StandIn, tmp_path: Path) -> None:
+    class Blocking(Analyst):
+        async def __call__(self, path: Path, source: str, progress: Callable[[str, float | None], None]) -> Report:
+            await asyncio.to_thread(asyncio.run, asyncio.sleep(2))  # as a child is waited for
+            return await super().__call__(path, source, progress)
+
+    routes = {f"{number}.dmp": page(dump("seed", number)) for number in range(12)}
+    async with serving(**routes) as files, bot(slack, tmp_path, Blocking(), workers=12):
+        for name in routes:
+            slack.workspace.say(CRASHES, ANNA, files.url(f"/{name}"))
+        await asyncio.sleep(1)
+        late = slack.socket_mode.emit({"type": "message", "channel": CRASHES, "user": ANNA, "ts": "1.5", "text": "x"})
+        await until(lambda: late.acked_after is not None)
+        assert (late.acked_after or 9) < 1
+
+
+def test_jobs_of_dead_processes_of_this_host_are_given_back_at_once(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "pileup.sqlite") as store:
+        names = [f"{socket.gethostname()}:4194305:0", "another-host:4194305:0", worker.worker_name(1)]
+        for name in names:
+            store.jobs.enqueue(NewJob(name, {}))
+            store.jobs.take(name, 600)
+        assert worker.bereave(store) == 2  # the dead process, and this one, which cannot have had jobs before it began
+        assert [job.worker for job in store.jobs.active() if job.state == "running"] == ["another-host:4194305:0"]
