@@ -93,6 +93,8 @@ def _check_file(path: Path) -> None:
         raise Stop(f"{path} is a directory", USAGE)
     if not path.exists():
         raise Stop(f"there is no file {path}", USAGE)
+    if not path.is_file():
+        raise Stop(f"{path} is not a file", USAGE)
     if not os.access(path, os.R_OK):
         raise Stop(f"{path} may not be read", USAGE)
 

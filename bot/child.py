@@ -238,12 +238,12 @@ def environment(ours: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
     root = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, (root, ours.get("PYTHONPATH"))))
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {**passed, **threads, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
+    return {**passed, **threads, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8:surrogatepass"}
 
 
 def _arguments(order: Order, limits: ChildLimits) -> list[str]:
     options = {
-        "source": order.source if order.source is not None else order.path.name,
+        "source": _text(order.source if order.source is not None else order.path.name),
         "symbols": [str(directory) for directory in order.symbols],
         "cache": None if order.cache is None else str(order.cache),
         "sha256": order.sha256,
@@ -252,6 +252,11 @@ def _arguments(order: Order, limits: ChildLimits) -> list[str]:
         "cpu_seconds": max(1, int(limits.seconds)),
     }
     return [str(order.path.absolute()), json.dumps(options)]
+
+
+def _text(name: str) -> str:
+    # A file name may hold bytes that are no text.
+    return name.encode("utf-8", "replace").decode("utf-8")
 
 
 def _cap(pid: int, limits: ChildLimits) -> None:

@@ -1,5 +1,6 @@
 """The ``pileup`` command. Each command imports what it needs when it runs, so that ``--version`` stays instant."""
 
+import io
 import sys
 from typing import Annotated, NoReturn
 
@@ -22,6 +23,9 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="Ho
 
 def main() -> NoReturn:
     """Run the command line and exit with its status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal of another alphabet gets "?", never a traceback
+            stream.reconfigure(errors="replace")
     try:
         app()
     except KeyboardInterrupt:
@@ -94,9 +98,9 @@ def demo(
     stay: Annotated[bool, typer.Option("--stay", help="Keep it up, and print the address of the chat page.")] = False,
 ) -> None:
     """Show the whole path from a link to a verdict, on this machine alone, without Slack."""
-    import importlib
+    from bot.demo import run
 
-    raise typer.Exit(importlib.import_module("bot.demo").run(stay=stay))
+    raise typer.Exit(run(stay=stay))
 
 
 @app.command()

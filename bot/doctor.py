@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bot.child import environment
 from bot.console import Line, print_lines, printable
+from bot.wording import count as counted
 
 if TYPE_CHECKING:
     from bot.settings import Settings
@@ -92,7 +93,7 @@ def _symbols(directories: tuple[Path, ...]) -> Iterator[Finding]:
             yield Finding("missing", f"the symbol directory {directory} does not exist")
             continue
         tables = sum(1 for found in directory.rglob("*.json*") if found.name.endswith((".json", ".json.xz")))
-        yield Finding("ok" if tables else "note", f"{tables or 'no'} symbol tables in {directory}")
+        yield Finding("ok" if tables else "note", f"{counted(tables, 'symbol table')} in {directory}")
 
 
 def _child() -> Finding:

@@ -17,7 +17,7 @@ def columns(report: Report, reported_at: str) -> Row:
     culprit = report.verdict.culprit
     bugcheck = report.bugcheck
     crashed = None if report.system.crash_time is None else stamp(moment(report.system.crash_time))
-    return {
+    row = {
         "identity": report.dump.identity,
         "sha256": report.dump.sha256,
         "source": report.dump.source,
@@ -42,6 +42,12 @@ def columns(report: Report, reported_at: str) -> Row:
         "seen_at": seen_at(crashed, reported_at),
         "analyzed_at": stamp(moment(report.analyzed_at)),
     }
+    return {name: storable(value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def storable(text: str) -> str:
+    """The text with "?" for half characters (a name cut in a dump, a file name of other bytes): SQLite takes none."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def seen_at(crashed: str | None, reported: str) -> str:
@@ -67,7 +73,7 @@ def story_frames(report: Report) -> list[str]:
 
 def frame_name(symbol: str) -> str:
     """A symbol without its offset, lower case."""
-    return symbol.partition("+0x")[0].lower()
+    return storable(symbol.partition("+0x")[0].lower())
 
 
 def _story_threads(report: Report) -> tuple[ThreadFacts, ...]:

@@ -14,7 +14,7 @@ from rapidfuzz.distance import Indel
 
 from analysis.verdict.report import Report
 from storage.clock import stamp
-from storage.columns import columns, story_frames
+from storage.columns import columns, storable, story_frames
 from storage.database import Database, Row
 from storage.reports import Reports, StoredReport
 from storage.threads import Thread, Threads
@@ -78,7 +78,7 @@ class Duplicates:
     def of(self, report: Report, now: datetime, similar: int = 3) -> Seen:
         """All three answers for a report, with at most so many similar ones. ``now`` dates one not stored yet."""
         own = columns(report, stamp(now))
-        names = {report.bucket.signature, *report.bucket.aliases}
+        names = {storable(name) for name in (report.bucket.signature, *report.bucket.aliases)}
         bucket, members = self._same_bucket(own, names)
         return Seen(
             same_dump=self.same_dump(report.dump.identity, report.dump.sha256),

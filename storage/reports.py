@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.verdict.report import Report
 from storage.clock import Clock, moment, stamp
-from storage.columns import columns, story_frames
+from storage.columns import columns, storable, story_frames
 from storage.database import Database, Row
 from storage.words import report_words
 
@@ -80,7 +80,9 @@ class Reports:
             )
             self._name(number, [report.bucket.signature, *report.bucket.aliases])
             self._database.change("DELETE FROM words WHERE rowid = ?", [number])
-            self._database.change("INSERT INTO words (rowid, body) VALUES (?, ?)", [number, report_words(report)])
+            self._database.change(
+                "INSERT INTO words (rowid, body) VALUES (?, ?)", [number, storable(report_words(report))]
+            )
         return self._stored(number)
 
     def get(self, number: int) -> StoredReport | None:
@@ -130,7 +132,7 @@ class Reports:
             return self._database.change("DELETE FROM reports WHERE id = ?", [number]) == 1
 
     def _name(self, number: int, names: Iterable[str]) -> None:
-        for name in names:
+        for name in map(storable, names):
             self._database.change(
                 "INSERT OR IGNORE INTO signatures (signature, report_id) VALUES (?, ?)", [name, number]
             )

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -82,6 +84,40 @@ def test_a_missing_file_is_2_and_one_line(tmp_path: Path) -> None:
     (tmp_path / "x.dmp").write_bytes(b"x")
     status, _, err = run("analyze", "x.dmp", "--symbols", "nowhere")
     assert (status, err) == (2, "pileup: there is no directory nowhere\n")
+
+
+def test_what_is_no_regular_file_is_2() -> None:
+    assert run("analyze", "/dev/null") == (2, "", "pileup: /dev/null is not a file\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
+def test_a_name_that_is_no_text_is_shown_as_it_can_be(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/caf\xe9.dmp"
+    Path(os.fsdecode(path)).write_bytes(b"hello")
+    done = pileup("analyze", os.fsdecode(path), environment={"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_an_interrupted_analysis_leaves_nothing_running(tmp_path: Path) -> None:
+    (tmp_path / "x.dmp").write_bytes(b"x")
+    slow = "import bot.child as c; c.Child.__init__.__defaults__ = (('-c', 'import time; time.sleep(60)'),)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{slow}; from bot.cli import main; main()", "analyze", "x.dmp", "--no-history"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while not (children := listed.read_text().split()):
+        time.sleep(0.05)
+    time.sleep(1.0)  # until it waits for the child
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert not Path(f"/proc/{children[0]}").exists()
 
 
 def test_wrong_settings_are_2_and_name_themselves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

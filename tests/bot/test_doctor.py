@@ -62,8 +62,8 @@ def test_symbol_directories_are_looked_into(tmp_path: Path) -> None:
     (tmp_path / "bare").mkdir()
     paths = f"{tmp_path}/sym;{tmp_path}/bare;{tmp_path}/gone"
     findings = list(examine(read_settings(symbols=paths)))
-    assert grades(findings, "1 symbol tables in") == ["ok"]
-    assert grades(findings, "no symbol tables in") == ["note"]
+    assert grades(findings, "1 symbol table in") == ["ok"]
+    assert grades(findings, "0 symbol tables in") == ["note"]
     assert grades(findings, "does not exist") == ["missing"]
 
 

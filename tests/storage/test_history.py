@@ -44,6 +44,14 @@ def test_a_report_that_breaks_the_contract_is_not_stored(store: Store) -> None:
     assert store.reports.count() == 0
 
 
+def test_half_characters_of_a_hostile_dump_are_kept_as_marks(store: Store) -> None:
+    evil = report(host="PC\ud800", module="a\udfff.sys", signature="s\ud800", lock="nt!\ud800", frames=("x\ud800!F",))
+    line = store.remember(evil)
+    assert (line.host, line.module) == ("PC?", "a?.sys")
+    assert store.reports.report(line.id) == evil
+    assert store.seen(evil).same_dump is not None
+
+
 def test_the_same_dump_again_is_one_row_with_all_its_names(store: Store, clock: Clock) -> None:
     first = store.remember(report(signature="old name"))
     clock.turn(days=2)
