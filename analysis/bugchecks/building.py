@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from analysis.bugchecks.explained import Cap, Explained, Focus, FocusKind, Hint, ParameterFact, Stop
 from analysis.bugchecks.resolve import UNDECODED, resolve
-from analysis.bugchecks.tables import capture_letters, is_live_only, meanings, name_of, normalise, subcase
+from analysis.bugchecks.tables import capture_letters, find_code, is_live_only, meanings, name_of, normalise, subcase
 from analysis.bugchecks.view import View
 
 Explain = Callable[[View], Explained]
@@ -19,11 +19,16 @@ class Family:
     codes: Mapping[int, Explain]
 
 
-def explained(view: View, stop: Stop, explanation: str, focus: Focus | None = None) -> Explained:
-    """The part of an explanation that is the same for every code: name, subcase, resolved parameters."""
+def explained(
+    view: View, stop: Stop, explanation: str, focus: Focus | None = None, *, name_subcase: bool = True
+) -> Explained:
+    """The part of an explanation that is the same for every code: name, subcase, resolved parameters.
+
+    ``name_subcase`` False: the explanation itself already is that of the subcase.
+    """
     code = normalise(view.raw_code)
     which = subcase(code, view.parameters)
-    if which is not None:
+    if which is not None and name_subcase:
         explanation = f"{explanation} Subcase {which[0]:#x}: {which[1]}."
     return Explained(
         code=code,
@@ -41,10 +46,15 @@ def explained(view: View, stop: Stop, explanation: str, focus: Focus | None = No
 
 def parameter_facts(view: View) -> tuple[ParameterFact, ...]:
     """The four parameters with their meanings and what they are in this dump."""
-    found = meanings(normalise(view.raw_code), view.parameters)
+    code = normalise(view.raw_code)
+    known, which = find_code(code), subcase(code, view.parameters)
+    found = meanings(code, view.parameters)
+    told = [resolve(meaning, value, view) for meaning, value in zip(found, view.parameters, strict=True)]
+    if known is not None and which is not None:
+        told[known.subcase_parameter - 1] = told[known.subcase_parameter - 1] or which[1]
     return tuple(
-        ParameterFact(value, meaning.text if meaning else None, resolve(meaning, value, view))
-        for value, meaning in zip(view.parameters, found, strict=True)
+        ParameterFact(value, meaning.text if meaning else None, resolved)
+        for value, meaning, resolved in zip(view.parameters, found, told, strict=True)
     )
 
 

@@ -18,6 +18,11 @@ TRAP_PARAMETER: Mapping[int, int] = MappingProxyType({0x8E: 3, 0x139: 2})
 INSTRUCTION_PARAMETER: Mapping[int, int] = MappingProxyType(
     {0x7E: 2, 0x3B: 2, 0x8E: 2, 0x1E: 2, 0xA: 4, 0xD1: 4, 0x50: 3, 0xC5: 4, 0xBE: 3, 0xD5: 3, 0xD6: 3}
 )
+# The exception record itself, where a parameter points at one.
+RECORD_PARAMETER: Mapping[int, int] = MappingProxyType({0x7E: 3, 0x139: 3})
+WITH_ADDRESS = frozenset({0xC0000005, 0xC0000006})
+NO_ADDRESS = 0xFFFF_FFFF_FFFF_FFFF
+NULL_AREA = 0x1_0000  # no process has pages below it
 # The doc pages of these codes say that the driver's name is printed on the stop screen when the kernel knows it.
 KERNEL_NAMES_DRIVER = frozenset({0x50, 0xBE, 0xCC, 0xCD, 0xCE, 0xD4, 0xD5, 0xD6, 0xD8})
 
@@ -29,14 +34,28 @@ def explain_exception(view: View) -> Explained:
     where = {0x3B: "while a program's system call was served", 0x7E: "in a system thread"}.get(normalise(view.raw_code))
     text = f"Kernel code raised an exception that nobody handled{f' {where}' if where else ''}: {status:#x}"
     one = _fault(view, f"{text} ({what})." if what else f"{text}.")
-    deed = f"raised {what.partition(':')[0] if what else f'the exception {status:#x}'}"
+    deed = f"raised {what.partition(':')[0] if what else f'the exception {status:#x}'}" + _access(view, status)
     return replace(one, deed=deed, stop=Stop.STORAGE if status in STORAGE_ERRORS else Stop.FAULT)
+
+
+def _access(view: View, status: int) -> str:
+    # The record's two parameters: 0 read, 1 write, 8 execute, and the address. A non-canonical address reaches no page
+    # table: the processor reports no address for it, and Windows writes -1.
+    index = RECORD_PARAMETER.get(normalise(view.raw_code))
+    record = view.exception(view.parameters[index - 1] if index else 0) or view.exception(0)
+    if record is None or record.code != status or status not in WITH_ADDRESS or len(record.parameters) < 2:
+        return ""
+    how, address = record.parameters[:2]
+    verb = {0: "reading from", 1: "writing to", 8: "executing at"}.get(how, "accessing")
+    if address == NO_ADDRESS and how == 0:
+        return f" {verb} an address that cannot exist (not canonical)"
+    return f" {verb} {address:#x}" + (" (close to zero: a null pointer)" if address < NULL_AREA else "")
 
 
 def explain_bad_access(view: View) -> Explained:
     """An access to memory that is not there or not allowed: 0xA, 0xD1, 0x50, 0xBE, 0xFC."""
     address, code = view.parameters[0], normalise(view.raw_code)
-    near = " (close to zero: a null pointer)" if address < 0x1_0000 else ""
+    near = " (close to zero: a null pointer)" if address < NULL_AREA else ""
     deed = f"accessed the address {address:#x}{near}"
     if code in (0xA, 0xD1):
         deed += f" at IRQL {view.parameters[1]}, too high for a page fault to be served"

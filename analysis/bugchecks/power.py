@@ -42,13 +42,13 @@ def _lock_held(view: View) -> Explained:
         f"A power transition (shutdown, restart, sleep or wake) waited {seconds} s for the Plug and Play subsystem. "
         f"The thread in parameter 3 held the Plug and Play lock all that time and did not give it back."
     )
-    one = explained(view, Stop.HANG, text, thread_focus(view, 3, "it holds the Plug and Play lock"))
+    one = explained(view, Stop.HANG, text, thread_focus(view, 3, "it holds the Plug and Play lock"), name_subcase=False)
     return replace(one, timeout_seconds=seconds)
 
 
 def _request_held(view: View) -> Explained:
     text = "A driver kept a power request too long without completing it. Parameter 4 is that request."
-    one = explained(view, Stop.REQUEST, text, WATCHDOG)
+    one = explained(view, Stop.REQUEST, text, WATCHDOG, name_subcase=False)
     pdo, request = view.parameters[1], view.parameters[3]
     hints: list[Hint | None] = []
     irp = view.irp(request)
@@ -76,14 +76,14 @@ def _request_held(view: View) -> Explained:
 
 def _device_freed(view: View) -> Explained:
     text = "A device object was freed while a power request for it was still outstanding."
-    one = explained(view, Stop.OTHER, text)
+    one = explained(view, Stop.OTHER, text, name_subcase=False)
     return with_hints(replace(one, device=view.parameters[1] or None), [_owner(view, 2)])
 
 
 def _not_restarted(view: View) -> Explained:
     text = "A driver completed a system power request without asking for the next one (PoStartNextPowerIrp)."
     late = view.parameters[0] == 0x500
-    one = explained(view, Stop.REQUEST, text, WATCHDOG)
+    one = explained(view, Stop.REQUEST, text, WATCHDOG, name_subcase=False)
     hints = [_owner(view, 3)]
     if not late and (image := view.driver_image(view.parameters[3])) is not None:
         hints.insert(0, Hint(image, f"parameter 4 is its driver object {view.parameters[3]:#x}", decisive=True))
@@ -92,7 +92,7 @@ def _not_restarted(view: View) -> Explained:
 
 def _directed(view: View) -> Explained:
     text = "A driver's callback for a directed power transition failed or did not finish in time."
-    one = explained(view, Stop.REQUEST, text, WATCHDOG)
+    one = explained(view, Stop.REQUEST, text, WATCHDOG, name_subcase=False)
     if view.parameters[0] != 5:
         return one
     return with_hints(replace(one, device=view.parameters[1] or None), [_owner(view, 2)])

@@ -73,6 +73,10 @@ def _by_kind(kind: str, value: int, view: View) -> str | None:
         return f"a device of {driver}" if driver else None
     if kind == "driver_object":
         return view.driver_image(value)
+    if kind == "exception_record":
+        record = view.exception(value) if value else None
+        what = describe_status(record.code) if record else None
+        return f"{what.partition(':')[0]} at {view.symbol(record.address)}" if record and what else None
     if kind == "triage_9f_pnp":
         waiting = view.pending_devices(value)
         return f"Plug and Play waits for the drivers of {', '.join(waiting)}" if waiting else None

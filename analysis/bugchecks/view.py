@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from analysis.bugchecks.tables import Parameters
+from analysis.formats.image import ExceptionRecord
 from analysis.kernel.facts import Irp, Module, Process, Thread
 
 
@@ -54,3 +55,6 @@ class View(Protocol):
 
     def power_requests(self, block: int) -> tuple[int, ...]:
         """Addresses of the power requests that a 0x9F/3 block lists."""
+
+    def exception(self, address: int) -> ExceptionRecord | None:
+        """The exception record at an address; 0 asks for the one in the header."""

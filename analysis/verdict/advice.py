@@ -86,6 +86,8 @@ def _driver_steps(scene: Scene, story: Story, module: str) -> tuple[str, ...]:
 
 
 def _nobody(story: Story) -> tuple[str, ...]:
+    if story.cycle is not None:
+        return ()
     if story.stop is Stop.DELIBERATE:
         return ("Ask who stopped the machine and what it looked like then: the dump shows that moment, not a crash.",)
     if story.root is not None:

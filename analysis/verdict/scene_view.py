@@ -1,10 +1,15 @@
 """The bugcheck families' view of a dump, answered from its scene; with no scene, from the header alone."""
 
+import struct
+
 from analysis.bugchecks.tables import Parameters
 from analysis.errors import Unreadable
-from analysis.formats.image import DumpImage
+from analysis.formats.image import DumpImage, ExceptionRecord
 from analysis.kernel.facts import Irp, Module, Process, Thread
 from analysis.verdict.surroundings import Surroundings
+
+# EXCEPTION_RECORD64: code, flags, a link to another record, address, number of parameters, fifteen parameters.
+EXCEPTION_RECORD = struct.Struct("<IIQQI4x15Q")
 
 
 class SceneView:
@@ -88,3 +93,14 @@ class SceneView:
     def power_requests(self, block: int) -> tuple[int, ...]:
         """Addresses of the power requests that a 0x9F/3 block lists."""
         return self._surroundings.power_requests(block) if self._surroundings else ()
+
+    def exception(self, address: int) -> ExceptionRecord | None:
+        """The exception record at an address; 0 asks for the one in the header."""
+        if not address or self._scene is None:
+            return self._image.header.exception
+        try:
+            raw = self._scene.memory.read(address, EXCEPTION_RECORD.size)
+        except Unreadable:
+            return None
+        code, flags, _, at, count, *parameters = EXCEPTION_RECORD.unpack(raw)
+        return ExceptionRecord(code, flags, at, tuple(parameters[: min(count, len(parameters))]))

@@ -9,6 +9,7 @@ from analysis.address import VirtAddr
 from analysis.bugchecks import FAMILIES, explain
 from analysis.bugchecks.explained import Explained, FocusKind, Stop
 from analysis.bugchecks.tables import all_codes
+from analysis.formats.image import ExceptionRecord
 from analysis.kernel.facts import Process, Thread
 from tests.bugchecks.views import FakeView, module, request
 
@@ -143,3 +144,24 @@ def test_a_critical_process_is_named() -> None:
 
 def test_an_exception_of_reading_from_disk_is_no_drivers_fault() -> None:
     assert explain(FakeView(0x7E, (0xC000_0006, 0, 0, 0))).stop is Stop.STORAGE
+
+
+@pytest.mark.parametrize(
+    ("parameters", "deed"),
+    [
+        ((0, 0x10), "raised STATUS_ACCESS_VIOLATION reading from 0x10 (close to zero: a null pointer)"),
+        ((1, 0xFFFF_8000_1234_0000), "raised STATUS_ACCESS_VIOLATION writing to 0xffff800012340000"),
+        ((0, 2**64 - 1), "raised STATUS_ACCESS_VIOLATION reading from an address that cannot exist (not canonical)"),
+        ((), "raised STATUS_ACCESS_VIOLATION"),
+    ],
+)
+def test_an_access_violation_says_what_was_accessed(parameters: tuple[int, ...], deed: str) -> None:
+    record = ExceptionRecord(0xC000_0005, 0, DRIVER.base, parameters)
+    one = explain(FakeView(0x7E, (0xFFFF_FFFF_C000_0005, DRIVER.base, THREAD, 0), exceptions={THREAD: record}))
+    assert one.deed == deed
+
+
+def test_the_record_of_another_exception_is_not_believed() -> None:
+    record = ExceptionRecord(0x8000_0003, 0, DRIVER.base, (0, 0x10))
+    one = explain(FakeView(0x3B, (0xC000_0005, DRIVER.base, 0, 0), exceptions={0: record}))
+    assert one.deed == "raised STATUS_ACCESS_VIOLATION"

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from analysis.address import VirtAddr
 from analysis.bugchecks.tables import Parameters
+from analysis.formats.image import ExceptionRecord
 from analysis.kernel.facts import Irp, Module, Process, StackLocation, Thread
 
 
@@ -30,6 +31,7 @@ class FakeView:
     irps: dict[int, Irp] = field(default_factory=dict)
     devices: dict[int, str] = field(default_factory=dict)
     drivers: dict[int, str] = field(default_factory=dict)
+    exceptions: dict[int, ExceptionRecord] = field(default_factory=dict)
     broken_driver: str | None = None
     architecture: str = "x64"
 
@@ -63,3 +65,6 @@ class FakeView:
 
     def power_requests(self, block: int) -> tuple[int, ...]:
         return ()
+
+    def exception(self, address: int) -> ExceptionRecord | None:
+        return self.exceptions.get(address)
