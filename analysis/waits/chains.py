@@ -67,24 +67,33 @@ class _Arrows:
 
 
 def find_pileups(
-    graph: WaitGraph, weigh: Callable[[VirtAddr], int], prefer: VirtAddr | None = None
+    graph: WaitGraph,
+    weigh: Callable[[VirtAddr], int],
+    prefer: VirtAddr | None = None,
+    stays: Callable[[VirtAddr], float] = lambda _: 0.0,
 ) -> tuple[Pileup, ...]:
     """All pile-ups, the one that matters most first. ``weigh`` says how much one stuck thread matters.
 
-    ``prefer`` is a thread that the bugcheck names: the pile-up that it causes, or is in, comes first.
+    ``prefer`` is a thread that the bugcheck names: the pile-up that it causes, or is in, comes first. ``stays`` says
+    for how many seconds a root has not moved: of those who share a lock, the one that stays is the cause.
     """
     arrows = _Arrows(graph)
     lost = doomed(graph)
     stuck = set(arrows.blocked)
     found = [_around(arrows, cycle, lost, weigh) for cycle in find_cycles(graph, lost)]
-    for root in arrows.owned:
-        if root not in stuck:
+    # A lock may have thousands of shared owners: what stands behind the same locks is looked up once.
+    known: dict[tuple[VirtAddr, ...], tuple[tuple[VirtAddr, ...], tuple[VirtAddr, ...], int]] = {}
+    for root, owned in arrows.owned.items():
+        if root in stuck:
+            continue
+        if tuple(owned) not in known:
             # Who is in or behind a deadlock stays stuck whatever this root does.
             locks, blocked = arrows.behind([root], lambda thread: thread not in lost)
-            if blocked:
-                weight = sum(map(weigh, blocked))
-                found.append(Pileup(root, None, tuple(locks), tuple(blocked), weight))
-    return tuple(sorted(found, key=lambda pileup: _rank(pileup, prefer)))
+            known[tuple(owned)] = tuple(locks), tuple(blocked), sum(map(weigh, blocked))
+        pileup = Pileup(root, None, *known[tuple(owned)])
+        if pileup.blocked:
+            found.append(pileup)
+    return tuple(sorted(found, key=lambda pileup: _rank(pileup, prefer, stays)))
 
 
 def _around(arrows: _Arrows, cycle: Cycle, lost: frozenset[VirtAddr], weigh: Callable[[VirtAddr], int]) -> Pileup:
@@ -100,14 +109,18 @@ def _around(arrows: _Arrows, cycle: Cycle, lost: frozenset[VirtAddr], weigh: Cal
     )
 
 
-def _rank(pileup: Pileup, prefer: VirtAddr | None) -> tuple[int, int, int, int]:
-    # Sorts ascending: the named thread's first, then by weight, then by size; the address only makes it stable.
+def _rank(
+    pileup: Pileup, prefer: VirtAddr | None, stays: Callable[[VirtAddr], float]
+) -> tuple[int, int, int, float, int]:
+    # Sorts ascending: the named thread's first, then by weight, by size and by how long the root has not moved; the
+    # address only makes it stable.
     preference = 2
     if prefer is not None and (pileup.root == prefer or (pileup.cycle and prefer in pileup.cycle.threads)):
         preference = 0
-    elif prefer in pileup.blocked:
+    elif prefer is not None and prefer in pileup.blocked:
         preference = 1
-    return preference, -pileup.weight, -len(pileup.blocked), pileup.root or pileup.blocked[0]
+    still = stays(pileup.root) if pileup.root is not None else 0.0
+    return preference, -pileup.weight, -len(pileup.blocked), -still, pileup.root or pileup.blocked[0]
 
 
 def path_to_root(graph: WaitGraph, thread: VirtAddr) -> tuple[VirtAddr, ...]:

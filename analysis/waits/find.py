@@ -12,7 +12,7 @@ from analysis.waits.build import build_graph
 from analysis.waits.chains import Pileup, find_pileups
 from analysis.waits.deadlock import Cycle
 from analysis.waits.graph import WaitGraph
-from analysis.waits.importance import importance
+from analysis.waits.importance import importance, stays
 
 _OWNED_KINDS = frozenset(
     {
@@ -71,7 +71,12 @@ def find_waits(scene: Scene, prefer: VirtAddr | None = None) -> WaitAnalysis:
 def analyze_waits(facts: KernelFacts, prefer: VirtAddr | None = None) -> WaitAnalysis:
     """The waits that these facts tell, without what only a stack can tell."""
     graph = build_graph(facts)
-    pileups = find_pileups(graph, lambda thread: importance(facts.threads.get(thread)), prefer)
+    pileups = find_pileups(
+        graph,
+        lambda thread: importance(facts.threads.get(thread)),
+        prefer,
+        lambda thread: stays(facts.threads.get(thread)),
+    )
     locks = dict.fromkeys(lock for pileup in pileups for lock in pileup.locks)
     blocked = dict.fromkeys(thread for pileup in pileups for thread in pileup.blocked)
     return WaitAnalysis(
@@ -90,13 +95,15 @@ def _chain(lock: Lock) -> ChainLock:
 
 
 def _about_roots(facts: KernelFacts, pileups: Iterable[Pileup]) -> list[str]:
-    notes = []
+    notes: list[str] = []
     for pileup in pileups:
+        if len(notes) == _MAX_NOTES:
+            break
         thread = facts.threads.get(pileup.root) if pileup.root else None
         if pileup.root and (state := _state(thread)):
             names = ", ".join(lock_name(facts.locks[lock]) for lock in pileup.locks if _owns(facts, lock, pileup.root))
             notes.append(f"thread {pileup.root:#x} owns {names}, which others wait for, and {state}")
-    return notes[:_MAX_NOTES]
+    return notes
 
 
 def _owns(facts: KernelFacts, lock: VirtAddr, thread: VirtAddr) -> bool:

@@ -3,9 +3,12 @@
 The numbers only rank. They say how surely a stuck process of that name stops the machine for the person at it.
 """
 
+import math
+
 from analysis.kernel.facts import Thread
 
 ORDINARY = 1
+_SOME = 1e-3  # seconds: a wait of unknown length is still longer than none
 # Image names as Windows has them in EPROCESS.ImageFileName (15 characters at most).
 PROCESSES = {
     "wininit.exe": 12,  # drives shutdown and starts the services: nothing ends without it
@@ -25,3 +28,12 @@ def importance(thread: Thread | None) -> int:
     if thread is None:
         return ORDINARY
     return PROCESSES.get(thread.process_name, ORDINARY)
+
+
+def stays(thread: Thread | None) -> float:
+    """For how many seconds an owner has not moved: without end where it never will, 0 where it can run."""
+    if thread is None or thread.terminated:
+        return math.inf
+    if thread.wait_reason is None:
+        return 0.0
+    return _SOME if thread.wait_seconds is None else max(thread.wait_seconds, _SOME)

@@ -176,6 +176,25 @@ def test_an_owner_that_ended_runs_or_is_idle_is_remarked() -> None:
         assert "nt!L" in waits.notes[0]
 
 
+def test_of_those_who_share_a_lock_the_one_that_does_not_move_is_the_root() -> None:
+    lock = a_lock(0x100, [1, 2, 3, 4], [9])
+    ready = [replace(a_thread(at, reason=None), state="Ready") for at in (1, 4)]
+    brief = replace(a_thread(2, reason="Executive"), wait_seconds=0.5)
+    long = a_thread(3, reason="Executive")
+    assert analyze_waits(facts([*ready, brief, long, a_thread(9)], [lock])).root == 3
+    gone = a_thread(4, reason=None, terminated=True)
+    assert analyze_waits(facts([ready[0], brief, long, gone, a_thread(9)], [lock])).root == 4
+    silent = replace(brief, wait_seconds=None)
+    assert analyze_waits(facts([*ready, silent, a_thread(9)], [replace(lock, owners=lock.owners[:2])])).root == 2
+
+
+def test_thousands_of_shared_owners_take_no_time() -> None:
+    owners, waiters = range(10_000, 13_000), range(20_000, 23_000)
+    waits = analyze_waits(facts([a_thread(at) for at in waiters], [a_lock(0x100, owners, waiters)]))
+    assert len(waits.pileups) == 3_000
+    assert len(waits.blocked) == 3_000
+
+
 def test_the_named_threads_pile_up_is_told_first() -> None:
     made = facts(
         [a_thread(1, reason=None), a_thread(2, reason=None), a_thread(3, "wininit.exe"), a_thread(4)],
