@@ -1,6 +1,7 @@
 """The dump builder itself: deterministic, complete, and true to what it says it wrote."""
 
 import lzma
+import struct
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,24 @@ def test_an_unknown_build_may_have_its_neighbours_layout() -> None:
     forged = forge("seed", build=22621)
     assert forged.layouts.offset("_KTHREAD", "State") == layouts_of(22000).offset("_KTHREAD", "State")
     assert forged.header.build == 22621
+
+
+def test_a_small_dump_holds_the_stopped_stack_and_what_a_parameter_names(tmp_path: Path) -> None:
+    forged = forge("seed", kind="triage")
+    data = forged.write(tmp_path / "small.dmp").read_bytes()
+    assert struct.unpack_from("<I", data, 0xF98) == (4,)
+    stack, size = struct.unpack_from("<II", data, 0x2028)
+    assert data[stack : stack + size] == forged.machine.read(*forged.triage.stack)
+    table, count = struct.unpack_from("<II", data, 0x2078)
+    blocks = {va: (at, size) for va, at, size in struct.iter_unpack("<QII", data[table : table + 16 * count])}
+    at, size = blocks[forged.facts.parameters[2]]
+    assert data[at : at + size] == forged.machine.read(forged.facts.parameters[2], size)
+    assert data[struct.unpack_from("<I", data, 0x2008)[0] :] == b"TRGD"
+
+
+def test_a_machine_short_of_memory_has_no_driver_code(tmp_path: Path) -> None:
+    forged = forge("seed", images="stripped")
+    driver = next(module for module in forged.facts.modules if module.name == forged.facts.expected.culprit)
+    assert forged.machine.tables.translate(driver.base) is None
+    assert forged.machine.tables.entry(driver.base) != 0
+    assert forged.machine.tables.translate(forged.facts.kernel_base) is not None

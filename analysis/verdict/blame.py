@@ -113,7 +113,7 @@ def conclude(case: Case) -> Blame:
     else:
         blame = _fault(case, walk)
     blame = replace(blame, stack_culprit=_named(walk.chosen), device_culprit=_blamable(case.device, walk))
-    blame = _capped(blame, case.caps + _standing_caps(case))
+    blame = _capped(blame, case.caps + _standing_caps(case) + _leftover_caps(blame, walk))
     return replace(blame, passed=_passed_over(blame, walk, case))
 
 
@@ -121,6 +121,23 @@ def _standing_caps(case: Case) -> tuple[Cap, ...]:
     if case.stop is Stop.CORRUPTION:
         return (Cap("medium", "the damage was found here, but may have been done before by somebody else"),)
     return ()
+
+
+def _leftover_caps(blame: Blame, walk: Walk) -> tuple[Cap, ...]:
+    # A scanned stack keeps return addresses of calls long over. One driver among them is a lead; several, with nothing
+    # else that points to one of them, are a guess.
+    chosen = walk.chosen
+    if chosen is None or chosen.trust > Trust.SCAN or blame.module != chosen.module:
+        return ()
+    if blame.device_culprit is not None and stem(blame.device_culprit) == stem(chosen.module):
+        return ()
+    others = {
+        stem(one.module) for one in walk.candidates if one.trust <= Trust.SCAN and one.strength >= chosen.strength
+    } - {stem(chosen.module)}
+    if not others:
+        return ()
+    more = "1 more driver has" if len(others) == 1 else f"{len(others)} more drivers have"
+    return (Cap("low", f"{more} left return addresses on the same scanned stack"),)
 
 
 def lowest(*levels: str) -> Confidence:

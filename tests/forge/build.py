@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.forge import facts, ntnames, writers
 from tests.forge.context import context_record
 from tests.forge.facts import Facts
-from tests.forge.header import BITMAP_FULL, BITMAP_KERNEL, HeaderValues, exception_record
+from tests.forge.header import BITMAP_FULL, BITMAP_KERNEL, FULL, TRIAGE, HeaderValues, exception_record
 from tests.forge.isf import write_isf
 from tests.forge.kernel import background
 from tests.forge.kernel.globals import (
@@ -31,9 +31,10 @@ from tests.forge.layouts.structures import MAJORS
 from tests.forge.machine import Machine
 from tests.forge.scenarios import SCENARIOS
 from tests.forge.scenarios.story import Cast, Outcome, Scenario
+from tests.forge.triage import TriageSource, write_triage
 
 BREAKPOINT_STOP = 0x80000003
-KINDS = ("full", "bitmap", "bitmap-full")
+KINDS = ("full", "bitmap", "bitmap-full")  # those that hold pages; "triage" holds blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,14 @@ class Forged:
     header: HeaderValues
     kind: str
     type_code: int
+    triage: TriageSource
 
     def write(self, path: Path, *, memory_bytes: int | None = None) -> Path:
         """Write the dump. A full one may be given the memory size of a bigger machine; the file stays sparse."""
         if self.kind == "full":
             writers.write_full(path, self.machine.memory, self.header, memory_bytes)
+        elif self.kind == "triage":
+            write_triage(path, self.machine, self.header, self.facts, self.triage)
         else:
             signature = b"SDMP" if self.kind == "bitmap" else b"FDMP"
             writers.write_bitmap(path, self.machine.memory, self.header, self.type_code, signature)
@@ -69,18 +73,20 @@ def forge(
     type_code: int | None = None,
     seed: int | None = None,
     layouts: str = "own",
+    images: str = "whole",
     symbols: Mapping[str, int] | None = None,
     guid: str | None = None,
 ) -> Forged:
     """Build a machine that stopped as ``scenario`` tells.
 
-    ``kind`` is full, bitmap ('SDMP') or bitmap-full ('FDMP'); ``type_code`` pairs 5 or 6 with either. ``seed`` draws
-    the cast and all order. ``symbols`` and ``guid`` give the kernel the addresses of a real symbol table.
-    ``layouts`` "shifted" moves structure members to where no table has them. A ``build`` without layouts of its own
-    has those of the nearest older major.
+    ``kind`` is full, bitmap ('SDMP'), bitmap-full ('FDMP') or triage (the small dump); ``type_code`` pairs 5 or 6 with
+    either bitmap. ``seed`` draws the cast and all order. ``symbols`` and ``guid`` give the kernel the addresses of a
+    real symbol table. ``layouts`` "shifted" moves structure members to where no table has them. A ``build`` without
+    layouts of its own has those of the nearest older major. ``images`` "stripped" leaves code, unwind data and headers
+    of drivers and of pageable kernel code out of memory, as a machine short of memory has it.
     Raises: KeyError for an unknown scenario, ValueError for an unknown kind.
     """
-    if kind not in KINDS:
+    if kind not in (*KINDS, "triage"):
         raise ValueError(kind)
     rng = random.Random(f"{scenario} {build} {seed} {guid}")
     own = layouts_of(nearest_major(build))
@@ -90,10 +96,12 @@ def forge(
     names = ntnames.from_table(symbols, guid or "") if symbols is not None else ntnames.invented(major, rng)
     nt = kernel_image(machine.reserve("images", names.size, 0x200000), names, build)
     kernel = Kernel(machine, names, nt, build, rng, images=[nt], type_cookie=rng.randrange(1, 256))
+    kernel.stripped = images == "stripped"
     outcome = _populate(kernel, SCENARIOS[scenario], Cast(rng, drawn=seed is not None))
     header = _header(kernel, outcome)
-    default_type = {"full": 1, "bitmap": BITMAP_KERNEL, "bitmap-full": BITMAP_FULL}[kind]
-    return Forged(_facts(kernel, outcome, scenario), machine, used, header, kind, type_code or default_type)
+    default_type = {"full": FULL, "bitmap": BITMAP_KERNEL, "bitmap-full": BITMAP_FULL, "triage": TRIAGE}[kind]
+    triage = _triage(kernel, outcome)
+    return Forged(_facts(kernel, outcome, scenario), machine, used, header, kind, type_code or default_type, triage)
 
 
 def _populate(kernel: Kernel, scenario: Scenario, cast: Cast) -> Outcome:
@@ -118,6 +126,7 @@ def _populate(kernel: Kernel, scenario: Scenario, cast: Cast) -> Outcome:
     write_debugger_data(kernel)
     write_bugcheck_data(kernel, outcome.code, outcome.parameters)
     for image in kernel.images:
+        image.stripped = kernel.stripped
         image.finish(kernel.machine)
     write_module_list(kernel)
     share_kernel_half(kernel)
@@ -158,6 +167,29 @@ def _header(kernel: Kernel, outcome: Outcome) -> HeaderValues:
         exception=exception_record(*exception),
         system_time=CRASH_FILETIME,
         uptime=UPTIME_TICKS * TICK_100NS,
+    )
+
+
+def _triage(kernel: Kernel, outcome: Outcome) -> TriageSource:
+    """What a small dump of this stop holds: its own thread, and of a thread that a parameter names, the stack too."""
+    layouts, machine, stack = kernel.machine.layouts, kernel.machine, kernel.stop_stack
+    assert stack is not None
+    prcb = kernel.processors[0]
+    current = machine.read_u64(machine.at("_KPRCB", prcb, "CurrentThread"))
+    process = machine.read_u64(machine.at("_KTHREAD", current, "Process"))
+    blocks = [(current, layouts.size("_ETHREAD")), (prcb, layouts.size("_KPRCB"))]
+    for thread in kernel.threads():
+        if thread.address in outcome.parameters:
+            blocks.append((thread.address, layouts.size("_ETHREAD")))
+            blocks.append((thread.process.address, layouts.size("_EPROCESS")))
+            blocks.append((thread.kernel_stack, thread.stack_base - thread.kernel_stack))
+    return TriageSource(
+        prcb=(prcb, layouts.size("_KPRCB")),
+        process=(process, layouts.size("_EPROCESS")),
+        thread=(current, layouts.size("_ETHREAD")),
+        stack=(stack.sp, stack.base - stack.sp),
+        debugger_data=kernel.symbol("KdDebuggerDataBlock"),
+        blocks=tuple(blocks),
     )
 
 

@@ -48,6 +48,7 @@ class Image:
     pages: dict[int, bytearray] = field(default_factory=dict)
     export_name: str | None = None
     save_resources: bool = True
+    stripped: bool = False
     next_text: int = 0x1000
     exception_table: tuple[int, int] = (0, 0)
 
@@ -247,6 +248,9 @@ class Image:
                 continue
             if content is None:
                 self._map_untouched(machine, address, number, kind)
+                continue
+            if self.stripped and (kind == PAGED or self.name != "ntoskrnl.exe"):
+                machine.tables.map_paged_out(address, 0x1000 + number)
                 continue
             frame = machine.loose_frame()
             machine.memory.frame(frame)[:] = content

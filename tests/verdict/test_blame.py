@@ -4,7 +4,7 @@ import pytest
 
 from analysis.bugchecks.explained import Blamed, Cap, Hint, Stop
 from analysis.trust import Trust
-from analysis.verdict.blame import Case, DeviceEvidence, conclude, walk_stack
+from analysis.verdict.blame import Blame, Case, DeviceEvidence, conclude, walk_stack
 from tests.verdict.frames import stack
 
 
@@ -71,6 +71,17 @@ STACK = "nt!KeWaitForSingleObject+0x1 ndis!NdisMSleep+0x1 acmevpn+0x1234 nt!IopR
 
 def test_stack_and_device_that_agree_are_believed() -> None:
     assert hang(STACK, DeviceEvidence("acmevpn.sys")) == ("acmevpn.sys", "high")
+
+
+def test_several_drivers_on_a_scanned_stack_are_a_guess() -> None:
+    def concluded(text: str, trust: Trust) -> Blame:
+        return conclude(Case(code=0x9F, frames=stack(f"nt!KeWaitForSingleObject {text}", trust), stop=Stop.HANG))
+
+    several = concluded("acme+0x10 beta+0x30", Trust.SCAN)
+    assert several.confidence == "low"
+    assert any("1 more driver has left return addresses" in reason for reason in several.reasons)
+    assert concluded("acme+0x10 acme+0x30 ndis!X", Trust.SCAN).confidence == "medium"
+    assert concluded("acme+0x10 beta+0x30", Trust.UNWIND).confidence == "high"
 
 
 def test_a_scanned_stack_never_gives_high() -> None:

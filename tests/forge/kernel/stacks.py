@@ -147,7 +147,7 @@ class StackWriter:
     def _locals(self, frame: Frame, allocated: int) -> None:
         for offset in range(0x20, allocated, 8):
             draw = self.rng.random()
-            if draw < 0.18:
+            if draw < 0.12:
                 self.machine.u64(self.sp + offset, self._stale_return())
             elif draw < 0.5:
                 self.machine.u64(self.sp + offset, self._value())
@@ -162,7 +162,8 @@ class StackWriter:
                 self.machine.u64(address, self._stale_return())
 
     def _stale_return(self) -> int:
-        image = self.rng.choice(self.kernel.images)
+        # Most leftovers are Windows' own: waits and allocations that every call makes on its way.
+        image = self.kernel.nt if self.rng.random() < 0.7 else self.rng.choice(self.kernel.images)
         function = image.functions[self.rng.choice(list(image.functions))]
         site = next(iter(function.sites), None)
         return (
