@@ -1,10 +1,8 @@
 """Fetching one link to one file: streamed, hashed on the way, capped in size and time, resumed when it breaks off."""
 
 import asyncio
-import errno
 import hashlib
 import shutil
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -13,13 +11,13 @@ from typing import BinaryIO
 
 import httpx
 import stamina
-from httpx_secure import SSRFProtectionError
 
 from bot import wording
+from bot.fetch.failures import TryLater, failure_of, is_tls
 from bot.fetch.limits import FetchLimits, Policy
 from bot.fetch.links import Link
 from bot.fetch.problems import FetchFailed
-from bot.fetch.safety import Bearer, as_refusal, open_client
+from bot.fetch.safety import Bearer, open_client
 
 IDENTITY_BYTES = 8192
 TELL_EVERY_SECONDS = 0.25
@@ -86,7 +84,7 @@ async def download(
         return transfer.fetched(path, time.monotonic() - started)
     except BaseException as error:
         path.unlink(missing_ok=True)  # noqa: ASYNC240  # one call, and nothing may come between
-        told = _told(error, link, limits, transfer)
+        told = failure_of(error, link.host, limits, _so_far(transfer))
         if told is None or told is error:
             raise
         raise told from error
@@ -106,18 +104,10 @@ async def _persist(transfer: "_Transfer", client: httpx.AsyncClient) -> None:
             await transfer.run(client)
 
 
-class _TryLater(Exception):
-    # A status that a later try may not get; ``wait`` is what the server asked for, in seconds.
-    def __init__(self, failure: FetchFailed, wait: float | None) -> None:
-        super().__init__(str(failure))
-        self.failure = failure
-        self.wait = wait
-
-
 def _retry_after(error: Exception) -> bool | float:
-    if isinstance(error, _TryLater):
+    if isinstance(error, TryLater):
         return True if error.wait is None else error.wait
-    return isinstance(error, TRANSIENT) and not isinstance(error.__cause__, ssl.SSLError)
+    return isinstance(error, TRANSIENT) and not is_tls(error)
 
 
 class _Transfer:
@@ -218,44 +208,7 @@ def _status_failure(response: httpx.Response) -> Exception:
     if response.status_code not in RETRIED_STATUS:
         return failure
     wait = response.headers.get("retry-after", "")
-    return _TryLater(failure, min(float(wait), 60.0) if wait.isdecimal() else None)
-
-
-def _told(error: BaseException, link: Link, limits: FetchLimits, transfer: _Transfer | None) -> FetchFailed | None:
-    # The error in one line, or None for what is not a failure of the fetch.
-    match error:
-        case FetchFailed():
-            return error
-        case _TryLater():
-            return error.failure
-        case SSRFProtectionError():
-            return as_refusal(error)
-        case TimeoutError():
-            return FetchFailed(
-                "time", f"not finished after {wording.duration(limits.total_seconds)}{_so_far(transfer)}"
-            )
-        case httpx.TooManyRedirects():
-            return FetchFailed("redirect", "the link leads in a circle of redirects")
-        case httpx.ConnectTimeout():
-            return FetchFailed(
-                "connect", f"{link.host} did not answer within {wording.duration(limits.connect_seconds)}"
-            )
-        case httpx.ReadTimeout():
-            silence = wording.duration(limits.idle_seconds)
-            return FetchFailed("time", f"the server sent nothing for {silence}{_so_far(transfer)}")
-        case httpx.ConnectError() if _has_cause(error, ssl.SSLError) or "CERTIFICATE" in str(error).upper():
-            return FetchFailed("tls", f"the certificate of {link.host} cannot be trusted")
-        case httpx.ConnectError():
-            return FetchFailed("connect", f"{link.host} could not be reached")
-        case httpx.InvalidURL() | httpx.UnsupportedProtocol() | UnicodeError():
-            return FetchFailed("address", "the link is malformed")
-        case httpx.DecodingError():
-            return FetchFailed("network", "the server's answer is packed in a way that cannot be read")
-        case httpx.HTTPError():
-            return FetchFailed("network", f"the connection broke off{_so_far(transfer)}")
-        case OSError() if error.errno == errno.ENOSPC:
-            return FetchFailed("disk", "no room left here for the file")
-    return None
+    return TryLater(failure, min(float(wait), 60.0) if wait.isdecimal() else None)
 
 
 def _size(count: int) -> str:
@@ -268,11 +221,3 @@ def _so_far(transfer: _Transfer | None) -> str:
         return ""
     of = "" if transfer.total is None else f" of {_size(transfer.total)}"
     return f", with {_size(transfer.received)}{of} here"
-
-
-def _has_cause(error: BaseException | None, kind: type[BaseException]) -> bool:
-    while error is not None:
-        if isinstance(error, kind):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

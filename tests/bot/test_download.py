@@ -2,9 +2,13 @@
 
 import asyncio
 import dataclasses
+import errno
 import gzip
 import hashlib
 import logging
+import shutil
+import ssl
+import subprocess
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -12,6 +16,7 @@ import httpx
 import pytest
 
 from bot.fetch.download import Arrived, Fetched, download, identity
+from bot.fetch.failures import failure_of
 from bot.fetch.limits import FetchLimits, Policy
 from bot.fetch.links import link
 from bot.fetch.problems import FetchFailed
@@ -151,9 +156,52 @@ async def test_nobody_listening_and_nobody_known(tmp_path: Path) -> None:
     assert unknown.line == "the host name nobody.invalid is not known"
 
 
-async def test_a_full_disk_is_seen_before_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import shutil
+async def test_a_web_server_without_https_is_told_at_once(tmp_path: Path) -> None:
+    async def plain(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tries.append(1)
+        writer.write(web.reply("400 Bad Request"))
+        writer.close()
 
+    tries: list[int] = []
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        failed = await failure(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/x.dmp", tmp_path)
+    # The guard's own probe may knock once before; a retry would knock more often.
+    assert len(tries) <= 2
+    assert (failed.kind, failed.line) == ("tls", "127.0.0.1 does not speak https there")
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes a certificate with openssl")
+async def test_a_certificate_that_nobody_signed_is_not_trusted(tmp_path: Path) -> None:
+    key, certificate = str(tmp_path / "key"), str(tmp_path / "certificate")
+    command = f"openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=127.0.0.1 -keyout {key} -out {certificate}"
+    await asyncio.to_thread(subprocess.run, command.split(), check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    asked: list[int] = []
+    server = await asyncio.start_server(lambda *_: asked.append(1), "127.0.0.1", 0, ssl=context)
+    async with server:
+        failed = await failure(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/x.dmp", tmp_path)
+    assert (failed.kind, failed.line) == ("tls", "the certificate of 127.0.0.1 cannot be trusted")
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space"), "no room left here for the file"),
+        (httpx.ConnectTimeout(""), "h did not answer within 2 s"),
+        (httpx.InvalidURL("x"), "the link is malformed"),
+        (httpx.WriteError(""), "the connection broke off, so far"),
+    ],
+)
+def test_rarer_failures_have_their_line(error: Exception, line: str) -> None:
+    told = failure_of(error, "h", QUICK, ", so far")
+    assert told is not None
+    assert told.line == line
+    assert failure_of(ValueError(), "h", QUICK, "") is None
+
+
+async def test_a_full_disk_is_seen_before_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.fetch.download.shutil.disk_usage", lambda _path: shutil._ntuple_diskusage(10, 9, 1))
     async with serving(dump=web.page(BODY)) as server:
         failed = await failure(server.url("/dump"), tmp_path)

@@ -1,0 +1,68 @@
+"""What went wrong with a request, in one line for a person."""
+
+import errno
+import ssl
+
+import httpx
+from httpx_secure import SSRFProtectionError
+
+from bot import wording
+from bot.fetch.limits import FetchLimits
+from bot.fetch.problems import FetchFailed
+from bot.fetch.safety import as_refusal
+
+
+class TryLater(Exception):
+    """A status that a later try may not get; ``wait`` is what the server asked for, in seconds."""
+
+    def __init__(self, failure: FetchFailed, wait: float | None) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+        self.wait = wait
+
+
+def failure_of(error: BaseException, host: str, limits: FetchLimits, so_far: str) -> FetchFailed | None:
+    """The error as a failure of the fetch, or None for what is none. ``so_far`` tells what had arrived by then."""
+    match error:
+        case FetchFailed():
+            return error
+        case TryLater():
+            return error.failure
+        case SSRFProtectionError():
+            return as_refusal(error)
+        case TimeoutError():
+            return FetchFailed("time", f"not finished after {wording.duration(limits.total_seconds)}{so_far}")
+        case httpx.ReadTimeout():
+            return FetchFailed("time", f"the server sent nothing for {wording.duration(limits.idle_seconds)}{so_far}")
+        case OSError() if error.errno == errno.ENOSPC:
+            return FetchFailed("disk", "no room left here for the file")
+        case httpx.ConnectTimeout() | httpx.ConnectError():
+            return _no_connection(error, host, limits)
+        case httpx.TooManyRedirects():
+            return FetchFailed("redirect", "the link leads in a circle of redirects")
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol() | UnicodeError():
+            return FetchFailed("address", "the link is malformed")
+        case httpx.DecodingError():
+            return FetchFailed("network", "the server's answer is packed in a way that cannot be read")
+        case httpx.HTTPError():
+            return FetchFailed("network", f"the connection broke off{so_far}")
+    return None
+
+
+def is_tls(error: BaseException | None) -> bool:
+    """Whether an error comes from TLS, however wrapped: trying again does not help."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _no_connection(error: httpx.TransportError, host: str, limits: FetchLimits) -> FetchFailed:
+    if isinstance(error, httpx.ConnectTimeout):
+        return FetchFailed("connect", f"{host} did not answer within {wording.duration(limits.connect_seconds)}")
+    if not is_tls(error):
+        return FetchFailed("connect", f"{host} could not be reached")
+    if "CERTIFICATE" in str(error).upper():
+        return FetchFailed("tls", f"the certificate of {host} cannot be trusted")
+    return FetchFailed("tls", f"{host} does not speak https there")
