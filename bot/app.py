@@ -7,9 +7,14 @@ Slack forgets it. The listener is one SQLite transaction in a thread: far below 
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import proxy_bypass
 
 from slack_bolt.app.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.http_retry.async_handler import AsyncRetryHandler
 from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncConnectionErrorRetryHandler,
     AsyncRateLimitErrorRetryHandler,
@@ -24,20 +29,61 @@ log = logging.getLogger(__name__)
 RATE_LIMIT_RETRIES = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who we are in Slack: our user and bot ids, our team, and its address with a slash at the end."""
+
+    user: str
+    bot: str | None
+    team: str | None
+    url: str
+
+    def permalink(self, channel: str, ts: str, thread: str) -> str:
+        """The address of a message in a thread."""
+        return f"{self.url}archives/{channel}/p{ts.replace('.', '')}?thread_ts={thread}&cid={channel}"
+
+
 def reading_client(token: str, api_url: str) -> AsyncWebClient:
     """A client for calls that change nothing: it may try again by itself."""
     handlers = [AsyncConnectionErrorRetryHandler(2), AsyncRateLimitErrorRetryHandler(RATE_LIMIT_RETRIES)]
-    return AsyncWebClient(token, base_url=api_url, retry_handlers=handlers)
+    return _client(token, api_url, handlers)
 
 
 def sending_client(token: str, api_url: str) -> AsyncWebClient:
     """A client for calls that post: trying again blindly could post twice, so that is left to the sender."""
-    return AsyncWebClient(token, base_url=api_url, retry_handlers=[])
+    return _client(token, api_url, [])
 
 
-def create_app(client: AsyncWebClient, store: Store, rules: intake.Rules, announce: Callable[[], None]) -> AsyncApp:
+def _client(token: str | None, api_url: str, handlers: list[AsyncRetryHandler]) -> AsyncWebClient:
+    client = AsyncWebClient(token, base_url=api_url, retry_handlers=handlers)
+    if goes_direct(api_url):
+        client.proxy = None
+    return client
+
+
+def goes_direct(url: str) -> bool:
+    """Whether a proxy of the environment must not be asked for this address: slack_sdk knows no NO_PROXY."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "127.0.0.1", "::1") or bool(proxy_bypass(host))
+
+
+def create_app(
+    identity: Identity, api_url: str, store: Store, rules: intake.Rules, announce: Callable[[], None]
+) -> AsyncApp:
     """The app with its listeners. ``announce`` is called when new jobs are stored."""
-    app = AsyncApp(client=client, process_before_response=True, request_verification_enabled=False)
+
+    async def authorize(**_: Any) -> AuthorizeResult:
+        # Who we are was asked once, at the start: taking an event must not wait for Slack's answer.
+        return AuthorizeResult(
+            enterprise_id=None, team_id=identity.team, bot_user_id=identity.user, bot_id=identity.bot
+        )
+
+    app = AsyncApp(
+        client=_client(None, api_url, []),
+        authorize=authorize,
+        process_before_response=True,
+        request_verification_enabled=False,
+    )
 
     async def hear(body: dict[str, Any]) -> None:
         wanted = intake.requests(body, rules)

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -17,7 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from analysis.verdict.report import Report
 from bot import answers, child, logs
-from bot.app import create_app, reading_client, sending_client
+from bot.app import Identity, create_app, goes_direct, reading_client, sending_client
 from bot.fetch.download import Arrived, Fetched, download
 from bot.fetch.links import Link
 from bot.housekeeping import keep_house
@@ -38,18 +37,6 @@ SPARE_THREADS = 8
 
 class CannotServe(Exception):
     """Something needed is missing or refused; the text says what, in a line for the operator."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who we are in Slack: our user id, and the workspace's address for permalinks, with a slash at the end."""
-
-    user: str
-    url: str
-
-    def permalink(self, channel: str, ts: str, thread: str) -> str:
-        """The address of a message in a thread."""
-        return f"{self.url}archives/{channel}/p{ts.replace('.', '')}?thread_ts={thread}&cid={channel}"
 
 
 def run(settings: Settings, *, analyse: Analyse | None = None) -> int:
@@ -97,7 +84,7 @@ async def serve(
         sender = Sender(sending_client(token, settings.slack_api_url), pace_seconds=pace_seconds)
         tools = tools_of(settings, store, sender, identity, analyse)
         rules = Rules(identity.user, settings.channels, settings.users, settings.link_hosts)
-        app = create_app(client, store, rules, lambda: _set_all(news))
+        app = create_app(identity, settings.slack_api_url, store, rules, lambda: _set_all(news))
         handler = AsyncSocketModeHandler(app, settings.slack_app_token.get_secret_value(), ping_interval=PING_SECONDS)
         await _connect(handler)
         stack.push_async_callback(handler.close_async)
@@ -121,7 +108,8 @@ async def identify(client: AsyncWebClient) -> Identity:
     except (OSError, TimeoutError) as error:  # aiohttp's connection errors are OSErrors
         raise CannotServe(f"Slack cannot be reached at {client.base_url}: {type(error).__name__}") from error
     url = str(answer.get("url") or "https://slack.com/")
-    return Identity(str(answer["user_id"]), url if url.endswith("/") else f"{url}/")
+    base = url if url.endswith("/") else f"{url}/"
+    return Identity(str(answer["user_id"]), answer.get("bot_id"), answer.get("team_id"), base)
 
 
 def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identity, analyse: Analyse | None) -> Tools:
@@ -157,6 +145,8 @@ def _set_all(events: list[asyncio.Event]) -> None:
 async def _connect(handler: AsyncSocketModeHandler) -> None:
     # The client itself would try for ever: a refused app token is said at once.
     try:
+        if goes_direct(handler.client.web_client.base_url):
+            handler.client.proxy = None
         handler.client.wss_uri = await handler.client.issue_new_wss_url()
     except (SlackApiError, OSError, TimeoutError) as error:
         await handler.close_async()  # type: ignore[no-untyped-call]  # slack_bolt leaves it untyped

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.app import goes_direct
 from bot.sandbox import Message, StandIn
 from bot.sandbox.server import APP_TOKEN, BOT_TOKEN
 from bot.serve import CannotServe, serve
@@ -53,6 +54,36 @@ async def test_events_are_acknowledged_in_time_while_an_analysis_runs(slack: Sta
         await until(lambda: all(delivery.acked_after is not None for delivery in slack.socket_mode.deliveries))
     assert max(delivery.acked_after or 0 for delivery in slack.socket_mode.deliveries) < 1.0
     assert all(delivery.attempts == 1 for delivery in slack.socket_mode.deliveries)
+
+
+async def test_slow_answers_delay_neither_acknowledgements_nor_the_end(slack: StandIn, tmp_path: Path) -> None:
+    slack.faults.slow_seconds = 0.4
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, said))
+    assert len(replies(slack, said)) == 6
+    assert max(delivery.acked_after or 0 for delivery in slack.socket_mode.deliveries) < 1.5
+
+
+async def test_a_proxy_of_the_environment_is_not_asked_for_an_address_on_this_machine(
+    slack: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9/")
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, said))
+    assert goes_direct("http://localhost:1/api/")
+    assert not goes_direct("https://slack.com/api/")
+
+
+async def test_the_log_says_how_it_stands(
+    slack: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bot.serve.HEALTH_SECONDS", 0.1)
+    with caplog.at_level("INFO"):
+        async with bot(slack, tmp_path, Analyst()):
+            await until(lambda: "health: socket connected, jobs 0 waiting" in caplog.text)
 
 
 async def test_while_slack_answers_429_nothing_is_lost_and_nothing_doubled(slack: StandIn, tmp_path: Path) -> None:
@@ -204,13 +235,13 @@ async def test_after_kill_9_the_job_finishes_in_one_thread_without_a_double_post
     slack: StandIn, tmp_path: Path, moment: str
 ) -> None:
     async with serving(**{"a.dmp": page(dump("seed"))}) as files:
-        async with served(slack, tmp_path, 4) as process:
+        async with served(slack, tmp_path, 3) as process:
             said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
             await until(lambda: KILLED_WHEN[moment](slack, said))
             process.send_signal(signal.SIGKILL)
             await process.wait()
         assert not is_told(slack, said)
-        async with served(slack, tmp_path, 1) as process:
+        async with served(slack, tmp_path, 0) as process:
             await until(lambda: is_told(slack, said) and is_done(slack, said), 30)
             process.terminate()
             assert await process.wait() == 0
@@ -223,13 +254,13 @@ async def test_after_kill_9_the_job_finishes_in_one_thread_without_a_double_post
 
 async def test_killed_between_post_and_note_the_message_is_found_not_sent_again(slack: StandIn, tmp_path: Path) -> None:
     async with serving(**{"a.dmp": page(dump("seed"))}) as files:
-        async with served(slack, tmp_path, 1) as process:
+        async with served(slack, tmp_path, 0) as process:
             slack.workspace.listeners.insert(0, lambda what, _, message: _kill_on_bot_post(process, what, message))
             said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
             await process.wait()
             slack.workspace.listeners.pop(0)
         assert len(replies(slack, said)) == 1
-        async with served(slack, tmp_path, 1):
+        async with served(slack, tmp_path, 0):
             await until(lambda: is_told(slack, said), 30)
     assert len(replies(slack, said)) == 6
     assert len(keys(slack)) == len(set(keys(slack)))
