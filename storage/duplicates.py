@@ -79,30 +79,28 @@ class Duplicates:
         """All three answers for a report, with at most so many similar ones. ``now`` dates one not stored yet."""
         own = columns(report, stamp(now))
         names = {storable(name) for name in (report.bucket.signature, *report.bucket.aliases)}
-        bucket, members = self._same_bucket(own, names)
-        return Seen(
-            same_dump=self.same_dump(report.dump.identity, report.dump.sha256),
-            same_bucket=bucket,
-            similar=self._similar(own, story_frames(report), members, similar),
-        )
+        same = self.same_dump(report.dump.identity, report.dump.sha256)
+        number = None if same is None else same.report.id
+        bucket, members = self._same_bucket(own, number, names)
+        return Seen(same, bucket, self._similar(own, number, story_frames(report), members, similar))
 
     def same_dump(self, identity: str, sha256: str | None = None) -> SameDump | None:
         """This very dump, if history holds it: can be asked before there is a report."""
         known = self._reports.of_dump(identity, sha256)
         return None if known is None else SameDump(known, tuple(self._threads.of_report(known.id)))
 
-    def _same_bucket(self, own: Row, names: set[str]) -> tuple[SameBucket | None, set[int]]:
+    def _same_bucket(self, own: Row, number: int | None, names: set[str]) -> tuple[SameBucket | None, set[int]]:
         marks = ", ".join("?" for _ in names)
         rows = self._database.rows(
-            "SELECT id, identity, host, seen_at, live FROM reports WHERE id IN "  # noqa: S608  # only question marks
+            "SELECT id, host, seen_at, live FROM reports WHERE id IN "  # noqa: S608  # only question marks
             f"(SELECT report_id FROM signatures WHERE signature IN ({marks})) ORDER BY seen_at, id",
             sorted(names),
         )
-        others = [row for row in rows if row["identity"] != own["identity"] and not row["live"]]
+        others = [row for row in rows if row["id"] != number and not row["live"]]
         members = {row["id"] for row in rows}
         if not others:
             return None, members
-        mine = next((row for row in rows if row["identity"] == own["identity"]), own)
+        mine = next((row for row in rows if row["id"] == number), own)
         everyone = sorted([*others, mine], key=lambda row: row["seen_at"])
         latest = [self._reports.get(row["id"]) for row in others[:-6:-1]]
         return (
@@ -121,11 +119,13 @@ class Duplicates:
         told = [thread for number in numbers if (thread := self._threads.first(number)) is not None]
         return min(told, key=lambda thread: thread.created_at, default=None)
 
-    def _similar(self, own: Row, frames: list[str], members: set[int], limit: int) -> tuple[Similar, ...]:
+    def _similar(
+        self, own: Row, number: int | None, frames: list[str], members: set[int], limit: int
+    ) -> tuple[Similar, ...]:
         rows = self._database.rows(
-            "SELECT id, code, module, lock, device, service, frames FROM reports WHERE live = 0 AND identity <> ? "
+            "SELECT id, code, module, lock, device, service, frames FROM reports WHERE live = 0 AND id IS NOT ? "
             "AND (module = ? OR lock = ? OR device = ? OR service = ? OR code = ?) ORDER BY id DESC LIMIT ?",
-            [*(own[name] for name in ("identity", "module", "lock", "device", "service", "code")), MAX_CANDIDATES],
+            [number, *(own[name] for name in ("module", "lock", "device", "service", "code")), MAX_CANDIDATES],
         )
         scored = [
             (likeness(own, frames, row, json.loads(row["frames"])), row) for row in rows if row["id"] not in members

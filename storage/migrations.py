@@ -34,7 +34,7 @@ CREATE INDEX jobs_by_state ON jobs (state, due_at, id);
 REPORTS = """
 CREATE TABLE reports (
     id INTEGER PRIMARY KEY,
-    identity TEXT NOT NULL UNIQUE,
+    identity TEXT NOT NULL,
     sha256 TEXT,
     source TEXT NOT NULL,
     kind TEXT NOT NULL,
@@ -63,6 +63,7 @@ CREATE TABLE documents (
     report_id INTEGER PRIMARY KEY REFERENCES reports (id) ON DELETE CASCADE,
     document TEXT NOT NULL
 );
+CREATE INDEX reports_by_identity ON reports (identity);
 CREATE INDEX reports_by_sha256 ON reports (sha256);
 CREATE INDEX reports_by_code ON reports (code);
 CREATE INDEX reports_by_module ON reports (module);

@@ -63,14 +63,16 @@ class Reports:
         """
         document = json.dumps(report.to_json())
         with self._database.write() as tables:
-            known = self._database.row("SELECT id, reported_at FROM reports WHERE identity = ?", [report.dump.identity])
-            row = columns(report, known["reported_at"] if known else stamp(self._clock()))
+            known = self.of_dump(report.dump.identity, report.dump.sha256)
+            row = columns(report, stamp(known.reported_at if known else self._clock()))
+            if known is not None:
+                row["sha256"] = row["sha256"] or known.sha256
             row["frames"] = json.dumps(story_frames(report))
             if known is None:
                 tables.table("reports").insert(row)
                 number = int(self._database.value("SELECT last_insert_rowid()"))
             else:
-                number = known["id"]
+                number = known.id
                 tables.table("reports").update(number, row)
             # Apart from the columns: a scan over these must not wade through documents.
             self._database.change(
@@ -108,11 +110,14 @@ class Reports:
         return None if document is None else Report.from_json(document)
 
     def of_dump(self, identity: str, sha256: str | None = None) -> StoredReport | None:
-        """The report of this very dump, by identity or, where that differs, by the hash of all its bytes."""
+        """The report of this very dump: of the same bytes, or of the same identity where not all bytes are known.
+
+        An identity looks at the size and the first bytes alone, so two known hashes that differ outweigh it.
+        """
         row = self._database.row(
-            f"SELECT {LISTED} FROM reports WHERE identity = ? OR sha256 = ? "  # noqa: S608  # our columns
-            "ORDER BY identity = ? DESC LIMIT 1",
-            [identity, sha256, identity],
+            f"SELECT {LISTED} FROM reports WHERE sha256 = :sha256 OR "  # noqa: S608  # our columns
+            "(identity = :identity AND (sha256 IS NULL OR :sha256 IS NULL)) ORDER BY sha256 = :sha256 DESC, id LIMIT 1",
+            {"identity": identity, "sha256": sha256},
         )
         return None if row is None else stored(row)
 

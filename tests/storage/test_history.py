@@ -68,6 +68,27 @@ def test_a_dump_is_known_by_identity_or_by_all_its_bytes(store: Store) -> None:
     assert store.reports.of_dump(identity_of("first")) == line
     assert store.reports.of_dump(identity_of("elsewhere"), "a" * 64) == line
     assert store.reports.of_dump(identity_of("elsewhere")) is None
+    assert store.reports.of_dump(identity_of("first"), "b" * 64) is None
+
+
+def test_other_bytes_under_the_same_identity_are_another_dump(store: Store) -> None:
+    one = store.remember(report("first", sha256="a" * 64))
+    other = store.remember(report("first", sha256="b" * 64))
+    assert one.id != other.id
+    assert store.reports.of_dump(identity_of("first"), "b" * 64) == other
+    seen = store.seen(report("first", sha256="b" * 64))
+    assert seen.same_dump is not None
+    assert seen.same_dump.report.id == other.id
+    assert seen.same_bucket is not None
+    assert seen.same_bucket.count == 2
+
+
+def test_a_hash_that_becomes_known_is_kept_with_its_dump(store: Store) -> None:
+    partial = store.remember(report("first"))
+    whole = store.remember(report("first", sha256="a" * 64))
+    again = store.remember(report("first"))
+    assert partial.id == whole.id == again.id
+    assert again.sha256 == "a" * 64
 
 
 def test_a_forgotten_report_leaves_nothing_behind(store: Store) -> None:
