@@ -14,6 +14,7 @@ from analysis.symbols import SymbolSources, open_kernel_symbols
 from analysis.waits import WaitAnalysis, find_waits
 from tests.forge import KINDS, SCENARIOS, Forged, all_builds, forge
 from tests.forge.facts import Facts, ThreadFact
+from tests.forge.kernel import background
 
 WAITING = STATES.index("Waiting")
 
@@ -129,6 +130,15 @@ def test_a_kernel_that_nothing_fits_gives_notes_and_no_nonsense(tmp_path: Path) 
         assert set(scene.facts.processes) <= known
         assert find_waits(scene).root in {None, forged.facts.expected.root}
         assert scene.facts.notes
+
+
+def test_a_machine_with_tens_of_thousands_of_resources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "RESOURCES", 27_708)  # seen on a real hung machine
+    forged = forge("seed", build=19041, kind="bitmap")
+    assert len(forged.facts.resources) > 27_000
+    with scene_of(forged, tmp_path) as scene:
+        check_resources(scene, forged.facts, symbols=False)
+        check_waits(find_waits(scene), forged.facts)
 
 
 def test_a_thread_of_an_unknown_kernel_is_read_by_what_the_kernel_publishes(tmp_path: Path) -> None:
