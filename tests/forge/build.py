@@ -97,6 +97,7 @@ def forge(
     nt = kernel_image(machine.reserve("images", names.size, 0x200000), names, build)
     kernel = Kernel(machine, names, nt, build, rng, images=[nt], type_cookie=rng.randrange(1, 256))
     kernel.stripped = images == "stripped"
+    kernel.open_chains = seed is not None and seed % 2 == 1
     outcome = _populate(kernel, SCENARIOS[scenario], Cast(rng, drawn=seed is not None))
     header = _header(kernel, outcome)
     default_type = {"full": FULL, "bitmap": BITMAP_KERNEL, "bitmap-full": BITMAP_FULL, "triage": TRIAGE}[kind]

@@ -100,9 +100,10 @@ def _chain(kernel: Kernel, head: int, threads: Sequence[tuple[Thread, float]]) -
     for index, (entry, (thread, seconds)) in enumerate(zip(entries, threads, strict=True)):
         machine.write(entry, bytes(machine.layouts.size("_KWAIT_CHAIN_ENTRY")))
         signal = event(kernel, address=machine.at("_KWAIT_CHAIN_ENTRY", entry, "Event"))
-        if with_thread:  # doubly linked in a ring
-            machine.u64(entry, entries[(index + 1) % len(entries)])
-            machine.u64(entry + 8, entries[index - 1])
+        if with_thread:  # doubly linked; no public source says whether in a ring, so a seed draws it
+            last = index + 1 == len(entries)
+            machine.u64(entry, 0 if last and kernel.open_chains else entries[(index + 1) % len(entries)])
+            machine.u64(entry + 8, 0 if not index and kernel.open_chains else entries[index - 1])
             machine.put("_KWAIT_CHAIN_ENTRY", entry, Thread=thread.address)
         else:  # single links, ended by zero
             machine.u64(entry, entries[index + 1] if index + 1 < len(entries) else 0)

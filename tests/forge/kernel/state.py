@@ -116,6 +116,7 @@ class Kernel:
     processes: list[Process] = field(default_factory=list)
     resources: list[Resource] = field(default_factory=list)
     type_cookie: int = 0
+    open_chains: bool = False  # wait chains end in zero instead of closing into a ring
     stripped: bool = False  # image pages that can be paged out are
     next_id: int = 8
     process_tables: list[PageTables] = field(default_factory=list)  # of user processes

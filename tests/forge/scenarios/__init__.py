@@ -1,6 +1,6 @@
 """The stories a forged dump can tell, by name."""
 
-from tests.forge.scenarios import chain, manual, nolock, seed
+from tests.forge.scenarios import chain, irp, manual, nolock, seed
 from tests.forge.scenarios.story import Scenario
 
 SCENARIOS: dict[str, Scenario] = {
@@ -12,4 +12,6 @@ SCENARIOS: dict[str, Scenario] = {
     "decoys": manual.decoys,
     "shared": manual.shared,
     "any-of": manual.any_of,
+    "all-of": manual.all_of,
+    "irp": irp.build,
 }

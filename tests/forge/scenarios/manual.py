@@ -82,6 +82,27 @@ def shared(kernel: Kernel, cast: Cast) -> Outcome:
 
 def any_of(kernel: Kernel, cast: Cast) -> Outcome:
     """What looks like a cycle is none: one of its threads waits for either of two mutants, and one's owner is free."""
+    (chooser, behind), lock, _ = _choice(kernel, cast, all_of=False)
+    expected = Expected(culprit=None, root=chooser.address, lock=lock, locks=(lock,), blocked=(blocked(behind, lock),))
+    return _stopped(kernel, expected)
+
+
+def all_of(kernel: Kernel, cast: Cast) -> Outcome:
+    """The same, but the thread wants both mutants: a cycle, whatever the other one's owner does."""
+    threads, lock, (held, _) = _choice(kernel, cast, all_of=True)
+    chooser, behind = threads
+    expected = Expected(
+        culprit=None,
+        lock=lock,
+        locks=(lock, held),
+        cycles=(((chooser.address, behind.address), (lock, held)),),
+        blocked=(blocked(chooser, held), blocked(behind, lock)),
+    )
+    return _stopped(kernel, expected)
+
+
+def _choice(kernel: Kernel, cast: Cast, *, all_of: bool) -> tuple[tuple[Thread, Thread], int, tuple[int, int]]:
+    """A thread that owns a resource waits for two mutants: one of a thread behind the resource, one of a ready one."""
     (driver,) = cast.third_party(1)
     lock = add_resource(kernel, tag="Olck")
     names = (*WAIT_MULTIPLE, "ObWaitForMultipleObjects", "ObpWaitForMultipleObjects", "NtWaitForMultipleObjects")
@@ -90,18 +111,11 @@ def any_of(kernel: Kernel, cast: Cast) -> Outcome:
     make_ready(kernel, free)
     callers = _in_driver(kernel, driver_image(kernel, driver))
     behind = waiter(kernel, cast.process(kernel, "svchost.exe"), lock, callers)
-    held_by_waiter, held_by_free = mutant(kernel, behind.address), mutant(kernel, free.address)
+    mutants = mutant(kernel, behind.address), mutant(kernel, free.address)
     own(kernel, lock, chooser)
-    wait(kernel, chooser, [held_by_waiter, held_by_free], USER_REQUEST, 30.0, mode=1)
+    wait(kernel, chooser, mutants, USER_REQUEST, 30.0, all_of=all_of, mode=1)
     wait_for(kernel, lock, [(behind, 25.0)])
-    expected = Expected(
-        culprit=None,
-        root=chooser.address,
-        lock=lock.address,
-        locks=(lock.address,),
-        blocked=(blocked(behind, lock.address),),
-    )
-    return _stopped(kernel, expected)
+    return (chooser, behind), lock.address, mutants
 
 
 def _in_driver(kernel: Kernel, image: Image) -> list[Frame]:

@@ -8,6 +8,7 @@ from tests.forge.facts import BlockedFact, Expected
 from tests.forge.functions import RBX, RDI
 from tests.forge.image import Image
 from tests.forge.kernel.background import WAIT
+from tests.forge.kernel.devices import add_device, add_node, set_physical_device
 from tests.forge.kernel.globals import add_processor, run
 from tests.forge.kernel.modules import add_driver
 from tests.forge.kernel.processes import add_process
@@ -79,6 +80,16 @@ def driver_image(kernel: Kernel, culprit: Culprit) -> Image:
         if image.name == culprit.driver:
             return image
     return add_driver(kernel, culprit.driver, company=culprit.company, version=(2, 1, 0, 77))
+
+
+def device_stack(kernel: Kernel, parent: int, culprit: Culprit, drivers: Sequence[int]) -> tuple[int, list[int]]:
+    """A devnode with a device of each driver object, the bus's first. Returns the node and the devices from below."""
+    node = add_node(kernel, culprit.instance_path, culprit.service, parent)
+    devices = [add_device(kernel, drivers[0])]
+    set_physical_device(kernel, node, devices[0])
+    for driver in drivers[1:]:
+        devices.append(add_device(kernel, driver, attach_to=devices[-1]))
+    return node, devices
 
 
 def waiter(
