@@ -82,17 +82,18 @@ def shared(kernel: Kernel, cast: Cast) -> Outcome:
 
 def any_of(kernel: Kernel, cast: Cast) -> Outcome:
     """What looks like a cycle is none: one of its threads waits for either of two mutants, and one's owner is free."""
-    (chooser, behind), lock, _ = _choice(kernel, cast, all_of=False)
+    _, (chooser, behind), lock, _ = _choice(kernel, cast, all_of=False)
     expected = Expected(culprit=None, root=chooser.address, lock=lock, locks=(lock,), blocked=(blocked(behind, lock),))
     return _stopped(kernel, expected)
 
 
 def all_of(kernel: Kernel, cast: Cast) -> Outcome:
     """The same, but the thread wants both mutants: a cycle, whatever the other one's owner does."""
-    threads, lock, (held, _) = _choice(kernel, cast, all_of=True)
+    driver, threads, lock, (held, _) = _choice(kernel, cast, all_of=True)
     chooser, behind = threads
     expected = Expected(
-        culprit=None,
+        culprit=driver,  # the only driver in the cycle
+        drivers=(driver,),
         lock=lock,
         locks=(lock, held),
         cycles=(((chooser.address, behind.address), (lock, held)),),
@@ -101,7 +102,7 @@ def all_of(kernel: Kernel, cast: Cast) -> Outcome:
     return _stopped(kernel, expected)
 
 
-def _choice(kernel: Kernel, cast: Cast, *, all_of: bool) -> tuple[tuple[Thread, Thread], int, tuple[int, int]]:
+def _choice(kernel: Kernel, cast: Cast, *, all_of: bool) -> tuple[str, tuple[Thread, Thread], int, tuple[int, int]]:
     """A thread that owns a resource waits for two mutants: one of a thread behind the resource, one of a ready one."""
     (driver,) = cast.third_party(1)
     lock = add_resource(kernel, tag="Olck")
@@ -115,7 +116,7 @@ def _choice(kernel: Kernel, cast: Cast, *, all_of: bool) -> tuple[tuple[Thread, 
     own(kernel, lock, chooser)
     wait(kernel, chooser, mutants, USER_REQUEST, 30.0, all_of=all_of, mode=1)
     wait_for(kernel, lock, [(behind, 25.0)])
-    return (chooser, behind), lock.address, mutants
+    return driver.driver, (chooser, behind), lock.address, mutants
 
 
 def _in_driver(kernel: Kernel, image: Image) -> list[Frame]:
