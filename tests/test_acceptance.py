@@ -108,7 +108,8 @@ def test_layouts_that_no_table_holds_never_give_a_wrong_name(scenario: str, tmp_
     hold_against_truth(told(forged, tmp_path, symbols=True), forged)
     (alone := tmp_path / "alone").mkdir()
     blind = told(forged, alone, symbols=False)
-    assert blind.verdict.culprit is None
+    # Debugger data says where a thread keeps its stack: the thread a parameter names can be walked without layouts.
+    assert blind.verdict.culprit is None or blind.verdict.culprit.module == forged.facts.expected.culprit
     assert blind.blocking.chains == ()
     assert blind.bugcheck is not None
     assert blind.bugcheck.code == hex(forged.facts.code)
