@@ -5,8 +5,8 @@ from functools import partial
 from typing import TypeVar
 
 from analysis.address import VirtAddr
-from analysis.errors import MissingLayout, Unreadable
-from analysis.formats.image import DumpImage, TriageData
+from analysis.errors import BadDump, MissingLayout, Unreadable
+from analysis.formats.image import DataBlock, DumpImage, TriageData
 from analysis.kernel.clock import read_clock
 from analysis.kernel.dispatcher import is_process, is_thread
 from analysis.kernel.facts import KernelFacts, Lock, Module, Process, Thread
@@ -17,6 +17,7 @@ from analysis.kernel.processors import read_running
 from analysis.kernel.published import published_reader
 from analysis.kernel.threads import ThreadReader, read_threads, thread_reader
 from analysis.memory.reader import Memory
+from analysis.memory.snapshot import Snapshot
 from analysis.symbols.kernel import KernelSymbols
 
 _T = TypeVar("_T")
@@ -47,7 +48,7 @@ class _Reading:
     def attempt(self, what: str, read: Callable[[], _T]) -> _T | None:
         try:
             return read()
-        except (Unreadable, MissingLayout) as reason:
+        except (Unreadable, MissingLayout, BadDump) as reason:
             self.notes.append(f"{what}: {reason}")
             return None
 
@@ -133,17 +134,33 @@ class _Reading:
         self, triage: TriageData, reader: ThreadReader | None
     ) -> tuple[dict[VirtAddr, Process], dict[VirtAddr, Thread]]:
         # A small dump holds the crashing thread and its process, and lists of neither.
-        process = thread = None
-        if triage.process and triage.process.address:
-            address = triage.process.address
-            process = self.attempt("process", lambda: read_process(self.memory, self.symbols, address))
+        thread = None
         if reader and triage.thread and triage.thread.address:
-            at = triage.thread.address
-            thread = self.attempt("thread", lambda: reader.read(at, process))
+            thread = self.attempt("thread", partial(reader.read, triage.thread.address, None))
+        process = self.current_process(triage, thread)
+        if reader and thread and process:
+            thread = self.attempt("thread", partial(reader.read, thread.address, process))
         return (
             {process.address: process} if process else {},
             {thread.address: thread} if thread else {},
         )
+
+    def current_process(self, triage: TriageData, thread: Thread | None) -> Process | None:
+        block = triage.process
+        if block is None:
+            return None
+        if block.address:
+            return self.attempt("process", lambda: read_process(self.memory, self.symbols, block.address))
+        # The block does not say where it was; its thread does, and both must name the same process.
+        if thread is None or not thread.process:
+            return None
+        home = thread.process
+        found = self.attempt("process", lambda: self.process_in(block, home))
+        return found if found and found.pid == thread.pid else None
+
+    def process_in(self, block: DataBlock, home: VirtAddr) -> Process:
+        data = self.image.raw.read(block.offset, block.size, "the process of a small dump")
+        return read_process(Snapshot(self.memory, home, block.size, data), self.symbols, home)
 
     def locks(
         self,

@@ -12,12 +12,15 @@ class Snapshot(Memory):
 
     __slots__ = ("_behind", "_data", "_end", "_start")
 
-    def __init__(self, memory: Memory, address: int, size: int) -> None:
-        """Takes what can be read of the range from its start on; the rest stays with ``memory``."""
+    def __init__(self, memory: Memory, address: int, size: int, data: bytes | None = None) -> None:
+        """Takes what can be read of the range from its start on; the rest stays with ``memory``.
+
+        ``data`` is what lies there, where the caller has it from elsewhere.
+        """
         self.pointer_size = memory.pointer_size
         self._behind = memory
         self._start = address
-        self._data = memory.read_available(address, size)
+        self._data = memory.read_available(address, size) if data is None else data[:size]
         self._end = address + len(self._data)
 
     def read(self, address: int, size: int) -> bytes:

@@ -141,6 +141,19 @@ def test_a_machine_with_tens_of_thousands_of_resources(tmp_path: Path, monkeypat
         check_waits(find_waits(scene), forged.facts)
 
 
+@pytest.mark.parametrize("build", [7601, 19041, 22000])
+def test_a_small_dump_tells_its_thread_and_process(build: int, tmp_path: Path) -> None:
+    forged = forge("nolock", build=build, kind="triage")
+    with scene_of(forged, tmp_path) as scene:
+        (thread,) = scene.facts.threads.values()
+        (fact,) = [one for one in forged.facts.threads if one.address == thread.address]
+        assert (thread.tid, thread.pid, thread.process_name) == (fact.tid, fact.pid, fact.process)
+        assert [process.pid for process in scene.facts.processes.values()] == [fact.pid]
+        assert len(scene.facts.modules) == len(forged.facts.modules)
+        assert len(scene.facts.unloaded) == len(forged.facts.unloaded)
+        assert find_waits(scene).root is None
+
+
 def test_a_thread_of_an_unknown_kernel_is_read_by_what_the_kernel_publishes(tmp_path: Path) -> None:
     forged = forge("seed", build=26100, kind="bitmap", layouts="shifted")
     expected = forged.facts.expected
