@@ -205,15 +205,16 @@ class Walker:
         # After a call that never returns, the return address is already the next function's first byte.
         inside = address - called
         module, found = self.names.module_at(inside), self.names.function(inside)
-        if module is None or found is None:
+        if module is None or (found is None and module.name != KERNEL_MODULE):
             return self.names.name(address)
         part = self._images.of(module).part_of_function(inside - module.base)
-        if part is None or inside - found[1] >= module.base + part.begin:
+        if found is not None and (part is None or inside - found[1] >= module.base + part.begin):
             return named(module, (found[0], found[1] + called))
-        # The nearest name is another function's. The rarely used parts of a function lie far from it, behind the
-        # names of others; their unwind data are chained to the function's own, whose first byte has its name.
-        own = self.names.function(module.base + part.function)
-        if own is not None and own[1] == 0 and part.function < part.begin:
+        # The nearest name is another function's, or none is near. The rarely used parts of a function lie far from it,
+        # behind the names of others; their unwind data are chained to the function's own. An export that is a
+        # function's first byte is the name of all of it.
+        own = self.names.function(module.base + part.function) if part is not None else None
+        if part is not None and own is not None and own[1] == 0 and part.function <= inside - module.base:
             return named(module, (own[0], address - module.base - part.function))
         return f"{stem(module)}{plus(address - module.base)}"
 

@@ -1,7 +1,8 @@
 """Addresses to what is printed: ``module!Name+0x12`` where a name is certain, ``module+0x334c`` where it is not.
 
 A wrong name is worse than none. Names inside the kernel come only from the kernel's very own table; an export is
-used only for an address at its very start, for elsewhere the nearest export is merely a neighbour.
+used only for an address at its very start, for elsewhere the nearest export is merely a neighbour. (A walk of a stack
+has unwind data beside it, which tell where a function begins, so that an export there names all of the function.)
 """
 
 from bisect import bisect_right

@@ -293,6 +293,17 @@ def test_a_part_of_a_function_that_lies_behind_others_has_its_functions_name() -
     assert name(START + 0x90) == f"nt+{START + 0x90:#x}"
 
 
+def test_an_export_that_unwind_data_say_is_a_functions_start_names_all_of_it() -> None:
+    memory = Bytes()
+    images(memory)
+    of, _ = waiting(memory)
+    assert [frame.symbol for frame in walk(memory, of, exact=False).frames] == [
+        "nt!KiSwapContext+0x45", "nt!KeWaitForSingleObject+0x45", "probe+0x1045", "nt!Start+0x45"
+    ]  # fmt: skip
+    memory.put(NT + 0x5000, struct.pack("<I", SWAP - 8))  # the function begins before the export
+    assert walk(memory, of, exact=False).frames[0].symbol == "nt+0x1045"
+
+
 def test_a_wrong_kernel_stack_gives_no_certain_frame() -> None:
     memory = Bytes()
     of, chain = waiting(memory)
