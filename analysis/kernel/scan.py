@@ -103,7 +103,7 @@ def _is_indirect_call(code: bytes) -> bool:
 
 # A call is made with the stack pointer at a multiple of 16, so that return addresses lie at odd slots. Code written by
 # hand need not keep to it, hence a stack must show that it does: by frames that are certain, or by its words.
-CERTAIN_FRAMES = 5
+CERTAIN_FRAMES = 4
 WEAK_WORDS = 8
 
 

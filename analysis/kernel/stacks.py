@@ -68,6 +68,10 @@ class _Walk:
     why_scanned: str = ""
     switches: int = 0
 
+    def passes_start(self, rsp: int) -> bool:
+        """Whether a frame lies above the one that every system thread begins with."""
+        return self.start_slot is not None and self.entered is None and rsp > self.start_slot + 8
+
 
 class _End(Exception):
     """The walk is over; the argument says why, in words."""
@@ -232,8 +236,8 @@ class Walker:
         return self._scanned(walk, point, why)
 
     def _starts_thread(self, walk: _Walk, registers: Registers) -> bool:
-        if walk.start_slot is not None and registers.rsp == walk.start_slot + 8:
-            return True
+        if walk.start_slot is not None:
+            return registers.rsp == walk.start_slot + 8
         found = self.names.function(registers.rip - 1)
         return found is not None and found[0] in THREAD_STARTS and self._in_kernel(registers.rip)
 
@@ -251,6 +255,8 @@ class Walker:
             return self._interrupted(walk, point, registers, user_mode=caller.user_mode)
         if not point.registers.rsp < registers.rsp <= walk.stack.high:
             raise BadUnwind(f"its unwind data lead to the stack pointer {registers.rsp:#x}, outside what is above")
+        if point.trust is Trust.SCAN and walk.passes_start(registers.rsp):
+            raise BadUnwind("its unwind data lead past the place where the thread was started")
         if registers.rip == 0 and (walk.start_slot is None or registers.rsp > walk.start_slot):
             raise _End("the bottom of the stack: the next return address is 0")
         if self._evidence(registers.rip) is Evidence.NONE:
@@ -324,6 +330,8 @@ class Walker:
         module = self.names.module_at(candidate.registers.rip - 1)
         if module is None:
             return True
+        if self._starts_thread(walk, candidate.registers):
+            return False
         try:
             caller = unwind_frame(candidate.registers, self._images.of(module), walk.stack.word, called=True)
             self._accepted(replace(walk), candidate, caller)

@@ -116,7 +116,7 @@ def test_words_at_places_no_call_uses_are_passed_over_once_a_stack_shows_the_rul
     strong = (0x1050, 98, Evidence.CALL)
     words = GradedWords(sorted([*odd, even, strong]))
     assert [value for _, value in words.from_slot(0x1000, [])] == [0, 1, 2, 3, 4, 98, 5, 6, 7]
-    certain = [0x800 + 16 * i for i in range(5)]
+    certain = [0x800 + 16 * i for i in range(4)]
     assert [value for _, value in words.from_slot(0x1040, certain)] == [4, 5, 6, 7]
     assert [value for _, value in words.from_slot(0x1040, [0x808, *certain])] == [4, 98, 5, 6, 7]
 

@@ -158,6 +158,19 @@ def test_a_stale_return_address_that_its_own_unwind_data_refute_is_left_out() ->
     assert addresses(walk(memory, of)) == chain
 
 
+def test_a_stale_return_address_whose_frame_would_reach_past_the_threads_start_is_left_out() -> None:
+    memory = Bytes()
+    images(memory)
+    of, chain = waiting(memory)
+    memory.lose(DRIVER, 0x1000)
+    memory.put(NT + 0x4040, info(alloc(9, 0x80), push(5, RBX), prolog=9))  # larger than what is left of the stack
+    driver_sp = INITIAL - 0x38 - 0x58 + 8
+    memory.put_u64(driver_sp + 0x30, NT + WAIT + RETURNS)
+    start = context(DRIVER + 0x1030, driver_sp)
+    stack = Walker(memory, Kernel(), MODULES).context_stack(start, of)
+    assert addresses(stack) == [DRIVER + 0x1030, chain[3]]
+
+
 def test_a_word_that_follows_no_call_is_no_frame() -> None:
     memory = Bytes()
     images(memory)
