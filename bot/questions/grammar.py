@@ -18,6 +18,9 @@ DEFAULT_LIMIT, MAX_LIMIT = 5, 20
 
 Kind = Literal["seen", "last", "count", "hosts", "top", "help", "unclear"]
 
+NUMBERS = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "ten": "10"}
+COUNTING = frozenset({"last", "latest", "past", "recent", "newest", "previous", "top"})
+
 _MARKUP = re.compile(r"<[@#!][^>]*>")
 _LINKED = re.compile(r"<[^|>]*\|([^>]*)>")
 _ENDS = "?!.,;:'\"`*_~“”‘’()"
@@ -162,7 +165,13 @@ def _phrase(date: "Tree[Any]") -> tuple[int, str]:
 
 def _words(text: str) -> list[str]:
     plain = html.unescape(_MARKUP.sub(" ", _LINKED.sub(r"\1", text[:MAX_QUESTION])))
-    return [word[:MAX_WORD] for raw in plain.split() if (word := raw.strip(_ENDS))]
+    words = [word[:MAX_WORD] for raw in plain.split() if (word := raw.strip(_ENDS))]
+    # "the last five crashes"; elsewhere "two" may be part of a name.
+    after = ["", *(word.lower() for word in words)]
+    return [
+        NUMBERS.get(word.lower(), word) if before in COUNTING else word
+        for before, word in zip(after, words, strict=False)
+    ]
 
 
 @functools.cache

@@ -44,8 +44,9 @@ def narrow(names: Iterable[Named], query: Query) -> Query:
     """The query, held to everything that was named."""
     fields: dict[str, str] = {}
     for named in names:
-        before = fields.get(named.kind)
-        fields[named.kind] = f"{before} {named.value}" if named.kind == "words" and before else named.value
+        # A second driver, code or host must be mentioned in the same crash.
+        kind = "words" if named.kind in fields else named.kind
+        fields[kind] = f"{fields[kind]} {named.value}" if kind in fields else named.value
     return dataclasses.replace(query, **fields)  # type: ignore[arg-type]  # the kinds are field names
 
 

@@ -109,6 +109,10 @@ def asked(text: str) -> tuple[object, ...]:
         ("top 3 drivers between May and June 3", ("top", (), "05-01", "06-04")),
         ("which drivers crash most from May to July", ("top", (), "05-01", "08-01")),
         ("rassstp from 3 days ago", ("seen", ("rassstp",), "11-21", None)),
+        ("crashes on host PC-7 last month", ("seen", ("PC-7",), "10-01", "11-01")),
+        ("how often has this happened since last month", ("count", (), "10-01", None)),
+        ("what happened in the past two weeks", ("last", (), "11-10", "11-24")),
+        ("who else had 0x133", ("seen", ("0x133",), None, None)),
         ("help", ("help", (), None, None)),
         ("what can you do?", ("help", (), None, None)),
         ("<@U123>", ("help", (), None, None)),
@@ -121,6 +125,8 @@ def test_questions_are_understood(text: str, meaning: tuple[object, ...]) -> Non
 
 def test_the_rest_of_a_question() -> None:
     assert read_question("last 7 crashes", NOW).limit == 7
+    assert read_question("give me the last seven crashes", NOW).limit == 7
+    assert read_question("two", NOW).subject == ("two",)
     assert read_question("last 900 crashes", NOW).limit == 20
     assert read_question("the last crash", NOW).limit == 1
     assert read_question("have we seen ndis since tuesdy", NOW).unknown_date == "tuesdy"
@@ -255,6 +261,14 @@ def test_nothing_found_is_said_in_every_form(store: Store) -> None:
     }.items():
         assert said(store, text).startswith(line)
     assert "“help” shows what can be asked" in said(store, "have we seen xyzzy?")
+
+
+def test_everything_named_must_hold(store: Store) -> None:
+    assert said(store, "rassstp 0x9f on pc-0").startswith(
+        "Yes: rassstp.sys with 0x9F DRIVER_POWER_STATE_FAILURE on PC-0 was"
+    )
+    assert said(store, "ndis.sys 0x9f").startswith("No: ndis.sys with 0x9F")
+    assert said(store, "ndis.sys rassstp.sys").startswith("No: ndis.sys rassstp.sys was not seen")
 
 
 def test_a_live_dump_is_no_crash(store: Store) -> None:
