@@ -3,15 +3,21 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from bot.conversation import Place
 from bot.outbound import Message
 from bot.questions import EXAMPLES, ask, help_answer
 from bot.slack_text import render
 from storage.store import Store
 
 
-def answer(store: Store, clock: Callable[[], datetime], question: str) -> Message:
-    """The answer to a question of a person in Slack; an empty one is answered with what can be asked."""
-    said = ask(store, question, clock()) if question else help_answer()
+def answer(store: Store, clock: Callable[[], datetime], question: str, place: Place) -> Message:
+    """The answer to a question of a person in Slack; an empty one is answered with what can be asked.
+
+    In the thread of a dump, "this" is that dump's failure; of several dumps, the last one told.
+    """
+    told = store.threads.at(place.team, place.channel, place.thread)
+    about = told[-1].report_id if told else None
+    said = ask(store, question, clock(), about) if question else help_answer()
     if said == help_answer():
         return render("help", examples=EXAMPLES)
     return render("answer", lines=said.lines, rows=said.rows)

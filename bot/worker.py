@@ -38,7 +38,7 @@ RETRY_SECONDS = 30.0
 
 Fetch = Callable[[Link, Path, Callable[[Arrived], None]], Awaitable[Fetched]]
 Analyse = Callable[[Path, str, Callable[[str, float | None], None]], Awaitable[Report]]
-Answer = Callable[[str], Message]
+Answer = Callable[[str, Place], Message]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def _conversation(tools: Tools, job: Job) -> Conversation:
 
 
 async def _reply(tools: Tools, job: Job, talk: Conversation) -> None:
-    message = await asyncio.to_thread(tools.answer, job.payload["question"])
+    message = await asyncio.to_thread(tools.answer, job.payload["question"], talk.place)
     await talk.reply(message)
     await asyncio.to_thread(tools.store.jobs.finish, job)
 

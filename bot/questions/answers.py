@@ -64,8 +64,11 @@ class Answer:
     understood: bool = True
 
 
-def ask(store: Store, text: str, now: datetime) -> Answer:
-    """Answer a question about the past; ``now`` is what "since May" counts from."""
+def ask(store: Store, text: str, now: datetime, about: int | None = None) -> Answer:
+    """Answer a question about the past; ``now`` is what "since May" counts from.
+
+    ``about`` is the number of the report that the conversation is about: what "have we seen this before?" means.
+    """
     question = read_question(text, now)
     if question.kind == "help":
         return help_answer()
@@ -73,6 +76,8 @@ def ask(store: Store, text: str, now: datetime) -> Answer:
         return _unclear(f"I did not understand “{_quoted(text)}”.", text)
     if question.unknown_date is not None:
         return _unclear(f"I do not know when “{_quoted(question.unknown_date)}” is.", text)
+    if question.points:
+        return _pointed(store, question, about)
     names = name_words(
         question.subject,
         store.search.vocabulary(),
@@ -82,6 +87,15 @@ def ask(store: Store, text: str, now: datetime) -> Answer:
     asked = _Asked(store, question, names, query)
     said = _ANSWERS[question.kind](asked)
     return dataclasses.replace(said, lines=(*_corrections(names), *said.lines))
+
+
+def _pointed(store: Store, question: Question, about: int | None) -> Answer:
+    crash = None if about is None else store.reports.get(about)
+    if crash is None:
+        return Answer(("I do not know which crash you mean: ask in its thread, or name a driver or a code.",))
+    name = f"this failure ({crash.failure_bucket})"
+    query = Query(signature=crash.signature, since=question.since, until=question.until, live=crash.live)
+    return _ANSWERS[question.kind](_Asked(store, question, [Named("words", name, name)], query))
 
 
 def help_answer() -> Answer:

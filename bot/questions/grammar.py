@@ -1,5 +1,6 @@
 """A question in words as a Question: what is wanted, about what, and of which time."""
 
+import dataclasses
 import functools
 import html
 import re
@@ -21,6 +22,9 @@ Kind = Literal["seen", "last", "count", "hosts", "top", "help", "unclear"]
 NUMBERS = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "ten": "10"}
 COUNTING = frozenset({"last", "latest", "past", "recent", "newest", "previous", "top"})
 
+POINTERS = frozenset({"this", "it", "that"})
+UNIT = re.compile(r"(?i)(day|week|month|quarter|year)s?$")
+
 _MARKUP = re.compile(r"<[@#!][^>]*>")
 _LINKED = re.compile(r"<[^|>]*\|([^>]*)>")
 _ENDS = "?!.,;:'\"`*_~“”‘’()"
@@ -30,7 +34,8 @@ _ENDS = "?!.,;:'\"`*_~“”‘’()"
 class Question:
     """What was asked. ``subject`` are the words that name something, ``nouns`` what is counted.
 
-    ``unknown_date`` is a time phrase that was not understood; ``phrase`` is the time as it was said.
+    ``unknown_date`` is a time phrase that was not understood; ``phrase`` is the time as it was said. ``points`` is true
+    when nothing is named but "this" or "it": the crash that the conversation is about.
     """
 
     kind: Kind
@@ -41,6 +46,7 @@ class Question:
     phrase: str | None = None
     unknown_date: str | None = None
     limit: int = DEFAULT_LIMIT
+    points: bool = False
 
 
 def read_question(text: str, now: datetime) -> Question:
@@ -48,11 +54,23 @@ def read_question(text: str, now: datetime) -> Question:
     words = _words(text)
     if not words:
         return Question("help")
+    pointing = _points(words)
     try:
         tree = _parser().parse(" ".join(words))
-    except UnexpectedInput:
-        return Question("unclear", tuple(words))
-    return _Reading(now).read(tree)
+    except UnexpectedInput:  # nothing but filler, or keywords in no order
+        return Question("seen", points=True) if pointing else Question("unclear", tuple(words))
+    question = _Reading(now).read(tree)
+    if not pointing or question.subject or question.kind in ("top", "help"):
+        return question
+    kind: Kind = "seen" if question.kind in ("unclear", "last") else question.kind
+    return dataclasses.replace(question, points=True, kind=kind)
+
+
+def _points(words: list[str]) -> bool:
+    # "Have we seen this before?", but not "this week".
+    return any(
+        word.lower() in POINTERS and not UNIT.match(after) for word, after in zip(words, [*words[1:], ""], strict=True)
+    )
 
 
 class _Reading:

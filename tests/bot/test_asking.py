@@ -67,3 +67,16 @@ async def test_talk_that_does_not_concern_the_bot_is_left_alone(slack: StandIn, 
         said = slack.workspace.say(CRASHES, ANNA, f"{BOT} help")
         await until(lambda: replies(slack, said))
     assert len(slack.calls_of("chat.postMessage")) == 1
+
+
+async def test_this_is_the_dump_of_the_thread_it_is_asked_in(slack: StandIn, tmp_path: Path) -> None:
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
+        posted = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, posted))
+        before = len(replies(slack, posted))
+        slack.workspace.say(CRASHES, ANNA, f"{BOT} have we seen this before?", thread_ts=posted.ts)
+        await until(lambda: len(replies(slack, posted)) > before)
+        elsewhere = slack.workspace.say(CRASHES, ANNA, f"{BOT} have we seen this before?")
+        await until(lambda: replies(slack, elsewhere))
+    assert "Yes: this failure (" in shown(replies(slack, posted)[-1])
+    assert "I do not know which crash you mean" in shown(replies(slack, elsewhere)[0])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bot.questions import EXAMPLES, Answer, ask
 from bot.questions.dates import add_months, period
 from bot.questions.grammar import read_question
+from storage.search import Query
 from storage.store import Store
 from tests.storage.samples import Clock, report
 
@@ -117,6 +118,9 @@ def asked(text: str) -> tuple[object, ...]:
         ("what can you do?", ("help", (), None, None)),
         ("<@U123>", ("help", (), None, None)),
         ("have we?", ("unclear", ("have", "we"), None, None)),
+        ("have we seen this before?", ("seen", (), None, None)),
+        ("is this new?", ("seen", (), None, None)),
+        ("which hosts had this since May", ("hosts", (), "05-01", None)),
     ],
 )
 def test_questions_are_understood(text: str, meaning: tuple[object, ...]) -> None:
@@ -261,6 +265,19 @@ def test_nothing_found_is_said_in_every_form(store: Store) -> None:
     }.items():
         assert said(store, text).startswith(line)
     assert "“help” shows what can be asked" in said(store, "have we seen xyzzy?")
+
+
+def test_this_is_the_crash_of_the_thread(store: Store) -> None:
+    number = store.search.find(Query(module="rassstp.sys"))[0].id
+    answer = ask(store, "have we seen this before?", NOW, about=number)
+    assert answer.lines[0].startswith("Yes: this failure (0X9F_rassstp.sys) was seen 4 times, on 2 hosts")
+    assert len(answer.rows) == 4
+    hosts = ask(store, "which hosts had it since May?", NOW, about=number).lines[0]
+    assert hosts == "2 hosts with this failure (0X9F_rassstp.sys) since May: PC-0 (1), PC-1 (1)."
+    assert not read_question("crashes this week", NOW).points
+    assert not read_question("have we seen it with ndis", NOW).points
+    for about in (None, 999):
+        assert ask(store, "is this new?", NOW, about).lines[0].startswith("I do not know which crash you mean")
 
 
 def test_everything_named_must_hold(store: Store) -> None:
