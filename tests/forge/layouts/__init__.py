@@ -105,6 +105,10 @@ def layouts_of(major: int) -> Layouts:
     structures.update(_parse(PLAIN, 0))
     structures["_EPROCESS"].members.update(Pcb=Member(0, "_KPROCESS"))  # type: ignore[attr-defined]  # a dict until here
     structures["_ETHREAD"].members.update(Tcb=Member(0, "_KTHREAD"))  # type: ignore[attr-defined]  # as above
+    if 9600 <= major < 19041:  # the array itself; later a pointer to it
+        threads = structures["_KTHREAD"].members
+        entries = replace(threads["LockEntries"], kind="_KLOCK_ENTRY[6]")
+        threads.update(LockEntries=entries)  # type: ignore[attr-defined]  # as above
     return Layouts(major, structures)
 
 

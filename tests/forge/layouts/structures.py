@@ -93,7 +93,6 @@ _KTHREAD 368 5d0 5e0 5f0 600 430 480 480
 _ETHREAD 4a8 778 7e0 810 820 898 8f0 8f0
   CreateTime _LARGE_INTEGER 368 5d0 5e0 5f0 600 430 480 480
   ExitTime _LARGE_INTEGER 370 5d8 5e8 5f8 608 438 488 488
-  CreateTime _LARGE_INTEGER 368 5d0 5e0 5f0 600 430 480 480
   StartAddress * 390 5f8 608 610 620 450 4a0 4a0
   Cid _CLIENT_ID 3b8 620 630 638 648 478 4c8 4c8
   Cid.UniqueThread * 3c0 628 638 640 650 480 4d0 4d0
@@ -511,7 +510,9 @@ _PLUGPLAY_EVENT_BLOCK 50 50 50 50 50 50 50 50
 _KLOCK_ENTRY - 60 60 60 60 60 60 60
   TreeNode _RTL_BALANCED_NODE - 0 0 0 0 0 0 18
   AcquiredByte u8 - 1f 1a 1a 1a 1a 1a 12
-  WaitingBit u8 - - 19 19 19 19 19 -
+  AcquiredBit bits - - 1a:0+1 1a:0+1 1a:0+1 1a:0+1 1a:0+1 -
+  WaitingBit bits - - 19:0+1 19:0+1 19:0+1 19:0+1 19:0+1 -
+  WaitingByte u8 - - - - - - - 11
   LockState _KLOCK_ENTRY_LOCK_STATE - 20 20 20 20 20 20 0
   LockUnsafe * - 20 20 20 20 20 20 0
   InTreeByte u8 - 27 27 27 27 27 27 7
