@@ -16,6 +16,7 @@ from bot.slack_text import render
 MAX_BLOCKED = 25
 MAX_FRAMES = 40
 MAX_STACKS = 4
+MAX_RELATIVES = 2
 MAX_FRAME_TEXT = 120
 BAR_WIDTH = 20
 
@@ -30,9 +31,18 @@ class Seen:
     first_link: str | None = None
 
 
-def summary(report: Report, seen: Seen | None = None) -> Message:
-    """The first reply. ``seen`` is None when this bucket is new."""
-    return render("summary", report=report, seen=seen)
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """An earlier crash of another failure that is like this one: what it was, why it is like, and where it is told."""
+
+    text: str
+    reason: str
+    link: str | None = None
+
+
+def summary(report: Report, seen: Seen | None = None, relatives: tuple[Relative, ...] = ()) -> Message:
+    """The first reply. ``seen`` is None when this bucket is new; then ``relatives`` may tell what it is like."""
+    return render("summary", report=report, seen=seen, relatives=() if seen else relatives[:MAX_RELATIVES])
 
 
 def pile_up(report: Report) -> Message | None:
@@ -83,12 +93,13 @@ def duplicate(report: Report, at: str, first_link: str | None) -> Message:
     return render("duplicate", report=report, at=at, first_link=first_link)
 
 
-def progress(stage: str, source: str, fraction: float | None) -> Message:
-    """The reply while work goes on. ``fraction`` is 0 to 1, None where no figure is known."""
+def progress(stage: str, source: str, fraction: float | None, detail: str = "") -> Message:
+    """The reply while work goes on. ``fraction`` is 0 to 1, None where the end is not known; ``detail`` is a figure
+    in words, such as "3.1 MB of 8.0 MB, 12 MB/s"."""
     percent = None if fraction is None else max(0, min(100, int(fraction * 100)))
     filled = 0 if percent is None else percent * BAR_WIDTH // 100
     bar = "█" * filled + "░" * (BAR_WIDTH - filled)
-    return render("progress", stage=stage, source=source, percent=percent, bar=bar)
+    return render("progress", stage=stage, source=source, percent=percent, bar=bar, detail=detail)
 
 
 def failure(sentence: str, source: str) -> Message:

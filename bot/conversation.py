@@ -47,8 +47,8 @@ class Conversation:
         self._posts = posts
         self._key = key
         self.source = source
-        self._shown: tuple[str, int | None] | None = None
-        self._wanted: tuple[str, float | None] | None = None
+        self._shown: tuple[str, int | str] | None = None
+        self._wanted: tuple[str, float | None, str] | None = None
         self._edited_at = 0.0
         self._editing: asyncio.Task[None] | None = None
         self._ts: str | None = None
@@ -64,16 +64,16 @@ class Conversation:
             return self._ts
         await self._sender.react(self.place.channel, self.place.ts, SEEN)
         self._ts = await self._say(SUMMARY, blocks.progress(stage, self.source, None), broadcast=self.place.broadcast)
-        self._shown = (stage, None)
+        self._shown = (stage, "")
         return self._ts
 
     async def reply(self, message: Message) -> str:
         """Answer a question: one message in the thread, once; its time stamp. Raises: Refused, Unreachable."""
         return await self._say("answer", message)
 
-    def progress(self, stage: str, fraction: float | None) -> None:
+    def progress(self, stage: str, fraction: float | None, detail: str = "") -> None:
         """Show how far it is, some time soon or never: the latest figure wins, and finals go first."""
-        self._wanted = (stage, fraction)
+        self._wanted = (stage, fraction, detail)
         if self._ts is not None and (self._editing is None or self._editing.done()):
             self._editing = asyncio.get_running_loop().create_task(self._show())
 
@@ -159,13 +159,13 @@ class Conversation:
                 await asyncio.wait_for(self._hushed.wait(), pause)
             if self._wanted is None:
                 return
-            stage, fraction = self._wanted
+            stage, fraction, detail = self._wanted
             self._wanted = None
-            figure = (stage, None if fraction is None else int(fraction * 100))
+            figure = (stage, detail if fraction is None else int(fraction * 100))
             if figure == self._shown:
                 continue
             self._edited_at = time.monotonic()
-            message = blocks.progress(stage, self.source, fraction)
+            message = blocks.progress(stage, self.source, fraction, detail)
             if await self._sender.edit(self.place.channel, self._ts, message, self._name(SUMMARY), final=False):
                 self._shown = figure
 

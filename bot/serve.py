@@ -21,9 +21,11 @@ from bot.fetch.download import Arrived, Fetched, download
 from bot.fetch.links import Link
 from bot.housekeeping import keep_house
 from bot.listeners.intake import Rules
+from bot.orphans import bereave
 from bot.sending import PACE_SECONDS, Sender
 from bot.settings import Settings
-from bot.worker import Analyse, Tools, bereave, work
+from bot.tools import Analyse, Tools
+from bot.worker import work
 from storage.clock import utc_now
 from storage.store import Store
 

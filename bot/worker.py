@@ -7,28 +7,22 @@ the thread and the job's memory say. Stopped gracefully, it gives the job back a
 import asyncio
 import dataclasses
 import logging
-import os
-import socket
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from weakref import WeakValueDictionary
 
 from analysis.verdict.report import Report
 from bot import blocks
 from bot.child import AnalysisFailed
 from bot.conversation import Conversation, Place
-from bot.fetch.download import Arrived, Fetched
-from bot.fetch.links import Link, link
+from bot.fetch.links import link
 from bot.fetch.problems import FetchFailed
 from bot.fetch.workspace import job_name, workspace
-from bot.outbound import Message
-from bot.sending import Refused, Sender, Unreachable
-from storage.duplicates import SameBucket, SameDump
+from bot.orphans import worker_name
+from bot.sending import Refused, Unreachable
+from bot.telling import tell
+from bot.tools import Tools
 from storage.jobs import Job
-from storage.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -36,65 +30,9 @@ ANALYZE, ASK = "analyze", "ask"
 IDLE_SECONDS = 1.0  # how often a worker looks for work that nobody announced, such as a lease that ran out
 RETRY_SECONDS = 30.0
 
-Fetch = Callable[[Link, Path, Callable[[Arrived], None]], Awaitable[Fetched]]
-Analyse = Callable[[Path, str, Callable[[str, float | None], None]], Awaitable[Report]]
-Answer = Callable[[str, Place], Message]
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What a worker works with. ``permalink`` makes a link to a message: channel, time stamp, thread."""
-
-    store: Store
-    sender: Sender
-    home: Path
-    fetch: Fetch
-    analyse: Analyse
-    answer: Answer
-    permalink: Callable[[str, str, str], str]
-    lease_seconds: float = 60.0
-    keep_dumps: bool = False
-    broadcast_channels: frozenset[str] = frozenset()
-    locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
-
-    def alone(self, identity: str) -> asyncio.Lock:
-        """The lock of one dump: two links to it at the same time are one analysis and one story."""
-        lock = self.locks.get(identity)
-        if lock is None:
-            lock = self.locks[identity] = asyncio.Lock()
-        return lock
-
 
 class LostJob(Exception):
     """The lease ran out and another worker has the job."""
-
-
-def worker_name(number: int) -> str:
-    """A worker's name: host, process and number. ``bereave`` reads it."""
-    return f"{socket.gethostname()}:{os.getpid()}:{number}"
-
-
-def bereave(store: Store) -> int:
-    """Give back the jobs of dead processes of this host at once, without waiting for their leases; how many."""
-    given = 0
-    for job in store.jobs.active():
-        host, _, rest = (job.worker or "").partition(":")
-        number = rest.partition(":")[0]
-        if job.state == "running" and host == socket.gethostname() and number.isdigit() and not _is_alive(int(number)):
-            given += store.jobs.requeue(job, count_attempt=True)
-    return given
-
-
-def _is_alive(process: int) -> bool:
-    if os.name != "posix":  # elsewhere signal 0 is not harmless: leases must do
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return process != os.getpid()  # a number used again, as in a container where every process is the first
 
 
 async def work(tools: Tools, number: int, news: asyncio.Event, stop: asyncio.Event) -> None:
@@ -195,7 +133,7 @@ async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:
         await asyncio.to_thread(tools.store.jobs.fail, job, failed.kind, failed.line)
         return
     async with tools.alone(report.dump.identity):
-        await _tell(tools, job, talk, report)
+        await tell(tools, talk, report)
     await asyncio.to_thread(tools.store.jobs.finish, job, {"identity": report.dump.identity})
 
 
@@ -214,7 +152,7 @@ async def _recalled(tools: Tools, job: Job) -> Report | None:
 async def _report(tools: Tools, job: Job, talk: Conversation, directory: Path) -> Report:
     wanted = link(job.secret or job.payload["shown"])
     fetched = await tools.fetch(
-        wanted, directory / "dump", lambda arrived: talk.progress("Downloading", arrived.fraction)
+        wanted, directory / "dump", lambda arrived: talk.progress("Downloading", arrived.fraction, str(arrived))
     )
     async with tools.alone(fetched.identity):
         same = await asyncio.to_thread(tools.store.duplicates.same_dump, fetched.identity, fetched.sha256)
@@ -236,43 +174,6 @@ async def _report(tools: Tools, job: Job, talk: Conversation, directory: Path) -
 async def _remember(tools: Tools, job: Job, number: int) -> None:
     if not await asyncio.to_thread(tools.store.jobs.remember, job, report=number):
         raise LostJob
-
-
-async def _tell(tools: Tools, job: Job, talk: Conversation, report: Report) -> None:
-    seen = await asyncio.to_thread(tools.store.seen, report)
-    own = await talk.begin("Writing the summary")
-    first = _told_elsewhere(seen.same_dump, talk.place.channel, own)
-    if first is not None:
-        await talk.end(blocks.duplicate(report, report.analyzed_at, first), fine=True)
-        return
-    ts = await talk.end(blocks.summary(report, _seen(seen.same_bucket)), fine=True)
-    if seen.same_dump is not None:
-        await asyncio.to_thread(
-            tools.store.threads.add,
-            seen.same_dump.report.id,
-            team=talk.place.team,
-            channel=talk.place.channel,
-            ts=talk.place.ts,
-            summary_ts=ts,
-            permalink=tools.permalink(talk.place.channel, ts, talk.place.thread),
-        )
-    await talk.details(report)
-    log.info("job %d told: %s", job.id, report.bucket.failure_id_hash)
-
-
-def _told_elsewhere(same: SameDump | None, channel: str, own: str) -> str | None:
-    # The first thread about this dump, unless that is this very one, interrupted and resumed.
-    threads = () if same is None else same.threads
-    if any((thread.channel, thread.summary_ts) == (channel, own) for thread in threads):
-        return None
-    return next((thread.permalink for thread in threads if thread.permalink), None)
-
-
-def _seen(bucket: SameBucket | None) -> blocks.Seen | None:
-    if bucket is None:
-        return None
-    first = None if bucket.thread is None else bucket.thread.permalink
-    return blocks.Seen(bucket.count, bucket.first_seen, len(bucket.hosts), first)
 
 
 async def _first(*tasks: asyncio.Task[Any], timeout: float) -> None:  # noqa: ASYNC109  # that is what it does

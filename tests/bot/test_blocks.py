@@ -107,6 +107,24 @@ def test_a_first_crash_is_called_new() -> None:
     assert "First time seen here." in said(blocks.summary(sample("seed")))
 
 
+def test_a_new_failure_is_told_its_relatives_and_a_known_one_is_not() -> None:
+    relative = blocks.Relative("0x9F ndis.sys, on PC-7", "same lock <x>", "https://team.example.com/archives/C1/p1")
+    message = blocks.summary(sample("seed"), None, (relative,) * 5)
+    checked(message, "k")
+    assert said(message).count("Not the same, but like 0x9F ndis.sys, on PC-7 (same lock <x>): thread") == 2
+    assert "Not the same" not in said(blocks.summary(sample("seed"), SEEN, (relative,)))
+
+
+def test_progress_shows_a_figure_whether_the_end_is_known_or_not() -> None:
+    known = blocks.progress("Downloading", "a.dmp", 0.456, "3.1 MB of 6.8 MB, 12 MB/s")
+    assert known.text == "Downloading: 45 %"
+    assert "█████████░░░░░░░░░░░" in said(known)
+    assert "12 MB/s" in said(known)
+    unknown = blocks.progress("Downloading", "a.dmp", None, "3.1 MB, 12 MB/s")
+    assert unknown.text == "Downloading: 3.1 MB, 12 MB/s"
+    assert "█" not in said(unknown)
+
+
 def test_the_pile_up_names_root_lock_and_each_blocked_thread_with_its_wait() -> None:
     message = blocks.pile_up(sample("seed"))
     assert message is not None

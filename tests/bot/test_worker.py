@@ -9,6 +9,7 @@ import pytest
 
 from analysis.verdict.report import Report
 from bot import worker
+from bot.orphans import bereave, worker_name
 from bot.sandbox import StandIn
 from storage.database import open_database
 from storage.events import Events
@@ -121,9 +122,9 @@ async def test_many_workers_at_work_do_not_delay_an_acknowledgement(slack: Stand
 
 def test_jobs_of_dead_processes_of_this_host_are_given_back_at_once(tmp_path: Path) -> None:
     with Store.open(tmp_path / "pileup.sqlite") as store:
-        names = [f"{socket.gethostname()}:4194305:0", "another-host:4194305:0", worker.worker_name(1)]
+        names = [f"{socket.gethostname()}:4194305:0", "another-host:4194305:0", worker_name(1)]
         for name in names:
             store.jobs.enqueue(NewJob(name, {}))
             store.jobs.take(name, 600)
-        assert worker.bereave(store) == 2  # the dead process, and this one, which cannot have had jobs before it began
+        assert bereave(store) == 2  # the dead process, and this one, which cannot have had jobs before it began
         assert [job.worker for job in store.jobs.active() if job.state == "running"] == ["another-host:4194305:0"]

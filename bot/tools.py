@@ -1,0 +1,43 @@
+"""What a worker works with, as one value: made once, from the settings or by a test."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from analysis.verdict.report import Report
+from bot.conversation import Place
+from bot.fetch.download import Arrived, Fetched
+from bot.fetch.links import Link
+from bot.outbound import Message
+from bot.sending import Sender
+from storage.store import Store
+
+Fetch = Callable[[Link, Path, Callable[[Arrived], None]], Awaitable[Fetched]]
+Analyse = Callable[[Path, str, Callable[[str, float | None], None]], Awaitable[Report]]
+Answer = Callable[[str, Place], Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a worker works with. ``permalink`` makes a link to a message: channel, time stamp, thread."""
+
+    store: Store
+    sender: Sender
+    home: Path
+    fetch: Fetch
+    analyse: Analyse
+    answer: Answer
+    permalink: Callable[[str, str, str], str]
+    lease_seconds: float = 60.0
+    keep_dumps: bool = False
+    broadcast_channels: frozenset[str] = frozenset()
+    locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    def alone(self, identity: str) -> asyncio.Lock:
+        """The lock of one dump: two links to it at the same time are one analysis and one story."""
+        lock = self.locks.get(identity)
+        if lock is None:
+            lock = self.locks[identity] = asyncio.Lock()
+        return lock
