@@ -29,7 +29,7 @@ async def tell(tools: Tools, talk: Conversation, report: Report) -> None:
             seen.same_dump.report.id,
             team=talk.place.team,
             channel=talk.place.channel,
-            ts=talk.place.ts,
+            ts=talk.place.thread,
             summary_ts=ts,
             permalink=tools.permalink(talk.place.channel, ts, talk.place.thread),
         )
