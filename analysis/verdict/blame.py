@@ -1,32 +1,20 @@
 """Who did it: from frames and facts to a conclusion. Pure functions; nothing here reads a dump.
 
-The walk looks for the strongest module on a stack (``analysis.verdict.modules``); the conclusion weighs it against
-what parameters, devices and requests name, and says how far it can be trusted and why.
+The conclusion weighs the strongest module of a stack (``analysis.verdict.walk``) against what parameters, devices and
+requests name, and says how far it can be trusted and why.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from analysis.address import is_kernel
 from analysis.bugchecks.explained import Blamed, Cap, Hint, Stop
 from analysis.kernel.facts import Frame
 from analysis.trust import Trust
-from analysis.verdict.functions import is_pass_through, is_plumbing, is_waiting, split_symbol
-from analysis.verdict.modules import USER_MODE, Strength, is_bus, is_framework, is_kernel_name, stem, strength
+from analysis.verdict.modules import Strength, is_bus, is_framework, stem, strength
 from analysis.verdict.report import Confidence
+from analysis.verdict.walk import Candidate, Walk, frame_count, walk_stack
 
 LEVELS: tuple[Confidence, ...] = ("none", "low", "medium", "high")
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A module that may be blamed, with the frame that put it there where a stack did."""
-
-    module: str
-    function: str | None
-    strength: Strength
-    trust: Trust
-    frame: Frame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +23,6 @@ class Passed:
 
     module: str
     why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """The outcome of walking one stack. ``outside`` is the first kernel address that lay in no module."""
-
-    chosen: Candidate | None
-    candidates: tuple[Candidate, ...] = ()
-    outside: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +63,6 @@ class Blame:
     reasons: tuple[str, ...] = ()
     passed: tuple[Passed, ...] = ()
     frame: Frame | None = None
-
-
-def walk_stack(frames: Sequence[Frame], stop: Stop) -> Walk:
-    """The module to blame from one stack alone, innermost frame first.
-
-    The strongest module wins, then the innermost. In a hang a framework gives way to a client of equal strength,
-    because the framework waits on the client's behalf. Only faults fall back on nt itself, on the first frame that
-    is not plumbing. Rule published for WinDbg: "Specifying Module and Function Owners".
-    """
-    kernel = _kernel_part(frames)
-    candidates = tuple(_candidates(kernel))
-    best = _best(candidates, clients_first=stop in (Stop.HANG, Stop.REQUEST))
-    if best is None and stop is Stop.FAULT:
-        best = _kernel_itself(kernel)
-    return Walk(best, candidates, _outside(kernel))
 
 
 def conclude(case: Case) -> Blame:
@@ -155,7 +119,7 @@ def _fault(case: Case, walk: Walk) -> Blame:
     if chosen.strength is Strength.NEVER:
         why = f"no driver is on the stack; {chosen.function} is the first kernel function above the stop itself"
         return Blame(chosen.module, chosen.function, "windows", "low", reasons=(why,), frame=chosen.frame)
-    blame = _from_candidate(chosen)
+    blame = _from_walk(walk, chosen)
     return replace(blame, reasons=blame.reasons + _outside_reason(walk))
 
 
@@ -169,23 +133,31 @@ def _hang(case: Case, walk: Walk) -> Blame:
         return _from_hint(hint, case.frames)
     if driver is None or case.device is None:
         if chosen is not None:
-            return _from_candidate(chosen)
+            return _from_walk(walk, chosen)
         return _from_hint(hint, case.frames) if hint is not None else Blame(None, None, None, "none")
-    same = next((one for one in walk.candidates if stem(one.module) == stem(driver)), None)
-    alone = Blame(
-        driver, None, "driver", "low" if case.device.trust <= Trust.SCAN else "medium", reasons=(case.device.why,)
-    )
+    level: Confidence = "low" if case.device.trust <= Trust.SCAN else "medium"
+    alone = Blame(driver, None, "driver", level, reasons=(case.device.why,))
     if chosen is None:
         return alone
-    if same is not None and (stem(chosen.module) == stem(driver) or _gives_way(chosen, case.device)):
+    same = next((one for one in walk.candidates if stem(one.module) == stem(driver)), None)
+    if same is not None and (stem(chosen.module) == stem(driver) or _yields_to(same, chosen, case.device, walk)):
         blame = _from_candidate(same)
         confidence: Confidence = "high" if same.trust >= Trust.UNWIND else "medium"
         return replace(blame, confidence=confidence, reasons=(*blame.reasons, case.device.why))
-    if _gives_way(chosen, case.device):
+    if same is None and _gives_way(chosen, case.device):
         return alone
-    blame = _from_candidate(chosen)
+    blame = _from_walk(walk, chosen)
     mixed = f"the device being worked on belongs to {driver}, the stack shows {chosen.module}: mixed evidence"
     return replace(blame, confidence=lowest(blame.confidence, "medium"), reasons=(*blame.reasons, mixed))
+
+
+def _yields_to(same: Candidate, chosen: Candidate, device: DeviceEvidence, walk: Walk) -> bool:
+    # Whether the driver of the device, which is on the stack, goes before the walk's choice. Where both frames and the
+    # device itself were found by scanning, the number of frames decides.
+    weak = max(chosen.trust, same.trust, device.trust) <= Trust.SCAN
+    if weak and chosen.strength is same.strength and not is_framework(chosen.module):
+        return frame_count(walk.candidates, same.module) >= frame_count(walk.candidates, chosen.module)
+    return _gives_way(chosen, device)
 
 
 def _gives_way(chosen: Candidate, device: DeviceEvidence) -> bool:
@@ -241,6 +213,15 @@ def _from_candidate(chosen: Candidate) -> Blame:
     )
 
 
+def _from_walk(walk: Walk, chosen: Candidate) -> Blame:
+    blame = _from_candidate(chosen)
+    rivals = {one.module for one in walk.candidates if one.strength is chosen.strength} - {chosen.module}
+    if chosen.trust > Trust.SCAN or not rivals or frame_count(walk.candidates, chosen.module) > 1:
+        return blame
+    why = f"a single frame found by scanning, as of {', '.join(sorted(rivals)[:4])}: any of them may be a leftover"
+    return replace(blame, confidence=lowest(blame.confidence, "low"), reasons=(*blame.reasons, why))
+
+
 def _no_module(blamed: Blamed) -> Blame:
     confidence = next(level for level in LEVELS if level == blamed.confidence)
     return Blame(blamed.name, None, blamed.kind, confidence, reasons=blamed.why)
@@ -259,53 +240,6 @@ def _capped(blame: Blame, caps: Sequence[Cap]) -> Blame:
     level = lowest(blame.confidence, *(cap.level for cap in caps))
     said = tuple(f"confidence is kept at {cap.level} at most: {cap.why}" for cap in binding)
     return replace(blame, confidence=level, reasons=blame.reasons + said)
-
-
-def _kernel_part(frames: Sequence[Frame]) -> tuple[Frame, ...]:
-    # A stack that crosses into user mode goes on in the program that made the system call: never a culprit.
-    for index, frame in enumerate(frames):
-        named_user = frame.module is not None and stem(frame.module) in USER_MODE
-        if named_user or (frame.address and not is_kernel(frame.address) and _is_after_entry(frames[:index])):
-            return tuple(frames[:index])
-    return tuple(frames)
-
-
-def _is_after_entry(above: Sequence[Frame]) -> bool:
-    # A wild jump leaves an address of the lower half as innermost frame: that is no way back to user mode.
-    return any(frame.module and is_kernel_name(frame.module) and not is_plumbing(frame.symbol) for frame in above)
-
-
-def _candidates(frames: Sequence[Frame]) -> list[Candidate]:
-    found: list[Candidate] = []
-    for frame in frames:
-        if frame.module is None or is_pass_through(frame.symbol):
-            continue
-        how_strong = strength(frame.module)
-        if how_strong is not Strength.NEVER:
-            found.append(Candidate(frame.module, frame.symbol, how_strong, frame.trust, frame))
-    return found
-
-
-def _best(candidates: Sequence[Candidate], *, clients_first: bool) -> Candidate | None:
-    def rank(one: Candidate) -> tuple[int, bool]:
-        return one.strength, not (clients_first and is_framework(one.module))
-
-    # max keeps the first, innermost one among equals.
-    return max(candidates, key=rank, default=None)
-
-
-def _kernel_itself(frames: Sequence[Frame]) -> Candidate | None:
-    for frame in frames:
-        if frame.module is None or not is_kernel_name(frame.module) or is_plumbing(frame.symbol):
-            continue
-        if split_symbol(frame.symbol).function is None or is_waiting(frame.symbol):
-            continue
-        return Candidate("ntoskrnl.exe", frame.symbol, Strength.NEVER, frame.trust, frame)
-    return None
-
-
-def _outside(frames: Sequence[Frame]) -> int | None:
-    return next((int(frame.address) for frame in frames if frame.module is None and frame.address), None)
 
 
 def _outside_reason(walk: Walk) -> tuple[str, ...]:

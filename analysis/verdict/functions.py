@@ -7,7 +7,7 @@ show them between a guilty driver and the wait or the fault.
 import re
 from dataclasses import dataclass
 
-from analysis.verdict.modules import stem
+from analysis.verdict.modules import KERNEL_NAMES, stem
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,16 @@ WAITING: tuple[str, ...] = (
     *("PnpAsynchronousCall", "ExfAcquire*", "ExpAcquire*", "ExAcquire*", "ExpWaitForResource"),
     *("PspSystemThreadStartup", "ExpWorkerThread", "KiStartSystemThread", "PnpDeviceEventWorker"),
 )
+
+
+# The wait functions themselves: whatever called them is what waits.
+WAITS: tuple[str, ...] = ("KeWaitFor*", "KeDelayExecutionThread", "KeRemovePriQueue", "KeRemoveQueue*")
+
+
+def is_wait_function(symbol: str) -> bool:
+    """Whether the frame is nt's own function in which a thread waits."""
+    place = split_symbol(symbol)
+    return place.function is not None and stem(place.module) in KERNEL_NAMES and _matches(place.function, WAITS)
 
 
 def is_pass_through(symbol: str) -> bool:

@@ -5,13 +5,16 @@ from collections.abc import Iterable, Sequence
 from analysis.bugchecks.explained import Stop
 from analysis.kernel.facts import Frame, Lock, Thread
 from analysis.kernel.scene import Scene
+from analysis.trust import Trust
 from analysis.verdict.functions import is_plumbing, split_symbol
 from analysis.verdict.modules import stem
 from analysis.verdict.story import Story, chain_of, lock_text, thread_name
+from analysis.verdict.walk import Walk
 from analysis.waits.deadlock import Cycle
 from analysis.waits.importance import importance
 
 MAX_NAMED_PROCESSES = 6
+MAX_RIVALS = 2
 
 
 def summary(scene: Scene, story: Story) -> str:
@@ -147,16 +150,24 @@ def _nobody(scene: Scene, story: Story) -> str:
 
 
 def _deadlock(scene: Scene, story: Story, cycle: Cycle) -> str:
-    parts = []
-    for thread in cycle.threads:
-        chosen = story.cycle_drivers[thread].chosen
-        parts.append(f"{chosen.module if chosen else 'an unknown driver'} in {thread_name(scene, thread)}")
+    parts = [f"{_drivers(story.cycle_drivers[thread])} in {thread_name(scene, thread)}" for thread in cycle.threads]
     locks = [link.lock for link in story.waits.chains if link.lock.address in cycle.locks]
     names = " and ".join(lock_text(lock) for lock in locks)
     if len(parts) == 1:
         return f"Deadlock: {parts[0]} waits for {names}, which it holds itself; it can never go on."
     other = "the other" if len(parts) == 2 else "the next one"
     return f"Deadlock: {_series(parts)} each hold a lock that {other} waits for ({names}); none can go on."
+
+
+def _drivers(walk: Walk) -> str:
+    # On a scanned stack another module of the same strength may be the one: both are named.
+    chosen = walk.chosen
+    if chosen is None:
+        return "an unknown driver"
+    rivals = [one.module for one in walk.candidates if one.strength is chosen.strength and one.module != chosen.module]
+    if chosen.trust > Trust.SCAN or not rivals:
+        return chosen.module
+    return " or ".join(dict.fromkeys((chosen.module, *rivals[:MAX_RIVALS])))
 
 
 def _seen(story: Story, first: Thread, doings: Iterable[str | None]) -> str:

@@ -8,9 +8,10 @@ from analysis.bugchecks.explained import Cap, Explained, FocusKind, Stop
 from analysis.kernel.facts import Lock, Stack
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
-from analysis.verdict.blame import Blame, Case, DeviceEvidence, Walk, conclude, walk_stack
+from analysis.verdict.blame import Blame, Case, DeviceEvidence, conclude
 from analysis.verdict.focus import crashing_thread, focus_stack
 from analysis.verdict.surroundings import Surroundings
+from analysis.verdict.walk import Walk, walk_stack
 from analysis.waits.deadlock import Cycle
 from analysis.waits.find import ChainLock, WaitAnalysis
 
@@ -160,6 +161,8 @@ def _device(around: Surroundings, explained: Explained, thread: VirtAddr | None,
 def _symbol_caps(scene: Scene) -> tuple[Cap, ...]:
     if scene.symbols.layout_source == "neighbour":
         return (Cap("low", "structures were read with the layout of a neighbouring build, checked but not certain"),)
+    if scene.symbols.layout_source == "none" and scene.image.triage is None:
+        return (Cap("medium", "no layout of this kernel is known, so who waits for whom could not be read"),)
     return ()
 
 
@@ -176,7 +179,8 @@ def _deadlock(
     walks = {thread: walk_stack(scene.stack(thread).frames, Stop.HANG) for thread in cycle.threads}
     drivers = list(dict.fromkeys(walk.chosen.module for walk in walks.values() if walk.chosen))
     blame = Blame(None, None, None, "none", reasons=_cycle_reasons(scene, waits, cycle, walks))
-    if len(drivers) == 1:
+    certain = all(walk.chosen and walk.chosen.trust > Trust.SCAN for walk in walks.values())
+    if len(drivers) == 1 and certain:
         # Every thread of the cycle runs the same driver's code: then it is that driver's own order of locks.
         one = next(walk.chosen for walk in walks.values() if walk.chosen)
         blame = replace(blame, module=one.module, function=one.function, kind="driver", confidence="medium")

@@ -4,7 +4,8 @@ import pytest
 
 from analysis.bugchecks.explained import Blamed, Cap, Hint, Stop
 from analysis.trust import Trust
-from analysis.verdict.blame import Blame, Case, DeviceEvidence, conclude, walk_stack
+from analysis.verdict.blame import Blame, Case, DeviceEvidence, conclude
+from analysis.verdict.walk import walk_stack
 from tests.verdict.frames import stack
 
 
@@ -193,3 +194,28 @@ def test_the_framework_alone_gives_way_to_the_driver_of_the_device() -> None:
 @pytest.mark.parametrize("code", [0x19, 0x1A, 0x4E, 0xC5])
 def test_corruption_is_never_high(code: int) -> None:
     assert conclude(Case(code, Stop.CORRUPTION, stack("nt!KeBugCheckEx acme+0x1"))).confidence == "medium"
+
+
+def test_on_a_scanned_stack_code_that_left_several_frames_beats_single_leftovers() -> None:
+    frames = stack("nt!KeWait leftover+0x9 acme+0x11 acme+0x22 other+0x1", Trust.SCAN)
+    blame = conclude(Case(0xE2, Stop.HANG, frames))
+    assert (blame.module, blame.confidence) == ("acme.sys", "medium")
+
+
+def test_single_frames_of_several_drivers_on_a_scanned_stack_are_low() -> None:
+    blame = conclude(Case(0xE2, Stop.HANG, stack("nt!KeWait one+0x9 two+0x11", Trust.SCAN)))
+    assert (blame.module, blame.confidence) == ("one.sys", "low")
+    assert any("leftover" in reason for reason in blame.reasons)
+
+
+def test_a_device_found_by_scanning_does_not_beat_more_frames() -> None:
+    frames = stack("nt!KeWait acme+0x11 acme+0x22 stale+0x1", Trust.SCAN)
+    blame = conclude(Case(0xE2, Stop.HANG, frames, device=DeviceEvidence("stale.sys", trust=Trust.SCAN)))
+    assert blame.module == "acme.sys"
+    certain = conclude(Case(0xE2, Stop.HANG, frames, device=DeviceEvidence("stale.sys", trust=Trust.STRUCTURE)))
+    assert certain.module == "stale.sys"
+
+
+def test_a_scanned_frame_inside_the_wait_is_a_leftover() -> None:
+    frames = stack("nt!KiSwapThread+0x1 stale+0x1 stale+0x2 nt!KeWaitForSingleObject+0x1 acme+0x11", Trust.SCAN)
+    assert conclude(Case(0xE2, Stop.HANG, frames)).module == "acme.sys"
