@@ -30,7 +30,7 @@ REAL = {"triage-x64": "triage_x64.dmp", "triage-arm64": "triage_arm64.dmp"}
 
 
 def render(report: Report) -> str:
-    """A report's story as text. Addresses are numbered in the order in which they appear."""
+    """A report as text. Addresses are numbered in order of appearance; ids and the kernel's offsets are left out."""
     return _numbered("\n".join(_lines(report)) + "\n")
 
 
@@ -77,6 +77,9 @@ def _lines(report: Report) -> Iterator[str]:
 def _numbered(text: str) -> str:
     seen: dict[str, int] = {}
     numbered = re.sub(r"0xf{4}[0-9a-f]{12}", lambda found: f"@{seen.setdefault(found[0], len(seen) + 1)}", text)
+    numbered = re.sub(r"\b\d+/\d+\b", "pid/tid", numbered)
+    numbered = re.sub(r"\(process \d+\), thread \d+", "(process pid), thread tid", numbered)
+    numbered = re.sub(r"\b(nt(?:!\w+)?)\+0x[0-9a-f]+", r"\1+…", numbered)
     return re.sub(r"[0-9A-F]{32}-1", "GUID-1", numbered)
 
 

@@ -88,8 +88,8 @@ def _standing_caps(case: Case) -> tuple[Cap, ...]:
 
 
 def _leftover_caps(blame: Blame, walk: Walk) -> tuple[Cap, ...]:
-    # A scanned stack keeps return addresses of calls long over. One driver among them is a lead; several, with nothing
-    # else that points to one of them, are a guess.
+    # A scanned stack keeps return addresses of calls long over. One driver among them is a lead, and so is one that
+    # left more of them than any other; several alike, with nothing else that points to one of them, are a guess.
     chosen = walk.chosen
     if chosen is None or chosen.trust > Trust.SCAN or blame.module != chosen.module:
         return ()
@@ -98,7 +98,10 @@ def _leftover_caps(blame: Blame, walk: Walk) -> tuple[Cap, ...]:
     others = {
         stem(one.module) for one in walk.candidates if one.trust <= Trust.SCAN and one.strength >= chosen.strength
     } - {stem(chosen.module)}
-    if not others:
+    own = frame_count(walk.candidates, chosen.module)
+    if not others or own > max(
+        frame_count(walk.candidates, one.module) for one in walk.candidates if stem(one.module) in others
+    ):
         return ()
     more = "1 more driver has" if len(others) == 1 else f"{len(others)} more drivers have"
     return (Cap("low", f"{more} left return addresses on the same scanned stack"),)
@@ -119,7 +122,7 @@ def _fault(case: Case, walk: Walk) -> Blame:
     if chosen.strength is Strength.NEVER:
         why = f"no driver is on the stack; {chosen.function} is the first kernel function above the stop itself"
         return Blame(chosen.module, chosen.function, "windows", "low", reasons=(why,), frame=chosen.frame)
-    blame = _from_walk(walk, chosen)
+    blame = _from_candidate(chosen)
     return replace(blame, reasons=blame.reasons + _outside_reason(walk))
 
 
@@ -133,7 +136,7 @@ def _hang(case: Case, walk: Walk) -> Blame:
         return _from_hint(hint, case.frames)
     if driver is None or case.device is None:
         if chosen is not None:
-            return _from_walk(walk, chosen)
+            return _from_candidate(chosen)
         return _from_hint(hint, case.frames) if hint is not None else Blame(None, None, None, "none")
     level: Confidence = "low" if case.device.trust <= Trust.SCAN else "medium"
     alone = Blame(driver, None, "driver", level, reasons=(case.device.why,))
@@ -146,7 +149,7 @@ def _hang(case: Case, walk: Walk) -> Blame:
         return replace(blame, confidence=confidence, reasons=(*blame.reasons, case.device.why))
     if same is None and _gives_way(chosen, case.device):
         return alone
-    blame = _from_walk(walk, chosen)
+    blame = _from_candidate(chosen)
     mixed = f"the device being worked on belongs to {driver}, the stack shows {chosen.module}: mixed evidence"
     return replace(blame, confidence=lowest(blame.confidence, "medium"), reasons=(*blame.reasons, mixed))
 
@@ -211,15 +214,6 @@ def _from_candidate(chosen: Candidate) -> Blame:
         reasons=(reason,),
         frame=chosen.frame,
     )
-
-
-def _from_walk(walk: Walk, chosen: Candidate) -> Blame:
-    blame = _from_candidate(chosen)
-    rivals = {one.module for one in walk.candidates if one.strength is chosen.strength} - {chosen.module}
-    if chosen.trust > Trust.SCAN or not rivals or frame_count(walk.candidates, chosen.module) > 1:
-        return blame
-    why = f"a single frame found by scanning, as of {', '.join(sorted(rivals)[:4])}: any of them may be a leftover"
-    return replace(blame, confidence=lowest(blame.confidence, "low"), reasons=(*blame.reasons, why))
 
 
 def _no_module(blamed: Blamed) -> Blame:

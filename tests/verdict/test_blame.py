@@ -205,7 +205,7 @@ def test_on_a_scanned_stack_code_that_left_several_frames_beats_single_leftovers
 def test_single_frames_of_several_drivers_on_a_scanned_stack_are_low() -> None:
     blame = conclude(Case(0xE2, Stop.HANG, stack("nt!KeWait one+0x9 two+0x11", Trust.SCAN)))
     assert (blame.module, blame.confidence) == ("one.sys", "low")
-    assert any("leftover" in reason for reason in blame.reasons)
+    assert any("more driver has left return addresses" in reason for reason in blame.reasons)
 
 
 def test_a_device_found_by_scanning_does_not_beat_more_frames() -> None:
