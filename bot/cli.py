@@ -1,6 +1,7 @@
 """The ``pileup`` command. Each command imports what it needs when it runs, so that ``--version`` stays instant."""
 
 import io
+import os
 import sys
 from typing import Annotated, NoReturn
 
@@ -26,17 +27,13 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal of another alphabet gets "?", never a traceback
             stream.reconfigure(errors="replace")
+    status = 0
     try:
         app()
     except KeyboardInterrupt:
         status = 130
     except BrokenPipeError:  # "pileup … | head": the reader has enough
-        import os
-
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
-    else:  # pragma: no cover  # typer always exits
-        status = 0
     sys.exit(status)
 
 

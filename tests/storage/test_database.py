@@ -113,6 +113,21 @@ def test_old_traces_go_and_live_ones_stay(store: Store, clock: Clock) -> None:
     assert store.reports.get(number) is None
 
 
+def test_what_its_owner_deletes_right_now_is_not_ours_to_sweep(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "job-1").mkdir()
+    real = Path.lstat
+
+    def vanished(path: Path) -> object:
+        if path.name == "job-1":
+            raise FileNotFoundError
+        return real(path)
+
+    monkeypatch.setattr(Path, "lstat", vanished)
+    assert store.retention.sweep_files(tmp_path, ()) == 0
+
+
 def test_leftovers_are_swept_and_nothing_else(store: Store, clock: Clock, tmp_path: Path) -> None:
     import os
 
