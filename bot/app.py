@@ -22,6 +22,7 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.listeners import intake
+from storage.jobs import Job
 from storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -68,9 +69,9 @@ def goes_direct(url: str) -> bool:
 
 
 def create_app(
-    identity: Identity, api_url: str, store: Store, rules: intake.Rules, announce: Callable[[], None]
+    identity: Identity, api_url: str, store: Store, rules: intake.Rules, announce: Callable[[list[Job]], None]
 ) -> AsyncApp:
-    """The app with its listeners. ``announce`` is called when new jobs are stored."""
+    """The app with its listeners. ``announce`` is called with new jobs once they are stored."""
 
     async def authorize(**_: Any) -> AuthorizeResult:
         # Who we are was asked once, at the start: taking an event must not wait for Slack's answer.
@@ -92,7 +93,7 @@ def create_app(
         made = await asyncio.to_thread(store.events.accept, body["event_id"], wanted)
         log.info("event %s: %d of %d requests are new", body["event_id"], len(made), len(wanted))
         if made:
-            announce()
+            announce(made)
 
     app.event("app_mention")(hear)
     app.event("message")(hear)

@@ -19,6 +19,7 @@ from bot import answers, child, logs
 from bot.app import Identity, create_app, goes_direct, reading_client, sending_client
 from bot.fetch.download import Arrived, Fetched, download
 from bot.fetch.links import Link
+from bot.greeting import Greeter
 from bot.housekeeping import keep_house
 from bot.listeners.intake import Rules
 from bot.orphans import bereave
@@ -27,6 +28,7 @@ from bot.settings import Settings
 from bot.tools import Analyse, Tools
 from bot.worker import work
 from storage.clock import utc_now
+from storage.jobs import Job
 from storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -85,8 +87,16 @@ async def serve(
         news = [asyncio.Event() for _ in range(settings.workers)]
         sender = Sender(sending_client(token, settings.slack_api_url), pace_seconds=pace_seconds)
         tools = tools_of(settings, store, sender, identity, analyse)
+        greeter = Greeter(store, sender)
+        stack.push_async_callback(greeter.close)
+
+        def announce(jobs: list[Job]) -> None:
+            for event in news:
+                event.set()
+            greeter.greet(jobs)
+
         rules = Rules(identity.user, settings.channels, settings.users, settings.link_hosts)
-        app = create_app(identity, settings.slack_api_url, store, rules, lambda: _set_all(news))
+        app = create_app(identity, settings.slack_api_url, store, rules, announce)
         handler = AsyncSocketModeHandler(app, settings.slack_app_token.get_secret_value(), ping_interval=PING_SECONDS)
         await _connect(handler)
         stack.push_async_callback(handler.close_async)
@@ -137,11 +147,6 @@ def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identit
         keep_dumps=settings.keep_dumps,
         broadcast_channels=settings.broadcast_channels,
     )
-
-
-def _set_all(events: list[asyncio.Event]) -> None:
-    for event in events:
-        event.set()
 
 
 async def _connect(handler: AsyncSocketModeHandler) -> None:

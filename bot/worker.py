@@ -18,6 +18,7 @@ from bot.conversation import Conversation, Place
 from bot.fetch.links import link
 from bot.fetch.problems import FetchFailed
 from bot.fetch.workspace import job_name, workspace
+from bot.listeners.intake import ANALYZE, ASK
 from bot.orphans import worker_name
 from bot.sending import Refused, Unreachable
 from bot.telling import tell
@@ -26,7 +27,6 @@ from storage.jobs import Job
 
 log = logging.getLogger(__name__)
 
-ANALYZE, ASK = "analyze", "ask"
 IDLE_SECONDS = 1.0  # how often a worker looks for work that nobody announced, such as a lease that ran out
 RETRY_SECONDS = 30.0
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.fetch.links import Link, find_links, is_wanted
-from bot.worker import ANALYZE, ASK
 from storage.events import Request, fingerprint
 from storage.jobs import NewJob
 
 # Anything else that has a subtype is a join, a topic, a bot or a deletion.
 SPOKEN = frozenset({None, "file_share", "thread_broadcast", "me_message"})
 MAX_QUESTION = 500
+ANALYZE, ASK = "analyze", "ask"  # kinds of jobs
 
 Json = Mapping[str, Any]
 

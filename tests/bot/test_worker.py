@@ -104,6 +104,17 @@ async def test_an_event_that_could_not_be_stored_is_not_acknowledged_and_comes_a
     assert slack.socket_mode.deliveries[0].attempts == 2
 
 
+async def test_a_link_that_must_wait_for_a_worker_is_greeted_meanwhile(slack: StandIn, tmp_path: Path) -> None:
+    routes = {"a.dmp": page(dump("seed", 1)), "b.dmp": page(dump("seed", 2))}
+    async with serving(**routes) as files, bot(slack, tmp_path, Analyst(seconds=3), workers=1):
+        first = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: replies(slack, first))
+        second = slack.workspace.say(CRASHES, ANNA, files.url("/b.dmp"))
+        await until(lambda: "eyes" in second.reactions)
+        assert replies(slack, second) == []
+        await until(lambda: is_told(slack, second) and is_done(slack, second))
+
+
 async def test_many_workers_at_work_do_not_delay_an_acknowledgement(slack: StandIn, tmp_path: Path) -> None:
     class Blocking(Analyst):
         async def __call__(self, path: Path, source: str, progress: Callable[[str, float | None], None]) -> Report:

@@ -1,0 +1,47 @@
+"""A sign of life for links that must wait: when every worker is busy, the reaction comes before the reply."""
+
+import asyncio
+import logging
+
+from bot.conversation import SEEN
+from bot.listeners.intake import ANALYZE
+from bot.sending import Sender, Unreachable
+from storage.jobs import Job
+from storage.store import Store
+
+log = logging.getLogger(__name__)
+
+GREET_AFTER_SECONDS = 1.5  # a free worker has taken the job by then, and reacts itself
+
+
+class Greeter:
+    """Reacts to messages whose jobs nobody has taken yet."""
+
+    def __init__(self, store: Store, sender: Sender) -> None:
+        self._store = store
+        self._sender = sender
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def greet(self, jobs: list[Job]) -> None:
+        """Look after these jobs in a moment; returns at once."""
+        for job in jobs:
+            if job.kind == ANALYZE:
+                task = asyncio.get_running_loop().create_task(self._greet(job))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Forget whom nobody has greeted yet."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _greet(self, job: Job) -> None:
+        await asyncio.sleep(GREET_AFTER_SECONDS)
+        now = await asyncio.to_thread(self._store.jobs.get, job.id)
+        if now is None or now.state != "waiting":
+            return
+        try:
+            await self._sender.react(job.payload["channel"], job.payload["ts"], SEEN)
+        except Unreachable as error:
+            log.warning("job %d waits ungreeted: %s", job.id, error)
