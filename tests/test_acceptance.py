@@ -65,15 +65,15 @@ def hold_against_names(report: Report, forged: Forged, *, symbols: bool) -> None
         assert hex(at) in {frame.address for frame in stacks}
 
 
-@pytest.mark.parametrize("symbols", [True, False], ids=["symbols", "none"])
 @pytest.mark.parametrize("build", all_builds())
 @pytest.mark.parametrize("scenario", sorted(SCENARIOS))
-def test_every_story_on_every_build(scenario: str, build: int, symbols: bool, tmp_path: Path) -> None:
-    kind = KINDS[(build + len(scenario) + symbols) % len(KINDS)]
+def test_every_story_on_every_build(scenario: str, build: int, tmp_path: Path) -> None:
+    kind = KINDS[(build + len(scenario)) % len(KINDS)]
     forged = forge(scenario, build=build, kind=kind)
-    report = told(forged, tmp_path, symbols=symbols)
-    hold_against_truth(report, forged, loose=scenario in LOOSE)
-    hold_against_names(report, forged, symbols=symbols)
+    for symbols in (True, False):
+        report = told(forged, tmp_path, symbols=symbols)
+        hold_against_truth(report, forged, loose=scenario in LOOSE)
+        hold_against_names(report, forged, symbols=symbols)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -87,7 +87,7 @@ def test_the_seed_story_on_every_kind(build: int, kind: str, tmp_path: Path) -> 
         assert report.verdict.confidence == "high"
 
 
-@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("seed", range(1, 5))
 @pytest.mark.parametrize("scenario", sorted(SCENARIOS))
 def test_the_verdict_follows_a_drawn_cast(scenario: str, seed: int, tmp_path: Path) -> None:
     build = all_builds()[seed % len(all_builds())]
@@ -97,7 +97,7 @@ def test_the_verdict_follows_a_drawn_cast(scenario: str, seed: int, tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(7, 60))
+@pytest.mark.parametrize("seed", range(5, 60))
 @pytest.mark.parametrize("scenario", sorted(SCENARIOS))
 def test_the_verdict_follows_many_drawn_casts(scenario: str, seed: int, tmp_path: Path) -> None:
     build = all_builds()[seed % len(all_builds())]

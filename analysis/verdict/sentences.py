@@ -163,7 +163,7 @@ def _drivers(walk: Walk) -> str:
     # On a scanned stack another module of the same strength may be the one: both are named.
     chosen = walk.chosen
     if chosen is None:
-        return "an unknown driver"
+        return "no driver's code"
     rivals = [one.module for one in walk.candidates if one.strength is chosen.strength and one.module != chosen.module]
     if chosen.trust > Trust.SCAN or not rivals:
         return chosen.module

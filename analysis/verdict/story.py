@@ -179,9 +179,9 @@ def _deadlock(
     walks = {thread: walk_stack(scene.stack(thread).frames, Stop.HANG) for thread in cycle.threads}
     drivers = list(dict.fromkeys(walk.chosen.module for walk in walks.values() if walk.chosen))
     blame = Blame(None, None, None, "none", reasons=_cycle_reasons(scene, waits, cycle, walks))
-    certain = all(walk.chosen and walk.chosen.trust > Trust.SCAN for walk in walks.values())
+    certain = all(walk.chosen is None or walk.chosen.trust > Trust.SCAN for walk in walks.values())
     if len(drivers) == 1 and certain:
-        # Every thread of the cycle runs the same driver's code: then it is that driver's own order of locks.
+        # No other driver's code is in the cycle: then it is that driver's own order of locks.
         one = next(walk.chosen for walk in walks.values() if walk.chosen)
         blame = replace(blame, module=one.module, function=one.function, kind="driver", confidence="medium")
         blame = replace(blame, frame=one.frame, stack_culprit=one.module)
