@@ -99,6 +99,8 @@ def _leftover_caps(blame: Blame, walk: Walk) -> tuple[Cap, ...]:
         stem(one.module) for one in walk.candidates if one.trust <= Trust.SCAN and one.strength >= chosen.strength
     } - {stem(chosen.module)}
     own = frame_count(walk.candidates, chosen.module)
+    if own == 1 and not others:
+        return (Cap("low", "a single return address, found by scanning, is all that points to it"),)
     if not others or own > max(
         frame_count(walk.candidates, one.module) for one in walk.candidates if stem(one.module) in others
     ):

@@ -92,9 +92,16 @@ def _best(candidates: Sequence[Candidate], *, clients_first: bool) -> Candidate 
     if best is None or best.trust > Trust.SCAN:
         return best
     # Leftovers of earlier calls lie about on a scanned stack one by one; code that runs leaves a frame for each of its
-    # functions. Among equals the module with the most frames is the likely one.
+    # functions. So a module with several frames goes first, and in a hang even before a stronger one with a single one.
     peers = [one for one in candidates if rank(one) == rank(best)]
-    return max(peers, key=lambda one: frame_count(candidates, one.module))
+    if clients_first:
+        peers = [one for one in candidates if one.strength >= Strength.NAMED and not is_framework(one.module)] or peers
+
+    def likely(one: Candidate) -> tuple[bool, int, int]:
+        count = frame_count(candidates, one.module)
+        return count > 1, one.strength, count
+
+    return max(peers, key=likely)
 
 
 def frame_count(candidates: Sequence[Candidate], module: str) -> int:

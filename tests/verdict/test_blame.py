@@ -87,7 +87,8 @@ def test_several_drivers_on_a_scanned_stack_are_a_guess() -> None:
 
 def test_a_scanned_stack_never_gives_high() -> None:
     assert hang(STACK, DeviceEvidence("acmevpn.sys"), Trust.SCAN) == ("acmevpn.sys", "medium")
-    assert hang(STACK, None, Trust.SCAN) == ("acmevpn.sys", "medium")
+    assert hang(f"{STACK} acmevpn+0x99", None, Trust.SCAN) == ("acmevpn.sys", "medium")
+    assert hang(STACK, None, Trust.SCAN) == ("acmevpn.sys", "low")
 
 
 def test_a_stale_return_address_loses_to_the_driver_of_the_device() -> None:
@@ -219,3 +220,10 @@ def test_a_device_found_by_scanning_does_not_beat_more_frames() -> None:
 def test_a_scanned_frame_inside_the_wait_is_a_leftover() -> None:
     frames = stack("nt!KiSwapThread+0x1 stale+0x1 stale+0x2 nt!KeWaitForSingleObject+0x1 acme+0x11", Trust.SCAN)
     assert conclude(Case(0xE2, Stop.HANG, frames)).module == "acme.sys"
+
+
+def test_in_a_scanned_hang_a_leftover_does_not_beat_a_windows_driver_with_several_frames() -> None:
+    frames = stack("nt!KeWait leftover+0x9 rassstp+0x11 rassstp+0x22 ndis!CloseBindings+0x1", Trust.SCAN)
+    assert conclude(Case(0x9F, Stop.HANG, frames)).module == "rassstp.sys"
+    fault = conclude(Case(0xD1, Stop.FAULT, frames))
+    assert (fault.module, fault.confidence) == ("leftover.sys", "low")
