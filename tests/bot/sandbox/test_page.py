@@ -147,3 +147,59 @@ def test_any_text_is_rendered_without_a_tag_of_its_own(text: str) -> None:
 def test_what_was_typed_reads_the_same(text: str) -> None:
     stored = render.typed(text, Workspace())
     assert "<!" not in stored
+
+
+BLOCKS = [
+    ({"type": "header", "text": {"type": "plain_text", "text": "<h>"}}, "<h4>&lt;h&gt;</h4>"),
+    ({"type": "context", "elements": [{"type": "plain_text", "text": "*c*"}]}, '<p class="context">*c*</p>'),
+    ({"type": "divider"}, "<hr>"),
+    ({"type": "image", "image_url": "https://x/y.png", "alt_text": "a <b>"}, "[image] a &lt;b&gt;"),
+    ({"type": "section", "fields": [{"type": "mrkdwn", "text": "_f_"}]}, "<p><i>f</i></p>"),
+    ({"type": "table", "rows": [[{"type": "raw_text", "text": "<td>"}]]}, "<td>&lt;td&gt;</td>"),
+    ({"type": "video"}, "[a block of type video]"),
+    (
+        {"type": "actions", "elements": [{"type": "button", "url": "https://x/", "text": {"text": "Go"}}]},
+        '<a class="button" href="https://x/" rel="noreferrer">Go</a>',
+    ),
+    (
+        {"type": "actions", "elements": [{"type": "button", "url": "javascript:x", "text": {"text": "Go"}}]},
+        '<span class="button">Go</span>',
+    ),
+    (
+        {
+            "type": "rich_text",
+            "elements": [
+                {
+                    "type": "rich_text_list",
+                    "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "one"}]}],
+                },
+                {"type": "rich_text_quote", "elements": [{"type": "link", "url": "https://x/", "text": "two"}]},
+            ],
+        },
+        '<ul><p>one</p></ul><blockquote><a href="https://x/" rel="noreferrer">two</a></blockquote>',
+    ),
+]
+
+
+@pytest.mark.parametrize(("block", "html"), BLOCKS)
+def test_each_kind_of_block_is_drawn_and_escaped(block: dict[str, object], html: str) -> None:
+    assert html in render.blocks([block], Workspace())
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("```a\n<b>```", "<pre>a\n&lt;b&gt;</pre>"),
+        ("~gone~ and *bold `x`*", "<s>gone</s> and <b>bold <code>x</code></b>"),
+        ("<@U0ANNA0001> <@U404> <#C0CRASHES1>", "@anna</span> "),
+        ("<!channel>", '<span class="mention alarm">@channel</span>'),
+        (
+            "<!date^1795157921^{time}|then &amp; there>",
+            '<time datetime="2026-11-20T06:58:41+00:00">then &amp; there</time>',
+        ),
+        ("<!date^nonsense^{time}|then>", "then"),
+        ("2*3*4 snake_case_name", "2*3*4 snake_case_name"),
+    ],
+)
+def test_markup_is_drawn_as_slack_draws_it(text: str, html: str) -> None:
+    assert html.replace("\n<b>", "\n&lt;b&gt;") in render.mrkdwn(text.replace("<b>", "&lt;b&gt;"), Workspace())

@@ -294,3 +294,57 @@ async def test_a_ticket_is_good_for_one_connection(slack: StandIn) -> None:
             assert (await socket.receive_json())["type"] == "hello"
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await session.ws_connect(url)
+
+
+async def test_a_permalink_names_message_and_thread(slack: StandIn) -> None:
+    parent = slack.workspace.say(CRASHES, ANNA, "look")
+    reply = slack.workspace.say(CRASHES, ANNA, "here", parent.ts)
+    answer = await client(slack).chat_getPermalink(channel=CRASHES, message_ts=reply.ts)
+    digits = reply.ts.replace(".", "")
+    assert answer["permalink"] == f"{slack.base}archives/{CRASHES}/p{digits}?thread_ts={parent.ts}&cid={CRASHES}"
+
+
+async def test_history_is_newest_first_and_without_replies(slack: StandIn) -> None:
+    first = slack.workspace.say(CRASHES, ANNA, "one")
+    slack.workspace.say(CRASHES, ANNA, "reply", first.ts)
+    slack.workspace.say(CRASHES, ANNA, "two")
+    history = await client(slack).conversations_history(channel=CRASHES)
+    assert [message["text"] for message in history["messages"]] == ["two", "one"]
+    later = await client(slack).conversations_history(channel=CRASHES, oldest=first.ts, inclusive=False)
+    assert [message["text"] for message in later["messages"]] == ["two"]
+
+
+async def test_people_and_channels_can_be_looked_up(slack: StandIn) -> None:
+    web = client(slack)
+    assert (await web.users_info(user=ANNA))["user"]["name"] == "anna"
+    assert (await web.conversations_info(channel="C0NOBOT001"))["channel"]["is_member"] is False
+
+
+async def test_a_file_without_our_token_is_a_login_page_and_with_it_the_file(slack: StandIn) -> None:
+    web = client(slack)
+    shared = await web.files_upload_v2(filename="a.json", content="{}", channel=CRASHES)
+    url = (await web.files_info(file=shared["file"]["id"]))["file"]["url_private_download"]
+    async with aiohttp.ClientSession() as session:
+        async with session.get(url) as answer:
+            assert (answer.status, answer.content_type) == (200, "text/html")
+        async with session.get(url, headers={"Authorization": f"Bearer {BOT_TOKEN}"}) as answer:
+            assert await answer.read() == b"{}"
+
+
+async def test_lost_acknowledgements_make_the_event_come_again(slack: StandIn, listener: Listener) -> None:
+    slack.faults.deaf = True
+    slack.workspace.say(CRASHES, ANNA, "hello")
+    await listener.until(1)
+    await asyncio.sleep(0.3)  # until its acknowledgement has fallen on deaf ears
+    slack.faults.deaf = False
+    await listener.until(2)
+    assert slack.socket_mode.deliveries[0].attempts == 2
+
+
+@pytest.mark.parametrize(("body", "error"), [("{", "invalid_json"), ("[]", "json_not_object")])
+async def test_a_body_that_is_not_what_it_says_is_refused(slack: StandIn, body: str, error: str) -> None:
+    async with (
+        aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as session,
+        session.post(f"{slack.api_url}auth.test", data=body) as answer,
+    ):
+        assert (await answer.json())["error"] == error
