@@ -141,3 +141,7 @@ def history_ask(question: list[str], as_json: AsJson = False) -> None:
     from bot import past
 
     raise typer.Exit(past.answer(" ".join(question), as_json=as_json))
+
+
+if __name__ == "__main__":
+    main()

@@ -124,6 +124,22 @@ def test_memory_and_limits_are_not_mere_notes(seed_dump: Path, monkeypatch: pyte
         analyze(seed_dump)
 
 
+@pytest.mark.parametrize("pointer", [0x4242_4242_4242_4242, None], ids=["nowhere", "a process"])
+def test_a_parameter_that_names_no_thread_leaves_the_locks_to_speak(
+    pointer: int | None, seed: Forged, seed_dump: Path, tmp_path: Path
+) -> None:
+    raw = bytearray(seed_dump.read_bytes())
+    raw[0x50:0x58] = (pointer or seed.facts.processes[0].address).to_bytes(8, "little")  # the header's parameter 3
+    damaged = tmp_path / "damaged.dmp"
+    damaged.write_bytes(raw)
+    report, expected = analyze(damaged), seed.facts.expected
+    assert report.blocking.root is not None
+    assert report.blocking.root.thread == f"{expected.root:#x}"
+    assert report.verdict.culprit is not None
+    assert (report.verdict.culprit.module, report.verdict.confidence) == (expected.culprit, "medium")
+    assert report.verdict.reasons[0].startswith("there is no thread at 0x")
+
+
 def test_a_truncated_dump_gives_a_partial_report(seed_dump: Path, tmp_path: Path) -> None:
     whole = seed_dump.read_bytes()
     short = tmp_path / "short.dmp"

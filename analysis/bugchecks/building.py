@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from analysis.bugchecks.explained import Cap, Explained, Focus, FocusKind, Hint, ParameterFact, Stop
-from analysis.bugchecks.resolve import UNDECODED, resolve
+from analysis.bugchecks.resolve import QUEUES, UNDECODED, resolve
 from analysis.bugchecks.tables import capture_letters, find_code, is_live_only, meanings, name_of, normalise, subcase
 from analysis.bugchecks.view import View
 
@@ -105,9 +105,16 @@ def _focus(view: View) -> Focus:
 
 
 def _undecoded(view: View) -> list[str]:
+    told = []
     found = meanings(normalise(view.raw_code), view.parameters)
-    return [
-        f"The block at {value:#x} (parameter {index}: {meaning.text}) is not decoded: no table holds its layout."
-        for index, (value, meaning) in enumerate(zip(view.parameters, found, strict=True), 1)
-        if meaning is not None and meaning.kind in UNDECODED and value and resolve(meaning, value, view) is None
-    ]
+    for index, (value, meaning) in enumerate(zip(view.parameters, found, strict=True), 1):
+        if meaning is None or not value or resolve(meaning, value, view) is not None:
+            continue
+        if meaning.kind in UNDECODED:
+            why = "is not decoded: no table holds its layout"
+        elif meaning.kind in QUEUES:
+            why = "names nothing that is outstanding, or is not in this dump"
+        else:
+            continue
+        told.append(f"The block at {value:#x} (parameter {index}: {meaning.text}) {why}.")
+    return told

@@ -14,11 +14,13 @@ MILLISECONDS = frozenset({"duration_ms", "time_ms"})
 # Blocks whose layout no table here holds: the address is printed, the content is not decoded.
 UNDECODED = frozenset(
     {
-        *("triage_9f_pnp", "triage_9f_power", "triage_pnp_watchdog", "triage_pop_fx_device", "power_button_block"),
+        *("triage_pnp_watchdog", "triage_pop_fx_device", "power_button_block"),
         *("pop_fx_device", "dpc_watchdog_block", "tdr_context", "xhci_context", "store_context", "whea_error_record"),
         *("work_queue", "urb", "exception_info"),
     }
 )
+# Blocks whose layout is known, but which may be missing from the dump, or name nothing.
+QUEUES = frozenset({"triage_9f_pnp", "triage_9f_power"})
 IRQL_NAMES = {0: "PASSIVE_LEVEL", 1: "APC_LEVEL", 2: "DISPATCH_LEVEL", 13: "CLOCK_LEVEL", 15: "HIGH_LEVEL"}
 
 

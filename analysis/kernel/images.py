@@ -58,7 +58,7 @@ class Image:
         """The .pdata row that covers ``rva``; None where all rows are there and none does.
 
         Raises:
-            Unreadable: the row may be in a page that was not saved.
+            Unreadable: the row may be in a page that was not saved, or the image has no such rows at all.
         """
         rows = self._functions()
         index = int(np.searchsorted(rows["begin"], rva, side="right")) - 1
@@ -92,7 +92,8 @@ class Image:
             self._rows = np.empty(0, FUNCTION) if self._pe is None else self._pe.functions()
             if self._pe is not None:
                 _, size = self._pe.directory(DIRECTORY_EXCEPTION)
-                self._gaps = len(self._rows) != size // RUNTIME_FUNCTION_SIZE
+                # A packed driver may have no function table at all: that says nothing about its functions.
+                self._gaps = not size or len(self._rows) != size // RUNTIME_FUNCTION_SIZE
         return self._rows
 
 

@@ -155,6 +155,8 @@ def _of_stacks(scene: Scene, story: Story) -> list[str]:
             "Part of the stack was found by scanning, because the images' unwind data are not in the dump: frames may "
             "be missing or stale."
         )
+    elif story.root is not None and not story.stack.frames:
+        told.append(f"What the thread at the front was doing is not in this dump: {story.stack.end}.")
     swapped = [
         one.thread
         for one in story.waits.blocked

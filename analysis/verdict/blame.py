@@ -27,7 +27,10 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class DeviceEvidence:
-    """The device that a thread or a request was working on. ``driver`` is the module of its function driver."""
+    """The device that a thread or a request was working on. ``driver`` is the module of its function driver.
+
+    ``enough`` says whether that driver may be blamed where no stack names anybody.
+    """
 
     driver: str | None
     name: str | None = None
@@ -35,6 +38,7 @@ class DeviceEvidence:
     instance_path: str | None = None
     why: str = ""
     trust: Trust = Trust.STRUCTURE
+    enough: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,7 @@ def _hang(case: Case, walk: Walk) -> Blame:
     level: Confidence = "low" if case.device.trust <= Trust.SCAN else "medium"
     alone = Blame(driver, None, "driver", level, reasons=(case.device.why,))
     if chosen is None:
-        return alone
+        return alone if case.device.enough else Blame(None, None, None, "none")
     same = next((one for one in walk.candidates if stem(one.module) == stem(driver)), None)
     if same is not None and (stem(chosen.module) == stem(driver) or _yields_to(same, chosen, case.device, walk)):
         blame = _from_candidate(same)

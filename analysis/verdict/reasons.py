@@ -4,7 +4,7 @@ from analysis.bugchecks.explained import FocusKind
 from analysis.kernel.facts import Lock
 from analysis.kernel.scene import Scene
 from analysis.verdict.sentences import ownership, seconds
-from analysis.verdict.story import Story, chain_of, lock_text, thread_name
+from analysis.verdict.story import Story, chain_of, lock_text, names_no_thread, thread_name
 
 MAX_CHAIN = 8
 
@@ -21,6 +21,8 @@ def reasons(scene: Scene, story: Story) -> tuple[str, ...]:
 
 def _focus(scene: Scene, story: Story) -> list[str]:
     focus = story.explained.focus
+    if names_no_thread(scene, story.explained):
+        return [f"there is no thread at {focus.address:#x}, which a parameter names: what is told rests on the locks"]
     if focus.kind is FocusKind.THREAD and story.root is not None and story.root != focus.address:
         at_the_end = thread_name(scene, story.root)
         return [f"{focus.why} ({focus.address:#x}); it waits itself, and at the end of the chain stands {at_the_end}"]

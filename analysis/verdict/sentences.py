@@ -142,7 +142,10 @@ def _nobody(scene: Scene, story: Story) -> str:
             still = lock.replace("holds", "still owns")
             return f"{who} has ended{still}: it was never released, and no driver can be named."
         front = "is at the front of the pile-up" if story.waits.blocked else "is the thread that did not come back"
-        return f"{who} {front}{lock}, but no driver can be named: no driver's code is on its stack."
+        why = "no driver's code is on its stack" if story.stack.frames else story.stack.end or "its stack is not there"
+        device = _device_name(story)
+        about = f"; Plug and Play was busy with {device}" if device else ""
+        return f"{who} {front}{lock}, but no driver can be named: {why}{about}."
     if story.stop is Stop.DELIBERATE:
         looked = "locks are not in this dump" if scene.image.triage else "no lock or wait explains a hang"
         return f"Nobody is blamed: this stop was deliberate ({explained.name}), and {looked}."

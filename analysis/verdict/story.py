@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from analysis.address import VirtAddr
+from analysis.address import VirtAddr, is_kernel
 from analysis.bugchecks.explained import Cap, Explained, FocusKind, Stop
 from analysis.kernel.facts import Lock, Stack
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
 from analysis.verdict.blame import Blame, Case, DeviceEvidence, conclude
 from analysis.verdict.focus import crashing_thread, focus_stack
+from analysis.verdict.modules import Strength
 from analysis.verdict.surroundings import Surroundings
 from analysis.verdict.walk import Walk, walk_stack
 from analysis.waits.deadlock import Cycle
@@ -49,19 +50,19 @@ def tell(around: Surroundings, explained: Explained, waits: WaitAnalysis) -> Sto
     waits = _with_pnp_lock(_with_doings(around, waits), explained)
     crashing = crashing_thread(scene)
     caps = explained.caps + _symbol_caps(scene)
-    cycle = _cycle(explained, waits)
+    cycle = _cycle(scene, explained, waits)
     if cycle is not None:
         return _deadlock(scene, explained, waits, cycle, crashing)
-    root = _root(explained, waits)
+    root = _root(scene, explained, waits)
     lock = _lock_of(root, waits)
     stop = _stop(explained, root)
     thread = root if root is not None else _focus_thread(explained, crashing)
     stack = scene.stack(root) if root is not None else focus_stack(scene, explained, crashing)
-    device = _device(around, explained, thread, stop)
+    device = _device(around, explained, thread, stop) or _awaited(around, explained, stack)
     known = scene.thread(root) if root is not None else None
     request = around.pending_request(known) if known else None
     hints = (*explained.hints, *((request,) if request else ()))
-    caps += _chain_caps(waits, root)
+    caps += (*_chain_caps(waits, root), *_parameter_caps(scene, explained, root))
     case = Case(explained.code, stop, stack.frames, hints, device, explained.blamed, caps)
     return Story(
         explained,
@@ -106,13 +107,13 @@ def chain_of(thread: VirtAddr, waits: WaitAnalysis) -> tuple[ChainLock, ...]:
     return tuple(link for link in waits.chains if any(held.thread == thread for held in link.lock.owners))
 
 
-def _cycle(explained: Explained, waits: WaitAnalysis) -> Cycle | None:
+def _cycle(scene: Scene, explained: Explained, waits: WaitAnalysis) -> Cycle | None:
     # A deadlock is the story when it is the most important pile-up and, where the bugcheck names a thread, holds that
     # thread. A fault with a deadlock elsewhere on the machine stays a fault.
     first = waits.pileups[0] if waits.pileups else None
     if first is None or first.cycle is None:
         return None
-    if explained.stop is Stop.DELIBERATE:
+    if explained.stop is Stop.DELIBERATE or names_no_thread(scene, explained):
         return first.cycle
     named = _named_thread(explained)
     return first.cycle if named is not None and named in (*first.cycle.threads, *first.blocked) else None
@@ -124,8 +125,17 @@ def _named_thread(explained: Explained) -> VirtAddr | None:
     return None
 
 
-def _root(explained: Explained, waits: WaitAnalysis) -> VirtAddr | None:
-    if explained.stop is Stop.DELIBERATE:
+def names_no_thread(scene: Scene, explained: Explained) -> bool:
+    """Whether the thread that the bugcheck names cannot be one: damaged parameters, or memory used again since."""
+    named = _named_thread(explained)
+    if named is None or scene.thread(named) is not None:
+        return False
+    # A small dump need not hold the thread: what cannot be read may well be one.
+    return not is_kernel(named) or bool(scene.memory.read_available(named, 1))
+
+
+def _root(scene: Scene, explained: Explained, waits: WaitAnalysis) -> VirtAddr | None:
+    if explained.stop is Stop.DELIBERATE or names_no_thread(scene, explained):
         return waits.root
     named = _named_thread(explained)
     first = waits.pileups[0] if waits.pileups else None
@@ -163,6 +173,20 @@ def _symbol_caps(scene: Scene) -> tuple[Cap, ...]:
         return (Cap("low", "structures were read with the layout of a neighbouring build, checked but not certain"),)
     if scene.symbols.layout_source == "none" and scene.image.triage is None:
         return (Cap("medium", "no layout of this kernel is known, so who waits for whom could not be read"),)
+    return ()
+
+
+def _awaited(around: Surroundings, explained: Explained, stack: Stack) -> DeviceEvidence | None:
+    # Where a driver's own code is on the stack, that is the better witness: the queue may hold others' requests.
+    chosen = walk_stack(stack.frames, Stop.HANG).chosen
+    if explained.timeout_seconds is None or (chosen is not None and chosen.strength is Strength.CANDIDATE):
+        return None
+    return around.awaited(explained.parameters[3].value)
+
+
+def _parameter_caps(scene: Scene, explained: Explained, root: VirtAddr | None) -> tuple[Cap, ...]:
+    if root is not None and names_no_thread(scene, explained):
+        return (Cap("medium", "the bugcheck names no thread that can be read, so the longest queue was followed"),)
     return ()
 
 

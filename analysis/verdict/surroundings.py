@@ -1,7 +1,7 @@
 """What surrounds a thread: the device it works on, its requests, and what it was about, asked of a scene."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from analysis.bugchecks.explained import Hint
@@ -55,6 +55,17 @@ class Surroundings:
         """The device a thread works on, by the strongest evidence there is."""
         found = self._ask("device", lambda: self.scene.worked_on(thread))
         return self._evidence(found[0]) if found else None
+
+    def awaited(self, block: int) -> DeviceEvidence | None:
+        """The one device whose driver has not answered Plug and Play, by a TRIAGE_9F_PNP block; None where there are
+        several. Such a driver may have put the request aside and returned, so no stack need show it."""
+        nodes = self.unanswered(block)
+        if len(nodes) != 1:
+            return None
+        what = friendly_name(nodes[0].instance_path) or nodes[0].instance_path or f"the devnode {nodes[0].address:#x}"
+        why = f"Plug and Play still waits for an answer about {what} (completion queue, parameter 4)"
+        found = self._of_node(nodes[0], None, why)
+        return replace(found, trust=Trust.PARAMETER, enough=False) if found is not None else None
 
     def device(self, address: int, why: str) -> DeviceEvidence | None:
         """The device that an object belongs to, with the function driver of its stack."""

@@ -324,3 +324,15 @@ def test_only_what_is_needed_is_imported() -> None:
         loaded = set(re.findall(r"'(\w+)'", done.stdout))
         assert "typing" in loaded
         assert loaded & heavy == set()
+
+
+def test_the_module_runs_like_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bot.cli", "--version"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=ROOT,
+    )
+    assert done.stdout.startswith("pileup ")

@@ -165,3 +165,9 @@ def test_the_record_of_another_exception_is_not_believed() -> None:
     record = ExceptionRecord(0x8000_0003, 0, DRIVER.base, (0, 0x10))
     one = explain(FakeView(0x3B, (0xC000_0005, DRIVER.base, 0, 0), exceptions={0: record}))
     assert one.deed == "raised STATUS_ACCESS_VIOLATION"
+
+
+def test_an_empty_queue_is_not_called_undecoded() -> None:
+    one = explain(FakeView(0x9F, (4, 300, THREAD, 0xFFFF_8000_0000_2000)))
+    assert [line for line in one.cannot_tell if "parameter 4" in line and "names nothing" in line]
+    assert not [line for line in one.cannot_tell if "not decoded" in line]

@@ -148,6 +148,14 @@ def test_a_driver_without_unwind_data_is_scanned_over_and_nothing_behind_it_is_m
     assert "probe+0x1045" in stack.end
 
 
+def test_an_image_without_a_function_table_refutes_nothing() -> None:
+    memory = Bytes()
+    of, chain = waiting(memory)
+    images(memory)
+    put_image(memory, DRIVER, [])  # as packers leave it: the code is there, and no .pdata
+    assert addresses(walk(memory, of)) == chain
+
+
 def test_a_stale_return_address_that_its_own_unwind_data_refute_is_left_out() -> None:
     memory = Bytes()
     images(memory)

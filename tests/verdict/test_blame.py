@@ -106,6 +106,12 @@ def test_a_device_alone_is_medium() -> None:
     assert hang("nt!KeWait nt!IopRemoveDevice", DeviceEvidence("acmevpn.sys")) == ("acmevpn.sys", "medium")
 
 
+def test_a_request_that_no_stack_shows_blames_its_driver_only_with_a_framework_for_witness() -> None:
+    device = DeviceEvidence("acmevpn.sys", trust=Trust.PARAMETER, enough=False)
+    assert hang("nt!KeWait nt!IopRemoveDevice", device) == (None, "none")
+    assert hang("nt!KeWait ndis!NdisMSleep+0x1 nt!IopRemoveDevice", device) == ("acmevpn.sys", "medium")
+
+
 def test_nothing_found_means_nobody() -> None:
     assert hang("nt!KeWait nt!IopRemoveDevice", None) == (None, "none")
 
