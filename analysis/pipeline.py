@@ -7,7 +7,7 @@ found. This is the one place that catches broadly. What stops an analysis: a fil
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,12 +20,23 @@ from analysis.bugchecks.explained import Explained, FocusKind
 from analysis.errors import LimitReached
 from analysis.formats import capture_hint, open_dump
 from analysis.formats.image import DumpImage
+from analysis.formats.raw import RawFile
+from analysis.formats.windbg import is_windbg_text, read_windbg
+from analysis.kernel.printed import PrintedScene, read_printed
 from analysis.kernel.scene import Scene, read_scene
 from analysis.memory import open_memory
 from analysis.memory.reader import Memory
 from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
 from analysis.verdict import report
 from analysis.verdict.assemble import Parts, assemble, bare_bucket, bugcheck_facts, module_facts
+from analysis.verdict.printed import (
+    disagreement,
+    exception_facts,
+    explain_printed,
+    system_facts,
+    thread_facts,
+    windbg_verdict,
+)
 from analysis.verdict.report import Report
 from analysis.verdict.rules import rules_identity
 from analysis.verdict.scene_view import SceneView
@@ -91,6 +102,12 @@ def analyze(path: Path, options: Options | None = None, progress: Progress | Non
     chosen, tell_progress = options or Options(), progress or (lambda _stage, _fraction: None)
     started = time.perf_counter()
     tell_progress("open", 0.0)
+    with RawFile(path) as raw:
+        if is_windbg_text(raw):
+            scene = read_printed(raw, read_windbg(raw))
+            run = _Run(scene.image, tell_progress)
+            found = _read(run, scene)
+            return _on_text(scene, _report(run, chosen, path, found, time.perf_counter() - started))
     with open_dump(path) as image:
         run = _Run(image, tell_progress)
         found = _look(run, chosen)
@@ -116,13 +133,38 @@ def _look(run: _Run, options: Options) -> _Found:
         scene = run.stage("kernel", 0.3, lambda: read_scene(image, memory, symbols))
     around = Surroundings(scene) if scene is not None else None
     explained = run.stage("bugcheck", 0.6, lambda: explain(SceneView(image, around)))
-    parts = None
-    if scene is not None and around is not None and explained is not None:
-        waits = run.stage("waits", 0.7, lambda: find_waits(scene, _preferred(explained))) or WaitAnalysis()
-        run.notes += [*scene.facts.notes, *waits.notes]
-        parts = run.stage("verdict", 0.85, lambda: assemble(around, tell(around, explained, waits)))
+    parts = _tell(run, scene, around, explained) if scene is not None and around is not None else None
     run.progress("report", 1.0)
     return _Found(symbols, scene, explained, parts)
+
+
+def _read(run: _Run, scene: PrintedScene) -> _Found:
+    around = Surroundings(scene)
+    explained = run.stage("bugcheck", 0.3, lambda: explain_printed(scene))
+    return _Found(scene.symbols, scene, explained, _tell(run, scene, around, explained))
+
+
+def _on_text(scene: PrintedScene, made: Report) -> Report:
+    # What a dump's header would say stands in the text, or nowhere.
+    theirs = windbg_verdict(scene, made.verdict)
+    return replace(
+        made,
+        system=system_facts(scene),
+        bugcheck=made.bugcheck if scene.text.code is not None else None,
+        exception=exception_facts(scene),
+        threads=thread_facts(made.threads),
+        modules=tuple(one for one in made.modules if one.size),
+        windbg=theirs,
+        notes=(*made.notes, *disagreement(theirs, made.verdict)),
+    )
+
+
+def _tell(run: _Run, scene: Scene, around: Surroundings, explained: Explained | None) -> Parts | None:
+    if explained is None:
+        return None
+    waits = run.stage("waits", 0.7, lambda: find_waits(scene, _preferred(explained))) or WaitAnalysis()
+    run.notes += [*scene.facts.notes, *waits.notes]
+    return run.stage("verdict", 0.85, lambda: assemble(around, tell(around, explained, waits)))
 
 
 def _symbols(image: DumpImage, memory: Memory, options: Options) -> KernelSymbols:

@@ -10,8 +10,9 @@ from analysis.formats.raw import RawFile
 
 MACHINE_X64 = 0x8664
 MACHINE_ARM64 = 0xAA64
+MACHINE_X86 = 0x14C
 
-ARCHITECTURES = ((MACHINE_X64, "x64"), (MACHINE_ARM64, "arm64"))
+ARCHITECTURES = ((MACHINE_X64, "x64"), (MACHINE_ARM64, "arm64"), (MACHINE_X86, "x86"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class DumpHeader:
 
     @property
     def architecture(self) -> str:
-        """The report's word: "x64" or "arm64"."""
+        """The report's word: "x64", "arm64" or "x86"."""
         return dict(ARCHITECTURES)[self.machine]
 
 

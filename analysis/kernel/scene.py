@@ -51,6 +51,11 @@ class Scene:
         self._stacks: dict[int, Stack] = {}
         self._worked_on: dict[int, tuple[WorkedOn, ...]] = {}
 
+    @property
+    def crashing(self) -> VirtAddr | None:
+        """The thread that stopped, where something other than a saved context names it."""
+        return None
+
     def module_at(self, address: int) -> Module | None:
         """The loaded image that an address lies in, or None."""
         return self.walker.names.module_at(address)

@@ -2,10 +2,12 @@
 
 from analysis.bugchecks.explained import Stop
 from analysis.kernel.facts import Module
+from analysis.kernel.printed import PrintedScene
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
 from analysis.verdict.modules import is_kernel_name, stem
 from analysis.verdict.story import Story, lock_text
+from analysis.verdict.text_limits import text_limits
 
 CUT_SHORT = "The file is cut short: what lay behind its end is missing, and a complete copy of it may tell more."
 FULLER_DUMP = (
@@ -27,6 +29,8 @@ def next_steps(scene: Scene, story: Story) -> tuple[str, ...]:
 
 def cannot_tell(scene: Scene, story: Story) -> tuple[str, ...]:
     """What is missing, why, and which setting or symbols would help."""
+    if isinstance(scene, PrintedScene):
+        return tuple(dict.fromkeys((*text_limits(scene), *story.explained.cannot_tell)))
     told = [CUT_SHORT] if scene.image.truncated else []
     told += [*_of_kind(scene), *_of_symbols(scene), *_of_stacks(scene, story), *story.explained.cannot_tell]
     for link in story.waits.chains:

@@ -7,6 +7,7 @@ from analysis.address import VirtAddr
 from analysis.bugchecks.explained import Explained, Stop
 from analysis.kernel.facts import Frame, Irp, Module, Stack
 from analysis.kernel.irp_names import major_name, minor_name
+from analysis.kernel.printed import PrintedScene
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
 from analysis.verdict import bucket, report
@@ -19,6 +20,9 @@ from analysis.verdict.story import Story
 from analysis.verdict.surroundings import Surroundings
 
 MAX_THREADS_WITH_STACKS = 64
+WINDOWS_8 = 9200
+# What DEFAULT_BUCKET_ID began with under Windows XP, Vista and 7.
+OLD_BUCKETS = ("WIN7_", "VISTA_", "DRIVER_FAULT", "INTEL_CPU", "CODE_CORRUPTION", "COMMON_SYSTEM_FAULT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ def assemble(around: Surroundings, story: Story) -> Parts:
         blocking=_blocking(scene, story),
         threads=tuple(_threads(scene, story)),
         irps=tuple(_irp(irp) for address in story.explained.irps if (irp := around.irp(address))),
-        bucket=_bucket(story),
+        bucket=_bucket(scene, story),
     )
 
 
@@ -201,7 +205,7 @@ def _irp(irp: Irp) -> report.IrpFacts:
     )
 
 
-def _bucket(story: Story) -> report.Bucket:
+def _bucket(scene: Scene, story: Story) -> report.Bucket:
     explained, blame = story.explained, story.blame
     values = [one.value for one in explained.parameters]
     frames = story.stack.frames
@@ -219,8 +223,21 @@ def _bucket(story: Story) -> report.Bucket:
         service=story.device.service if story.device else None,
         kind=blame.kind,
         bus=_bus(story),
+        old=is_old(scene),
+        architecture=scene.image.header.architecture,
     )
     return _named(failure)
+
+
+def is_old(scene: Scene) -> bool:
+    """Whether a text is of a debugger that names buckets as it did before Windows 8.
+
+    For dumps the newer grammar is used throughout: it is free of offsets, which change with every build of a driver.
+    """
+    if not isinstance(scene, PrintedScene):
+        return False
+    told = scene.text.fields.get("DEFAULT_BUCKET_ID")
+    return told.startswith(OLD_BUCKETS) if told else 0 < scene.image.header.build < WINDOWS_8
 
 
 def _bus(story: Story) -> str | None:

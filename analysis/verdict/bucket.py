@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from analysis.bugchecks.status import status_code
 from analysis.bugchecks.tables import Parameters, find_code, is_live_only
 from analysis.kernel.facts import Frame
-from analysis.verdict.functions import is_pass_through, split_symbol
+from analysis.verdict.functions import is_fault_entry, is_pass_through, split_symbol
 from analysis.verdict.modules import Strength, is_framework, stem, strength
 
 LONGEST = 255
+NEGATIVE = 1 << 63
 ACCESS_VIOLATION = 0xC0000005
 
 # Codes for faults of plain memory access, which WinDbg files under "AV" whatever the code.
@@ -37,7 +38,8 @@ MAX_SIGNATURE_FRAMES = 3
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What the names are made of. ``module`` None: nobody was blamed. ``function`` as printed in the frame,
-    ``bus`` the bus driver of the device whose request was held."""
+    ``bus`` the bus driver of the device whose request was held, ``old`` True for Windows before 8, whose buckets hold
+    offsets. Code 0: it is not known."""
 
     code: int
     parameters: Parameters
@@ -50,6 +52,8 @@ class Failure:
     service: str | None = None
     kind: str | None = None
     bus: str | None = None
+    old: bool = False
+    architecture: str = "x64"
 
 
 def failure_id_hash(bucket: str, mode: str = "km") -> str:
@@ -64,8 +68,9 @@ def failure_bucket(failure: Failure) -> str:
         return (
             "MEMORY_CORRUPTION_ONE_BIT" if is_one_bit(failure.code, failure.parameters) else "MEMORY_CORRUPTION_LARGE"
         )
-    live = "LKD_" if is_live_only(failure.code) else ""
-    return f"{live}{_head(failure)}_{_tail(failure)}"[:LONGEST]
+    live = "LKD_" if is_live_only(failure.code) else "X64_" if failure.old and failure.architecture == "x64" else ""
+    head = _old_head(failure) if failure.old else _head(failure)
+    return f"{live}{head}_{_tail(failure)}"[:LONGEST]
 
 
 def is_one_bit(code: int, parameters: Parameters) -> bool:
@@ -115,8 +120,19 @@ def _counting_frames(frames: Sequence[Frame], *, functions: bool) -> list[str]:
     return found[:MAX_SIGNATURE_FRAMES]
 
 
+def _old_head(failure: Failure) -> str:
+    # Debuggers of Windows 7 and before named a fault by its code alone: "0x50_avipbb+80c7", "X64_0x7E_man+1ce7".
+    plain = failure.code in ALWAYS_AV or failure.code in AV_BY_EXCEPTION or failure.code == 0x50
+    return f"0x{failure.code:X}" if plain else _head(failure)
+
+
 def _head(failure: Failure) -> str:
-    code, (first, second, *_) = failure.code, failure.parameters
+    code, (first, second, _, fourth) = failure.code, failure.parameters
+    if code == 0:
+        faulted = any(is_fault_entry(frame.symbol) for frame in failure.frames)
+        return "AV" if faulted else "UNKNOWN"
+    if code == 0x18:  # the fourth parameter is the count that went below zero
+        return "0x18_OVER_DEREFERENCE" if fourth >= NEGATIVE else "0x18"
     if code in ALWAYS_AV or (code in AV_BY_EXCEPTION and status_code(first) == ACCESS_VIOLATION):
         return "AV"
     if code == 0x50:
@@ -141,6 +157,10 @@ def _tail(failure: Failure) -> str:
         return "ANALYSIS_INCONCLUSIVE!unknown_function"
     if failure.bus is not None and stem(failure.bus) != stem(module):
         return f"{stem(module)}_IMAGE_{failure.bus}"  # "0x9F_3_RtsPer_IMAGE_pci.sys"
+    if failure.old and failure.function:  # "avipbb+80c7"
+        where = split_symbol(failure.function)
+        named = f"{where.module}!{where.function}" if where.function else where.module
+        return f"{named}+{where.offset:x}"
     if not failure.on_stack:
         return f"IMAGE_{module}"
     place = split_symbol(failure.function) if failure.function else None

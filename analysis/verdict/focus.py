@@ -16,6 +16,8 @@ DEEPEST_TRAP = 0x4000  # bytes from the stop itself to the fault: KeBugCheckEx' 
 
 def crashing_thread(scene: Scene) -> VirtAddr | None:
     """The thread in which the machine stopped: the one whose stack holds the saved stack pointer."""
+    if scene.crashing is not None:
+        return scene.crashing
     registers = context_registers(scene.image.header.context)
     for thread in scene.facts.threads.values():
         if registers is not None and _holds(thread, registers.rsp):

@@ -51,6 +51,9 @@ PLUMBING: tuple[str, ...] = (
     *("KiNmiInterrupt*", "HalBugCheckSystem", "MiRaisedIrqlFault", "MiBugCheck*"),
 )
 
+# Of these the ones that an access to memory, or a bad instruction, leads into.
+FAULT_ENTRIES: tuple[str, ...] = ("KiPageFault*", "KiTrap0E", "KiTrap0D", "KiGeneralProtectionFault*", "MmAccessFault")
+
 # nt frames in which any thread waits, is scheduled or was started: they say nothing about who it is.
 WAITING: tuple[str, ...] = (
     *("KeWaitFor*", "KiSwap*", "SwapContext", "KiCommitThreadWait", "KeDelayExecutionThread", "KeRemovePriQueue"),
@@ -80,6 +83,12 @@ def is_plumbing(symbol: str) -> bool:
     """Whether the frame of nt only delivers the stop or the fault."""
     function = split_symbol(symbol).function
     return function is not None and ("$filt$" in function or "$fin$" in function or _matches(function, PLUMBING))
+
+
+def is_fault_entry(symbol: str) -> bool:
+    """Whether the frame is the kernel's entry for a fault of the code below it."""
+    function = split_symbol(symbol).function
+    return function is not None and _matches(function, FAULT_ENTRIES)
 
 
 def is_waiting(symbol: str) -> bool:

@@ -253,6 +253,25 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
+class WindbgVerdict:
+    """What WinDbg itself concluded, where the input is its text; None for what it did not print.
+
+    ``agrees`` says whether it blames the same module as this report; None where one of the two names nobody.
+    ``hash_fits`` says whether the hash is that of the bucket.
+    """
+
+    module_name: str | None = None
+    image_name: str | None = None
+    symbol_name: str | None = None
+    failure_bucket_id: str | None = None
+    failure_id_hash: str | None = None
+    bugcheck_str: str | None = None
+    process_name: str | None = None
+    agrees: bool | None = None
+    hash_fits: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Timings:
     """Seconds spent."""
 
@@ -279,6 +298,7 @@ class Report:
     modules: tuple[ModuleFacts, ...] = ()
     timings: Timings = field(default_factory=Timings)
     notes: tuple[str, ...] = ()
+    windbg: WindbgVerdict | None = None
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> dict[str, Any]:
@@ -288,6 +308,8 @@ class Report:
             fastjsonschema.JsonSchemaException: this report breaks the contract, which is a fault of ours.
         """
         document: dict[str, Any] = _plain(dataclasses.asdict(self))
+        if self.windbg is None:
+            del document["windbg"]  # only reports on a text of WinDbg have this key
         validate(document)
         return document
 

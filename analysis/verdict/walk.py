@@ -56,7 +56,7 @@ def _kernel_part(frames: Sequence[Frame]) -> tuple[Frame, ...]:
     # A stack that crosses into user mode goes on in the program that made the system call: never a culprit.
     for index, frame in enumerate(frames):
         named_user = frame.module is not None and stem(frame.module) in USER_MODE
-        if named_user or (frame.address and not is_kernel(frame.address) and _is_after_entry(frames[:index])):
+        if named_user or (frame.address and _is_program(frame.address) and _is_after_entry(frames[:index])):
             return tuple(frames[:index])
     return tuple(frames)
 
@@ -65,6 +65,11 @@ def _without_leftovers(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
     # A waiting thread is inside one of nt's wait functions: a scanned frame nearer to the top than that cannot be real.
     waiting = next((at for at, frame in enumerate(frames) if is_wait_function(frame.symbol)), 0)
     return tuple(frame for at, frame in enumerate(frames) if at >= waiting or frame.trust > Trust.SCAN)
+
+
+def _is_program(address: int) -> bool:
+    # From 2 to 4 GiB lie the kernel of 32-bit Windows and, rarely, a program on 64-bit Windows: not told apart here.
+    return not is_kernel(address) and not 0x8000_0000 <= address < 0x1_0000_0000
 
 
 def _is_after_entry(above: Sequence[Frame]) -> bool:

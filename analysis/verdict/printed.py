@@ -1,0 +1,200 @@
+"""A text of WinDbg, explained and told: the same rules as for a dump, and WinDbg's own conclusion beside ours."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from analysis.bugchecks import explain
+from analysis.bugchecks.building import with_caps, with_hints
+from analysis.bugchecks.exceptions import KERNEL_NAMES_DRIVER
+from analysis.bugchecks.explained import Cap, Explained, Focus, FocusKind, Hint, ParameterFact, Stop
+from analysis.bugchecks.status import describe_status
+from analysis.formats.windbg.modules import faulting_module
+from analysis.kernel.printed import PrintedScene
+from analysis.kernel.printed.scene import UNNAMED, build_of, number_in
+from analysis.symbols.windows import os_name
+from analysis.trust import Trust
+from analysis.verdict import report
+from analysis.verdict.bucket import failure_id_hash
+from analysis.verdict.functions import is_fault_entry
+from analysis.verdict.modules import is_bus, is_kernel_name, stem
+from analysis.verdict.report import hexa
+from analysis.verdict.scene_view import SceneView
+from analysis.verdict.surroundings import Surroundings
+
+POWER_STATE_FAILURE = 0x9F
+NOBODY = frozenset({"unknown_module", "unknown_image", "nt_wrong_symbols", "ntoskrnl.wrong.symbols.exe", "analysis"})
+NO_MODULES = frozenset({"hardware", "genuineintel", "authenticamd", "memory_corruption", "ddk_memory_corruption"})
+# "0x9F_3_RtsPer_IMAGE_pci.sys": who is in front of the bus that the device hangs on.
+_CLIENT = re.compile(
+    r"(?:\w+_)?0x9F_3_(?:POWER_DOWN_|POWER_UP_|WDF_\w+?TIMEOUT_|ACPI_)*([A-Za-z0-9-]+(?:_[a-z0-9]+)*)_IMAGE_(\S+)$"
+)
+
+
+def explain_printed(scene: PrintedScene) -> Explained:
+    """What the stop means. A text without any code is judged by its stack alone."""
+    text = scene.text
+    if text.code is None:
+        return _without_code(scene)
+    one = explain(SceneView(scene.image, Surroundings(scene)))
+    one = with_hints(one, [_faulting(scene, one), _client(scene) if one.stop is Stop.REQUEST else None])
+    if _is_with_wrong_symbols(scene):
+        one = with_caps(one, Cap("medium", "WinDbg had wrong symbols of the kernel: frames may be missing or wrong"))
+    if one.focus.kind is FocusKind.THREAD and one.stop is not Stop.HANG and not _shows(scene, one.focus.address):
+        # A thread that broke a rule is as a rule the one that ran: WinDbg does not switch to another.
+        one = replace(one, focus=Focus(FocusKind.CRASH, why="the stack that the text shows"))
+    if text.known_parameters < 4:
+        told = f"Of the four parameters the text gives {text.known_parameters or 'none'}; the others are shown as 0x0."
+        one = replace(one, cannot_tell=(*one.cannot_tell, told))
+    return one
+
+
+def _faulting(scene: PrintedScene, one: Explained) -> Hint | None:
+    # What FAULTING_MODULE rests on differs by code: the driver's name that the kernel keeps for its stop screen, the
+    # driver object that a block of a power failure leads to, or an address.
+    told = scene.text.fields.get("FAULTING_MODULE", "")
+    found = faulting_module(told)
+    if found is None or is_kernel_name(found[1]):
+        return None
+    named, code = scene.images.image(found[1]), one.code
+    because = f"WinDbg says FAULTING_MODULE: {told}"
+    if code in KERNEL_NAMES_DRIVER:
+        because += ", the driver that the kernel itself named when it stopped"
+        return Hint(named, because, decisive=True)
+    if code == POWER_STATE_FAILURE and (number_in(scene.text.fields.get("DRIVER_OBJECT", "")) or 0):
+        # A request that the text shows is the better reason for the same driver.
+        shown = any(scene.images.of_driver(irp.driver) == named for irp in scene.text.irps)
+        because += f" and DRIVER_OBJECT: {scene.text.fields['DRIVER_OBJECT']}, to which the blocks of this stop led it"
+        return Hint(named, because, decisive=not shown, trust=Trust.SCAN)
+    return Hint(named, because, trust=Trust.SCAN) if not one.hints else None
+
+
+def _is_with_wrong_symbols(scene: PrintedScene) -> bool:
+    fields = scene.text.fields
+    return fields.get("MODULE_NAME") == "nt_wrong_symbols" or fields.get("EXCEPTION_STR") == "WRONG_SYMBOLS"
+
+
+def _shows(scene: PrintedScene, thread: int) -> bool:
+    return bool(scene.stack(thread).frames)
+
+
+def _client(scene: PrintedScene) -> Hint | None:
+    bucket = scene.text.fields.get("FAILURE_BUCKET_ID", "")
+    found = _CLIENT.match(bucket)
+    if found is None or not is_bus(found[2]):
+        return None
+    because = f"WinDbg's bucket {bucket} puts it in front of the bus driver {found[2]}"
+    return Hint(scene.images.image(found[1]), because, trust=Trust.SCAN)
+
+
+def _without_code(scene: PrintedScene) -> Explained:
+    text = scene.text
+    faulted = any(is_fault_entry(frame.symbol) for frame in scene.main.frames)
+    faulted = faulted or text.fields.get("FAILURE_BUCKET_ID", "").startswith("AV")
+    if text.user_mode:
+        explanation = "This is WinDbg's analysis of a program, not of Windows' kernel: there is no bugcheck."
+    else:
+        explanation = "The text names no bugcheck code."
+    code = text.exception.code if text.exception else None
+    what = describe_status(code) if code is not None else None
+    return Explained(
+        code=0,
+        raw_code=0,
+        name="a program's crash" if text.user_mode else "a stop whose code the text does not name",
+        stop=Stop.FAULT if faulted and not text.user_mode else Stop.OTHER,
+        explanation=explanation + (f" The exception is {code:#x} ({what})." if code is not None and what else ""),
+        deed="accessed memory that it may not" if faulted else "",
+        parameters=tuple(ParameterFact(0, None, None) for _ in range(4)),
+        focus=Focus(FocusKind.CRASH, why="the stack that the text shows"),
+        cannot_tell=("Which bugcheck this was: the text does not hold the first lines of !analyze.",),
+    )
+
+
+def exception_facts(scene: PrintedScene) -> report.ExceptionFacts | None:
+    """The report's ``exception``, for a program's crash."""
+    exception = scene.text.exception
+    if exception is None or not scene.text.user_mode:
+        return None
+    told = describe_status(exception.code)
+    name = told.partition(":")[0] if told else None
+    return report.ExceptionFacts(hexa(exception.code), name, hexa(exception.address))
+
+
+def system_facts(scene: PrintedScene) -> report.System:
+    """The report's ``system``: only what the text says."""
+    fields, build = scene.text.fields, build_of(scene.text)
+    major = re.search(r"(?<!\d)\d{4,6}(?!\d)", build or "")
+    count = re.match(r"[0-9a-f]{1,4}$", fields.get("CPU_COUNT", ""))
+    made = [fields[name] for name in ("SYSTEM_MANUFACTURER", "SYSTEM_PRODUCT_NAME") if fields.get(name)]
+    return report.System(
+        # OSNAME is the debugger's: it says "Windows 10" of Windows 11, too.
+        os=(os_name(int(major[0]), None) if major else None) or fields.get("OSNAME") or None,
+        build=build,
+        architecture=scene.text.architecture,
+        processors=int(count[0], 16) if count else None,
+        crash_time=_time(fields.get("TARGET_TIME", "")),
+        hardware=" ".join(made) or None,
+    )
+
+
+def _time(text: str) -> str | None:
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z", text)
+    return f"{found[1]}Z" if found else None
+
+
+def windbg_verdict(scene: PrintedScene, ours: report.Verdict) -> report.WindbgVerdict:
+    """WinDbg's own verdict, and whether ours is the same."""
+    fields, keys = scene.text.fields, scene.text.keys
+    bucket = fields.get("FAILURE_BUCKET_ID") or keys.get("Failure.Bucket") or fields.get("BUCKET_ID") or None
+    printed = re.search(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", fields.get("FAILURE_ID_HASH", ""))
+    printed = printed or re.search(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", keys.get("Failure.Hash", ""))
+    fits = None
+    if bucket and printed:
+        mode = "um" if scene.text.user_mode else "km"
+        fits = failure_id_hash(bucket, mode) == printed[0].lower()
+    return report.WindbgVerdict(
+        module_name=fields.get("MODULE_NAME") or None,
+        image_name=fields.get("IMAGE_NAME") or scene.text.blamed_by_loader,
+        symbol_name=fields.get("SYMBOL_NAME") or None,
+        failure_bucket_id=bucket,
+        failure_id_hash=printed[0].lower() if printed else None,
+        bugcheck_str=fields.get("BUGCHECK_STR") or None,
+        process_name=fields.get("PROCESS_NAME") or None,
+        agrees=_agrees(scene, ours.culprit),
+        hash_fits=fits,
+    )
+
+
+def _agrees(scene: PrintedScene, ours: report.Culprit | None) -> bool | None:
+    theirs = _theirs(scene)
+    if theirs is None or ours is None:
+        return None
+    if theirs.lower() in NO_MODULES:
+        return ours.kind in ("hardware", "memory")
+    return ours.module is not None and stem(scene.images.image(theirs)) == stem(ours.module)
+
+
+def _theirs(scene: PrintedScene) -> str | None:
+    fields = scene.text.fields
+    name = fields.get("MODULE_NAME") or (scene.text.blamed_by_loader or "").rpartition(".")[0] or None
+    return None if name is None or name.lower() in NOBODY else name
+
+
+def disagreement(theirs: report.WindbgVerdict, ours: report.Verdict) -> Sequence[str]:
+    """A note where WinDbg and this report blame different modules."""
+    if theirs.agrees is not False or ours.culprit is None:
+        return ()
+    name = ours.culprit.module or ours.culprit.kind
+    return (f"WinDbg blames {theirs.module_name or theirs.image_name}, this report {name}: see the reasons",)
+
+
+def thread_facts(threads: Sequence[report.ThreadFacts]) -> tuple[report.ThreadFacts, ...]:
+    """The report's ``threads``: what a text does not tell of one is None, and no stack appears twice."""
+    told: list[report.ThreadFacts] = []
+    for one in threads:
+        if one.address == hexa(UNNAMED):
+            if any(other.stack == one.stack for other in told):
+                continue
+            one = replace(one, pid=None, tid=None)  # noqa: PLW2901
+        told.append(replace(one, process=one.process or None, state=one.state or None))
+    return tuple(told)

@@ -1,0 +1,1 @@
+"""Tests of texts that WinDbg printed, from bytes to report."""

@@ -1,0 +1,98 @@
+"""Texts of WinDbg, as reports: who is blamed, who waited for whom, and WinDbg's own verdict beside it."""
+
+from pathlib import Path
+
+from analysis.pipeline import analyze
+from tests.windbg.reports import named, report_of
+from tests.windbg.texts import HELD_REQUEST, HUNG_SHUTDOWN, MODULES, NO_CODE, OLD_FAULT
+
+
+def test_the_holder_of_a_printed_lock_is_the_root_and_its_driver_the_culprit(tmp_path: Path) -> None:
+    report = report_of(tmp_path, HUNG_SHUTDOWN)
+    assert report.dump.kind == "windbg-text"
+    assert named(report) == "wanmini7.sys"
+    assert report.blocking.root is not None
+    assert report.blocking.root.thread == "0xffffa50c11aa5080"
+    (chain,) = report.blocking.chains
+    assert (chain.lock.name, chain.lock.ownership, chain.owners) == (
+        "nt!PiEngineLock",
+        "exclusive",
+        ("0xffffa50c11aa5080",),
+    )
+    assert (chain.waiters, chain.waiters_expected) == (("0xffffa50c12bb6080", "0xffffa50c13cc7080"), 2)
+    first = report.blocking.blocked_threads[0]
+    assert (first.process, first.pid, first.wait_seconds, first.doing) == (
+        "wininit.exe",
+        0x264,
+        300.109,
+        "system shutdown",
+    )
+    assert "held nt!PiEngineLock exclusively for 300 s" in report.verdict.summary
+    assert report.verdict.impact is not None
+    assert report.verdict.impact.startswith("wininit.exe (system shutdown) was waiting for it for 300 s")
+    assert report.windbg is not None
+    assert report.windbg.agrees is True
+    assert (report.system.build, report.system.architecture) == ("10.0.19041.1", "x64")
+    assert {one.address for one in report.threads} >= {"0xffffa50c11aa5080", "0xffffa50c12bb6080"}
+
+
+def test_a_fault_of_old_windows_is_told_from_its_frames(tmp_path: Path) -> None:
+    report = report_of(tmp_path, OLD_FAULT)
+    assert named(report) == "qlpkt.sys"
+    assert report.system.architecture == "x86"
+    assert report.bucket.failure_bucket_id == "0xD1_qlpkt+f10"
+    (thread,) = report.threads
+    assert (thread.address, thread.pid) == ("0x0", None)
+    assert [frame.trust for frame in thread.stack[:3]] == ["unwind", "unwind", "frame-pointer"]
+    assert thread.stack[1].address == "0xf88c2f10"
+    assert report.verdict.culprit is not None
+    assert report.verdict.culprit.timestamp == "0x45d69ba1"
+
+
+def test_the_driver_that_holds_a_shown_request_is_blamed_not_the_bus(tmp_path: Path) -> None:
+    report = report_of(tmp_path, HELD_REQUEST)
+    assert named(report) == "cardrdr8.sys"
+    culprit = report.verdict.culprit
+    assert culprit is not None
+    assert culprit.instance_path is not None
+    assert culprit.instance_path.startswith("PCI\\VEN_1234")
+    assert (report.irps[0].major, report.irps[0].minor, report.irps[0].driver) == (
+        "IRP_MJ_POWER",
+        "IRP_MN_SET_POWER",
+        "cardrdr8.sys",
+    )
+    assert report.windbg is not None
+    assert report.windbg.agrees is False
+    assert any(note.startswith("WinDbg blames pci, this report cardrdr8.sys") for note in report.notes)
+
+
+def test_a_stack_without_any_code_still_names_a_driver(tmp_path: Path) -> None:
+    report = report_of(tmp_path, NO_CODE)
+    assert report.bugcheck is None
+    assert named(report) == "vswitch9.sys"
+    assert report.bucket.failure_bucket_id == "AV_vswitch9!HandleEvent"
+    assert [frame.symbol for frame in report.threads[0].stack[4:6]] == [
+        "vswitch9!HandleEvent+0x116",
+        "vswitch9!Dispatch+0x12",
+    ]
+
+
+def test_a_parameter_is_resolved_against_the_list_of_modules(tmp_path: Path) -> None:
+    report = report_of(tmp_path, MODULES)
+    assert named(report) == "gpudrv64.sys"
+    culprit = report.verdict.culprit
+    assert culprit is not None
+    assert (culprit.version, culprit.vendor, culprit.timestamp) == ("31.0.15.5222", "Example Graphics", "0x66421c76")
+    assert report.bugcheck is not None
+    assert report.bugcheck.parameters[1].resolved == "gpudrv64+0x1ea91c0"
+    assert {one.name: one.unloaded for one in report.modules} == {
+        "ntoskrnl.exe": False,
+        "gpudrv64.sys": False,
+        "dump_disk.sys": True,
+    }
+
+
+def test_a_log_file_may_be_named_anything(tmp_path: Path) -> None:
+    path = tmp_path / "MEMORY.DMP"
+    path.write_text(OLD_FAULT, "utf-8")
+    assert analyze(path).dump.kind == "windbg-text"
