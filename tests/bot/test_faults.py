@@ -99,6 +99,14 @@ async def test_while_slack_answers_429_nothing_is_lost_and_nothing_doubled(slack
     assert list(said.reactions) == ["white_check_mark"]
 
 
+async def test_a_start_during_429_waits_and_then_works(slack: StandIn, tmp_path: Path) -> None:
+    slack.faults.rate_limit(2.5, retry_after=1)
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, said))
+    assert any(call.error == "ratelimited" for call in slack.calls_of("auth.test", ok=False))
+
+
 async def test_progress_gives_way_under_the_budget_and_the_verdict_does_not(slack: StandIn, tmp_path: Path) -> None:
     async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst(seconds=4)):
         slack.faults.rate_limit(3, retry_after=2, method="chat.update")
