@@ -165,7 +165,14 @@ class _Transfer:
         self.file.write(chunk)
         self.sha256.update(chunk)
         self.received += len(chunk)
+        self._check_pace()
         self._tell()
+
+    def _check_pace(self) -> None:
+        elapsed = time.monotonic() - self.started
+        if elapsed > self.limits.patience_seconds and self.received < elapsed * self.limits.slowest_rate:
+            sent = f"{_size(self.received)} in {wording.duration(elapsed)}"
+            raise FetchFailed("time", f"the server sends too slowly: {sent}")
 
     def _check_size(self, count: int) -> None:
         if count > self.limits.max_bytes:

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """What a download may cost: bytes, seconds in all, seconds of silence, and how often it is tried."""
+    """What a download may cost: bytes, seconds in all, seconds of silence, and how often it is tried.
+
+    A server that never falls silent can still take for ever: after ``patience_seconds`` it must have sent
+    ``slowest_rate`` bytes a second on average.
+    """
 
     max_bytes: int = 16_000_000_000
     total_seconds: float = 1800.0
@@ -13,6 +17,8 @@ class FetchLimits:
     connect_seconds: float = 10.0
     attempts: int = 4
     first_wait_seconds: float = 0.5
+    patience_seconds: float = 60.0
+    slowest_rate: float = 16_000.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,15 @@ async def test_a_server_that_packs_unasked_is_unpacked(tmp_path: Path) -> None:
         assert (await failure(server.url("/bad"), tmp_path)).kind == "network"
 
 
+async def test_a_server_that_trickles_is_left_long_before_the_time_limit(tmp_path: Path) -> None:
+    async with serving(dump=web.endless()) as server:
+        limits = dataclasses.replace(QUICK, patience_seconds=0.5, slowest_rate=1e6)
+        failed = await failure(server.url("/dump"), tmp_path, limits)
+    assert failed.line.startswith("the server sends too slowly: ")
+    assert (failed.kind, failed.exit_code) == ("time", 5)
+    assert FetchLimits().patience_seconds < FetchLimits().total_seconds / 10
+
+
 async def test_an_endless_slow_server_is_left_at_the_time_limit(tmp_path: Path) -> None:
     async with serving(dump=web.endless()) as server:
         failed = await failure(server.url("/dump"), tmp_path, dataclasses.replace(QUICK, total_seconds=0.4))
