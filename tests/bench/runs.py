@@ -1,6 +1,5 @@
 """One command at a time: wall seconds and peak resident memory, its children included."""
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -8,6 +7,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+# The kernel counts a parent's memory towards the peak of a child that it spawns, up to the moment of exec: so
+# everything is spawned by this small process, not by the one that built the dumps.
+LAUNCHER = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[2:], stderr=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+process.returncode = os.waitstatus_to_exitcode(status)
+with open(sys.argv[1], "w") as note:
+    note.write(str(usage.ru_maxrss))
+os._exit(1 if process.returncode else 0)
+"""
 PILEUP = "from bot.cli import main; main()"
 VOLATILITY = "import sys; sys.argv[0] = 'vol'; from volatility3.cli import main; main()"
 
@@ -24,17 +34,12 @@ class Run:
 def run(code: str, *arguments: str) -> Run:
     """Run Python code as a program and measure it. Raises: subprocess.CalledProcessError with what it printed."""
     command = [sys.executable, "-W", "ignore", "-c", code, *arguments]
-    with tempfile.TemporaryFile("w+") as out:
+    with tempfile.NamedTemporaryFile("r") as peak:
+        launch = [sys.executable, "-I", "-S", "-c", LAUNCHER, peak.name, *command]
         started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
+        done = subprocess.run(launch, stdout=subprocess.PIPE, text=True, check=True)
         seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        output = out.read()
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command, output)
-    return Run(seconds, usage.ru_maxrss * 1024, output)
+        return Run(seconds, int(peak.read()) * 1024, done.stdout)
 
 
 def best(code: str, *arguments: str, times: int = 3) -> Run:
