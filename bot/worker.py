@@ -135,6 +135,7 @@ async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:
     async with tools.alone(report.dump.identity):
         await tell(tools, talk, report)
     await asyncio.to_thread(tools.store.jobs.finish, job, {"identity": report.dump.identity})
+    log.info("job %d done: failure %s", job.id, report.bucket.failure_id_hash)
 
 
 def _sentence(failed: FetchFailed | AnalysisFailed) -> str:
