@@ -229,7 +229,7 @@ class Walker:
             return self._unwound(walk, point)
         except (BadUnwind, Unreadable) as failure:
             why = self._why(point, failure)
-        for attempt in (self._by_exception_frame, self._by_trap_frame):
+        for attempt in (self._by_exception_frame, self._by_trap_frame, self._by_call_to_nowhere):
             found = attempt(walk, point)
             if found is not None:
                 return found
@@ -301,6 +301,19 @@ class Walker:
         if not trap.user_mode and trap.registers.rsp <= point.registers.rsp and trap.registers.rsp in walk.stack:
             return None
         return self._interrupted(walk, point, trap.registers, user_mode=trap.user_mode)
+
+    def _by_call_to_nowhere(self, walk: _Walk, point: _Point) -> _Point | None:
+        """The caller of an address without code: nothing was pushed since the call, so it is on top of the stack."""
+        registers = point.registers
+        if point.called or point.trust < Trust.UNWIND or self.names.module_at(registers.rip) is not None:
+            return None
+        try:
+            caller = walk.stack.word(registers.rsp)
+        except Unreadable:
+            return None
+        if self._evidence(caller) < Evidence.FUNCTION:
+            return None
+        return _Point(replace(registers, rip=caller, rsp=registers.rsp + 8), called=True, trust=Trust.UNWIND)
 
     # By scanning
 

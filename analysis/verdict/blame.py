@@ -81,7 +81,7 @@ def conclude(case: Case) -> Blame:
     else:
         blame = _fault(case, walk)
     blame = replace(blame, stack_culprit=_named(walk.chosen), device_culprit=_blamable(case.device, walk))
-    blame = _capped(blame, case.caps + _standing_caps(case) + _leftover_caps(blame, walk))
+    blame = _capped(blame, case.caps + _standing_caps(case) + _leftover_caps(blame, walk, case.hints))
     return replace(blame, passed=_passed_over(blame, walk, case))
 
 
@@ -91,13 +91,15 @@ def _standing_caps(case: Case) -> tuple[Cap, ...]:
     return ()
 
 
-def _leftover_caps(blame: Blame, walk: Walk) -> tuple[Cap, ...]:
+def _leftover_caps(blame: Blame, walk: Walk, hints: Sequence[Hint]) -> tuple[Cap, ...]:
     # A scanned stack keeps return addresses of calls long over. One driver among them is a lead, and so is one that
     # left more of them than any other; several alike, with nothing else that points to one of them, are a guess.
     chosen = walk.chosen
     if chosen is None or chosen.trust > Trust.SCAN or blame.module != chosen.module:
         return ()
     if blame.device_culprit is not None and stem(blame.device_culprit) == stem(chosen.module):
+        return ()
+    if any(hint.trust > Trust.SCAN and stem(hint.module) == stem(chosen.module) for hint in hints):
         return ()
     others = {
         stem(one.module) for one in walk.candidates if one.trust <= Trust.SCAN and one.strength >= chosen.strength

@@ -273,6 +273,10 @@ def test_a_jump_to_nowhere_blames_the_caller() -> None:
     for rip in (0, 0xFFFF_F800_7777_0000):
         stack = Walker(memory, Kernel(), MODULES).context_stack(context(rip, slot), of)
         assert addresses(stack) == [rip, *chain[2:]]
+        assert stack.frames[1].trust is Trust.UNWIND
+    memory.put_u64(slot, DRIVER + 0x4000)  # data: who jumped there is then no more than a guess
+    stack = Walker(memory, Kernel(), MODULES).context_stack(context(0, slot), of)
+    assert all(frame.trust <= Trust.SCAN for frame in stack.frames[1:])
 
 
 def test_a_context_that_was_never_written_is_said_to_be_none() -> None:

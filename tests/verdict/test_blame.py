@@ -233,3 +233,10 @@ def test_in_a_scanned_hang_a_leftover_does_not_beat_a_windows_driver_with_severa
     assert conclude(Case(0x9F, Stop.HANG, frames)).module == "rassstp.sys"
     fault = conclude(Case(0xD1, Stop.FAULT, frames))
     assert (fault.module, fault.confidence) == ("leftover.sys", "low")
+
+
+def test_an_instruction_that_a_parameter_names_needs_no_second_frame() -> None:
+    frames = stack("nt!KeBugCheckEx acme+0x10", Trust.SCAN)
+    hint = Hint("acme.sys", "parameter 4 is in it", decisive=True)
+    assert conclude(Case(0xD1, Stop.FAULT, frames, (hint,))).confidence == "high"
+    assert conclude(Case(0xD1, Stop.FAULT, frames)).confidence == "low"
