@@ -4,7 +4,6 @@ A stage that fails becomes a note with its name and the class of the error, and 
 found. This is the one place that catches broadly. What stops an analysis: a file that is no dump, and a limit.
 """
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from analysis.address import VirtAddr
 from analysis.bugchecks import explain
 from analysis.bugchecks.explained import Explained, FocusKind
 from analysis.errors import LimitReached
+from analysis.fingerprint import BackgroundHash, identity
 from analysis.formats import capture_hint, open_dump
 from analysis.formats.image import DumpImage
 from analysis.formats.raw import RawFile
@@ -48,9 +48,7 @@ from analysis.waits.find import WaitAnalysis, find_waits
 Progress = Callable[[str, float | None], None]
 _T = TypeVar("_T")
 
-IDENTITY_BYTES = 8192
-HASH_LIMIT = 64 << 20  # bytes; hashing more would take longer than the whole analysis
-HASH_BLOCK = 1 << 20
+NOT_HASHED = "The SHA-256 of the whole file: it is larger than what is hashed during an analysis."
 UNKNOWN_VERSION = "0"
 
 
@@ -71,6 +69,7 @@ class _Run:
 
     image: DumpImage
     progress: Progress
+    sha256: BackgroundHash
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -105,11 +104,12 @@ def analyze(path: Path, options: Options | None = None, progress: Progress | Non
     with RawFile(path) as raw:
         if is_windbg_text(raw):
             scene = read_printed(raw, read_windbg(raw))
-            run = _Run(scene.image, tell_progress)
-            found = _read(run, scene)
-            return _on_text(scene, _report(run, chosen, path, found, time.perf_counter() - started))
-    with open_dump(path) as image:
-        run = _Run(image, tell_progress)
+            with BackgroundHash(path, chosen.sha256) as sha256:
+                run = _Run(scene.image, tell_progress, sha256)
+                found = _read(run, scene)
+                return _on_text(scene, _report(run, chosen, path, found, time.perf_counter() - started))
+    with open_dump(path) as image, BackgroundHash(path, chosen.sha256) as sha256:
+        run = _Run(image, tell_progress, sha256)
         found = _look(run, chosen)
         return _report(run, chosen, path, found, time.perf_counter() - started)
 
@@ -179,13 +179,15 @@ def _preferred(explained: Explained) -> VirtAddr | None:
 def _report(run: _Run, options: Options, path: Path, found: _Found, elapsed: float) -> Report:
     image, parts = run.image, found.parts
     verdict, bucket = (parts.verdict, parts.bucket) if parts else _without_story(found.explained)
+    if run.sha256.result() is None:
+        verdict = replace(verdict, cannot_tell=(*verdict.cannot_tell, NOT_HASHED))
     notes = (*image.notes, *(found.symbols.notes if found.symbols else ()), *run.notes)
     symbols_seconds = run.seconds.get("symbols", 0.0)
     facts = found.scene.facts if found.scene else None
     return Report(
         analyzer=report.Analyzer(_own_version(), rules_identity()),
         analyzed_at=timestamp(datetime.now(UTC)),
-        dump=_dump(image, options, path, live=_is_live(image, found.explained)),
+        dump=_dump(run, options, path, live=_is_live(image, found.explained)),
         system=describe_system(image.header, found.symbols),
         bugcheck=bugcheck_facts(found.explained) if found.explained else None,
         verdict=verdict,
@@ -220,36 +222,17 @@ def _no_bucket() -> report.Bucket:
     return report.Bucket(text, failure_id_hash(text), "unknown")
 
 
-def _dump(image: DumpImage, options: Options, path: Path, *, live: bool) -> report.Dump:
-    raw = image.raw
-    sha256 = options.sha256
-    if sha256 is None and raw.size <= HASH_LIMIT:
-        sha256 = file_hash(path)
+def _dump(run: _Run, options: Options, path: Path, *, live: bool) -> report.Dump:
+    image, raw = run.image, run.image.raw
     return report.Dump(
         kind=image.header.kind,
         size_bytes=raw.size,
-        sha256=sha256,
+        sha256=run.sha256.result(),
         identity=identity(path, raw.size),
         source=public_source(options.source, path),
         bytes_read=raw.bytes_read,
         live=live,
     )
-
-
-def identity(path: Path, size: int) -> str:
-    """The same for a dump however it was fetched: "1:" and a hash of its size and its first 8,192 bytes."""
-    with path.open("rb") as file:
-        first = file.read(IDENTITY_BYTES)
-    return "1:" + hashlib.sha256(size.to_bytes(8, "little") + first).hexdigest()
-
-
-def file_hash(path: Path) -> str:
-    """The SHA-256 of a whole file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(HASH_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def public_source(source: str | None, path: Path) -> str:

@@ -1,5 +1,6 @@
 """Whole analyses: forged machines and real small dumps, from file to report."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 import analysis.pipeline
 from analysis.errors import BadDump, NotADump
-from analysis.pipeline import Options, analyze, public_source
+from analysis.pipeline import NOT_HASHED, Options, analyze, public_source
 from analysis.verdict.report import Report
 from tests.forge import Forged, forge
 from tests.formats.built import full
@@ -159,8 +160,12 @@ def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_large_dump_is_not_hashed_unless_the_hash_is_known(seed_dump: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(analysis.pipeline, "HASH_LIMIT", 1000)
-    assert analyze(seed_dump).dump.sha256 is None
+    told = analyze(seed_dump)
+    assert told.dump.sha256 == hashlib.sha256(seed_dump.read_bytes()).hexdigest()
+    monkeypatch.setattr("analysis.fingerprint.HASH_LIMIT", 1000)
+    unhashed = analyze(seed_dump)
+    assert unhashed.dump.sha256 is None
+    assert [line for line in unhashed.verdict.cannot_tell if line not in told.verdict.cannot_tell] == [NOT_HASHED]
     known = "ab" * 32
     assert analyze(seed_dump, Options(sha256=known)).dump.sha256 == known
 

@@ -12,6 +12,7 @@ from typing import BinaryIO
 import httpx
 import stamina
 
+from analysis.fingerprint import IDENTITY_BYTES, identity_of
 from bot import wording
 from bot.fetch.failures import TryLater, failure_of, is_tls
 from bot.fetch.limits import FetchLimits, Policy
@@ -19,7 +20,6 @@ from bot.fetch.links import Link
 from bot.fetch.problems import FetchFailed
 from bot.fetch.safety import Bearer, open_client
 
-IDENTITY_BYTES = 8192
 TELL_EVERY_SECONDS = 0.25
 SPARE_DISK = 64 << 20
 RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -193,13 +193,13 @@ class _Transfer:
 
     def fetched(self, path: Path, seconds: float) -> Fetched:
         return Fetched(
-            path, self.received, self.sha256.hexdigest(), identity(self.received, self.head), self.link.shown, seconds
+            path,
+            self.received,
+            self.sha256.hexdigest(),
+            identity_of(self.received, self.head),
+            self.link.shown,
+            seconds,
         )
-
-
-def identity(size: int, head: bytes) -> str:
-    """A dump's identity as the report defines it, from its size and its first 8,192 bytes."""
-    return f"1:{hashlib.sha256(size.to_bytes(8, 'little') + head[:IDENTITY_BYTES]).hexdigest()}"
 
 
 def _body(response: httpx.Response) -> AsyncIterator[bytes]:

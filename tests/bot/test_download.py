@@ -15,7 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bot.fetch.download import Arrived, Fetched, download, identity
+from analysis.fingerprint import identity_of
+from bot.fetch.download import Arrived, Fetched, download
 from bot.fetch.failures import failure_of
 from bot.fetch.limits import FetchLimits, Policy
 from bot.fetch.links import link
@@ -55,8 +56,8 @@ async def test_a_file_arrives_whole_with_its_hashes(tmp_path: Path) -> None:
 
 
 def test_the_identity_of_a_tiny_file_is_of_all_its_bytes() -> None:
-    assert identity(0, b"") == "1:" + hashlib.sha256(bytes(8)).hexdigest()
-    assert identity(9000, b"a" * 9000) == identity(9000, b"a" * 8192)
+    assert identity_of(0, b"") == "1:" + hashlib.sha256(bytes(8)).hexdigest()
+    assert identity_of(9000, b"a" * 9000) == identity_of(9000, b"a" * 8192)
 
 
 @pytest.mark.parametrize(
