@@ -1,7 +1,7 @@
 """What a source of symbols offers, whatever it reads them from, and the search that all of them need."""
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -42,6 +42,15 @@ class SymbolTable(Protocol):
         """The layout of a structure, or None."""
 
 
+# String constants and numbered thunks lie between functions and name nothing.
+NAMELESS = ("??_C@", "$$")
+
+
+def best_name(names: Iterable[str]) -> str | None:
+    """The one of several names of an address that is printed, or None where all of them name nothing."""
+    return min((name for name in names if not name.startswith(NAMELESS)), key=_rank, default=None)
+
+
 class NameIndex:
     """Names and their RVAs, searched both ways. The order by address is made when first asked for."""
 
@@ -65,8 +74,7 @@ class NameIndex:
     def _by_address(self) -> tuple[list[int], list[str]]:
         best: dict[int, str] = {}
         for name, rva in self._names.items():
-            # String constants and numbered thunks lie between functions and name nothing.
-            if name.startswith(("??_C@", "$$")):
+            if name.startswith(NAMELESS):
                 continue
             other = best.get(rva)
             if other is None or _rank(name) < _rank(other):

@@ -1,0 +1,219 @@
+"""The type stream of a PDB: structures, unions, enumerations and what their members are.
+
+Source: LLVM's documentation ("The PDB TPI Stream", "CodeView Type Records") and the public header cvinfo.h.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from analysis.symbols.pdb.fields import FieldList, read_field_list
+from analysis.symbols.pdb.records import BadRecord, number, record_offsets, text
+from analysis.symbols.pdb.simple import FIRST_INDEX, simple_size
+
+TPI = struct.Struct("<5I")
+LF_MODIFIER, LF_POINTER, LF_BITFIELD, LF_FIELDLIST = 0x1001, 0x1002, 0x1205, 0x1203
+LF_ARRAY, LF_CLASS, LF_STRUCTURE, LF_UNION, LF_ENUM, LF_INTERFACE = 0x1503, 0x1504, 0x1505, 0x1506, 0x1507, 0x1519
+LF_STRUCTURE_19 = 0x1609  # since Visual Studio 2019 16.9, for few: count and properties in another order
+KINDS = {
+    LF_CLASS: "class",
+    LF_STRUCTURE: "struct",
+    LF_STRUCTURE_19: "struct",
+    LF_INTERFACE: "interface",
+    LF_UNION: "union",
+    LF_ENUM: "enum",
+}
+FORWARD, UNIQUE_NAME = 0x80, 0x200
+MAX_NESTING = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Udt:
+    """A named type: ``kind`` is struct, class, union, interface or enum; ``size`` in bytes, of an enum its integer's.
+
+    ``fields`` is the index of its field list (0: none). ``forward`` tells a mere announcement from the definition.
+    """
+
+    index: int
+    kind: str
+    name: str
+    unique: str
+    size: int
+    fields: int
+    forward: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a member is: ``size`` in bytes (of a bit field its integer's), ``type_name`` as in ``layout.Field``."""
+
+    size: int
+    type_name: str = ""
+    bit: int = 0
+    bits: int = 0
+
+
+class Types:
+    """The types of one PDB, by index. In advance only their places are read, and the names of the definitions.
+
+    Raises:
+        BadRecord: the stream is damaged.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        if len(data) < TPI.size:
+            raise BadRecord("has a type stream that is cut short")
+        _, header, self._first, last, size = TPI.unpack_from(data)
+        if header < TPI.size or header % 4 or header + size > len(data) or not FIRST_INDEX <= self._first <= last:
+            raise BadRecord(f"has a type stream of {len(data)} bytes that contradicts itself")
+        self._data = data[header : header + size]
+        self._offsets = record_offsets(self._data, 0)
+        if last - self._first != len(self._offsets):
+            raise BadRecord(f"claims {last - self._first} types and has {len(self._offsets)}")
+        self._described: dict[int, Udt] = {}
+        # A name that is defined more than once (in several modules, or unnamed) means its first definition.
+        self._definitions: dict[str, int] = {}
+        self._unique: dict[str, int] = {}
+        for udt in self.definitions():
+            self._definitions.setdefault(udt.name, udt.index)
+            if udt.unique:
+                self._unique[udt.unique] = udt.index
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def find(self, name: str) -> Udt | None:
+        """The definition of a structure, union or enumeration by its name; None: there is none."""
+        index = self._definitions.get(name)
+        return None if index is None else self.udt(index)
+
+    def definitions(self) -> Iterator[Udt]:
+        """Every definition, in the order of the file; of unnamed types there are many of one name."""
+        for index in self._udts:
+            udt = self.udt(index)
+            if not udt.forward:
+                yield udt
+
+    def udt(self, index: int) -> Udt:
+        """The structure, union or enumeration at an index. Raises: BadRecord."""
+        known = self._described.get(index)
+        if known is None:
+            known = self._described[index] = self._read_udt(index)
+        return known
+
+    def resolved(self, index: int) -> Udt:
+        """As ``udt``, the definition where the index is of an announcement and there is one. Raises: BadRecord."""
+        found = self.udt(index)
+        if not found.forward:
+            return found
+        other = self._unique.get(found.unique) if found.unique else self._definitions.get(found.name)
+        return found if other is None else self.udt(other)
+
+    def fields(self, udt: Udt) -> FieldList:
+        """The members, bases and enumerators of a type. Raises: BadRecord."""
+        found = FieldList()
+        following: int | None = udt.fields or None
+        seen: set[int] = set()
+        while following is not None:
+            kind, at, end = self._record(following)
+            if kind != LF_FIELDLIST or following in seen:
+                raise BadRecord(f"has a field list {following:#x} that is none, or never ends")
+            seen.add(following)
+            read_field_list(self._data, at, end, found)
+            following = found.continues
+        return found
+
+    def shape(self, index: int) -> Shape:
+        """What a member of that type is. Raises: BadRecord."""
+        return self._shape(index, MAX_NESTING)
+
+    def spelled(self, udt: Udt) -> str:
+        """The name that finds a type again: its own, or one with its index where that is not unique."""
+        return udt.name if self._definitions.get(udt.name) == udt.index else f"__unnamed_{udt.index:x}"
+
+    def by_spelling(self, name: str) -> Udt | None:
+        """The type that ``spelled`` gave this name, or None."""
+        prefix, _, index = name.rpartition("_")
+        if prefix == "__unnamed" and name not in self._definitions:
+            try:
+                return self.udt(int(index, 16))
+            except (ValueError, BadRecord):
+                return None
+        return self.find(name)
+
+    def _shape(self, index: int, depth: int) -> Shape:
+        if index < self._first:
+            return simple_size_shape(index)
+        if not depth:
+            raise BadRecord(f"has a type {index:#x} that is nested too deeply")
+        kind, at, end = self._record(index)
+        match kind:
+            case 0x1001:  # LF_MODIFIER: const, volatile
+                return self._shape(self._u32(at), depth - 1)
+            case 0x1002:  # LF_POINTER: its size is in its attributes
+                target = self._target(self._u32(at), depth - 1)
+                return Shape(self._u32(at + 4) >> 13 & 0x3F or 8, f"*{target}")
+            case 0x1205:  # LF_BITFIELD
+                packed = self._u32(at + 4)  # length, then position, a byte each
+                return Shape(self._shape(self._u32(at), depth - 1).size, "", packed >> 8 & 0xFF, packed & 0xFF)
+            case 0x1503:  # LF_ARRAY: its size is in bytes
+                return Shape(number(self._data, at + 8, end)[0], self._shape(self._u32(at), depth - 1).type_name)
+            case _ if kind in KINDS:
+                udt = self.resolved(index)
+                return Shape(udt.size, "" if udt.kind == "enum" else self.spelled(udt))
+        return Shape(0)
+
+    # The name of the structure behind a pointer; of another pointer or a function nothing is told.
+    def _target(self, index: int, depth: int) -> str:
+        if index < self._first or not depth:
+            return ""
+        kind, at, _ = self._record(index)
+        if kind == LF_MODIFIER:
+            return self._target(self._u32(at), depth - 1)
+        return self.spelled(self.resolved(index)) if kind in KINDS and kind != LF_ENUM else ""
+
+    def _read_udt(self, index: int) -> Udt:
+        kind, at, end = self._record(index)
+        if kind not in KINDS:
+            raise BadRecord(f"has no structure at the type index {index:#x}")
+        if kind == LF_STRUCTURE_19:
+            properties, fields, behind = self._u32(at), self._u32(at + 4), at + 18
+        else:
+            properties, fields = self._u32(at) >> 16, self._u32(at + 4)
+            behind = at + (8 if kind == LF_UNION else 16)
+        if kind == LF_ENUM:
+            fields, behind = self._u32(at + 8), at + 12
+            size = self._shape(self._u32(at + 4), MAX_NESTING).size
+        else:
+            size, behind = number(self._data, behind, end)
+        name, behind = text(self._data, behind, end)
+        unique = text(self._data, behind, end)[0] if properties & UNIQUE_NAME else ""
+        return Udt(index, KINDS[kind], name, unique, size, fields, bool(properties & FORWARD))
+
+    def _record(self, index: int) -> tuple[int, int, int]:
+        """Kind, offset of the rest and end of the record at an index."""
+        place = index - self._first
+        if not 0 <= place < len(self._offsets):
+            raise BadRecord(f"has no type {index:#x}")
+        start = int(self._offsets[place])
+        end = start + 2 + int.from_bytes(self._data[start : start + 2], "little")
+        return int.from_bytes(self._data[start + 2 : start + 4], "little"), start + 4, end
+
+    def _u32(self, at: int) -> int:
+        return int.from_bytes(self._data[at : at + 4], "little")
+
+    @cached_property
+    def _udts(self) -> list[int]:
+        words = np.frombuffer(self._data, "<u2", len(self._data) // 2)
+        kinds = words[(self._offsets >> 1) + 1] if len(self._offsets) else words
+        places: list[int] = np.flatnonzero(np.isin(kinds, list(KINDS))).tolist()
+        return [place + self._first for place in places]
+
+
+def simple_size_shape(index: int) -> Shape:
+    """The shape of a type that needs no record: a number, or a pointer to one."""
+    size, is_pointer = simple_size(index)
+    return Shape(size, "*" if is_pointer else "")
