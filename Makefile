@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sample bench cover clean
+.PHONY: demo test check sample bench score cover clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,9 @@ sample: $(VENV)/.dev  ## rebuild the demo's sample dump and its symbol table, by
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench
+
+score: $(VENV)/.dev  ## agreement with WinDbg on public crashes, beside a baseline
+	$(BIN)/python -m tests.score
 
 clean:
 	rm -rf $(VENV) dist build

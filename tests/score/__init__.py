@@ -1,0 +1,1 @@
+"""Agreement with WinDbg on public crashes: ``python -m tests.score``, ``make score``."""
