@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from analysis.bugchecks.explained import Blamed, Cap, Hint, Stop
 from analysis.kernel.facts import Frame
 from analysis.trust import Trust
+from analysis.verdict.functions import is_pool_internal
 from analysis.verdict.modules import Strength, is_bus, is_framework, stem, strength
 from analysis.verdict.report import Confidence
-from analysis.verdict.walk import Candidate, Walk, frame_count, walk_stack
+from analysis.verdict.walk import Candidate, Walk, called_kernel, frame_count, walk_stack
 
+BAD_POOL_CALLER = 0xC2  # the call itself was wrong, whatever state the pool was in
 LEVELS: tuple[Confidence, ...] = ("none", "low", "medium", "high")
 
 
@@ -130,8 +132,21 @@ def _fault(case: Case, walk: Walk) -> Blame:
     if chosen.strength is Strength.NEVER:
         why = f"no driver is on the stack; {chosen.function} is the first kernel function above the stop itself"
         return Blame(chosen.module, chosen.function, "windows", "low", reasons=(why,), frame=chosen.frame)
-    blame = _from_candidate(chosen)
+    blame = _capped(_from_candidate(chosen), _nearer(case, walk, chosen))
     return replace(blame, reasons=blame.reasons + _outside_reason(walk))
+
+
+def _nearer(case: Case, walk: Walk, chosen: Candidate) -> tuple[Cap, ...]:
+    # A module that is rarely guilty may be so this time: it is the one that failed, the other only led there. And what
+    # fails in the pool's own bookkeeping was mostly damaged before, by whoever wrote past an end.
+    first = walk.candidates[0]
+    caps = []
+    if stem(first.module) != stem(chosen.module):
+        caps.append(Cap("medium", f"{first.function} is nearer to the fault; {chosen.module} led to it"))
+    pool = next((frame.symbol for frame in called_kernel(case.frames) if is_pool_internal(frame.symbol)), None)
+    if pool is not None and case.code != BAD_POOL_CALLER:
+        caps.append(Cap("medium", f"{pool} met damage in the memory pool, which may be older"))
+    return tuple(caps)
 
 
 def _hang(case: Case, walk: Walk) -> Blame:

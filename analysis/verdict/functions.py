@@ -54,6 +54,18 @@ PLUMBING: tuple[str, ...] = (
 # Of these the ones that an access to memory, or a bad instruction, leads into.
 FAULT_ENTRIES: tuple[str, ...] = ("KiPageFault*", "KiTrap0E", "KiTrap0D", "KiGeneralProtectionFault*", "MmAccessFault")
 
+# nt's bookkeeping of the memory pool. Code that allocates or frees does not fail in here unless the pool is damaged.
+POOL: tuple[str, ...] = (
+    *("RtlpHp*", "ExAllocateHeapPool", "ExFreeHeapPool", "ExpAllocatePool*", "ExDeferredFreePool", "ExpFreePool*"),
+    *(
+        "ExpInterlockedPopEntrySListFault*",
+        "ExpScanFreePool*",
+        "RtlpFreeHeap*",
+        "RtlpAllocateHeap*",
+        "RtlCSparseBitmap*",
+    ),
+)
+
 # nt frames in which any thread waits, is scheduled or was started: they say nothing about who it is.
 WAITING: tuple[str, ...] = (
     *("KeWaitFor*", "KiSwap*", "SwapContext", "KiCommitThreadWait", "KeDelayExecutionThread", "KeRemovePriQueue"),
@@ -89,6 +101,12 @@ def is_fault_entry(symbol: str) -> bool:
     """Whether the frame is the kernel's entry for a fault of the code below it."""
     function = split_symbol(symbol).function
     return function is not None and _matches(function, FAULT_ENTRIES)
+
+
+def is_pool_internal(symbol: str) -> bool:
+    """Whether the frame is within the pool's own bookkeeping."""
+    function = split_symbol(symbol).function
+    return function is not None and _matches(function, POOL)
 
 
 def is_waiting(symbol: str) -> bool:

@@ -40,6 +40,9 @@ def explain_printed(scene: PrintedScene) -> Explained:
     one = with_hints(one, [_faulting(scene, one), _client(scene) if one.stop is Stop.REQUEST else None])
     if _is_with_wrong_symbols(scene):
         one = with_caps(one, Cap("medium", "WinDbg had wrong symbols of the kernel: frames may be missing or wrong"))
+    if text.fitted is not None and any(hint.address == text.fitted.address for hint in one.hints):
+        why = f"only WinDbg's SYMBOL_NAME says that {text.fitted.address:#x} lies there: the text lists no modules"
+        one = with_caps(one, Cap("medium", why))
     if one.focus.kind is FocusKind.THREAD and one.stop is not Stop.HANG and not _shows(scene, one.focus.address):
         # A thread that broke a rule is as a rule the one that ran: WinDbg does not switch to another.
         one = replace(one, focus=Focus(FocusKind.CRASH, why="the stack that the text shows"))

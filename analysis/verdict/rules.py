@@ -14,5 +14,6 @@ def rules_identity() -> str:
     tables = (modules.NEVER, modules.WEAK, modules.NAMED, modules.FRAMEWORKS, modules.BUSES, modules.USER_MODE)
     parts += [",".join(sorted(table)).encode() for table in tables]
     parts += [",".join(functions.PLUMBING).encode(), ",".join(functions.WAITING).encode()]
+    parts += [",".join(functions.POOL).encode()]
     parts.append(repr(sorted(functions.PASS_THROUGH.items())).encode())
     return hashlib.sha256(b"\n".join(parts)).hexdigest()[:16]

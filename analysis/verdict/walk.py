@@ -114,6 +114,17 @@ def frame_count(candidates: Sequence[Candidate], module: str) -> int:
     return len({one.function for one in candidates if one.module == module})
 
 
+def called_kernel(frames: Sequence[Frame]) -> tuple[Frame, ...]:
+    """nt's frames between the stop and the first other module: what that module had called."""
+    found: list[Frame] = []
+    for frame in frames:
+        if frame.module is None or not is_kernel_name(frame.module):
+            break
+        if not is_plumbing(frame.symbol):
+            found.append(frame)
+    return tuple(found)
+
+
 def _kernel_itself(frames: Sequence[Frame]) -> Candidate | None:
     for frame in frames:
         if frame.module is None or not is_kernel_name(frame.module) or is_plumbing(frame.symbol):

@@ -49,12 +49,13 @@ def missed_aims(rows: Sequence[Row]) -> list[str]:
 
 
 def _table(rows: Sequence[Row]) -> None:
-    head = ("row", "code", "where", "WinDbg", "from the text", "confidence", "frames alone", "baseline", "")
-    print("{:4} {:6} {:13} {:15} {:15} {:11} {:15} {:13} {}".format(*head))
+    layout = "{:4} {:6} {:13} {:15} {:15} {:11} {:15} {:15} {:13} {}"
+    head = ("row", "code", "where", "WinDbg", "from the text", "confidence", "blind", "frames alone", "baseline", "")
+    print(layout.format(*head))
     for row in rows:
         mark = "" if row.kind == "inconclusive" else "agrees" if row.agrees else "DIFFERS"
-        cells = (row.name, row.code, row.kind, row.theirs, row.ours, row.confidence, row.from_frames, row.baseline)
-        print("{:4} {:6} {:13} {:15} {:15} {:11} {:15} {:13} {}".format(*cells, mark))
+        judged = (row.theirs, row.ours, row.confidence, row.blind, row.from_frames, row.baseline)
+        print(layout.format(row.name, row.code, row.kind, *judged, mark))
 
 
 def _totals(rows: Sequence[Row]) -> None:
@@ -62,9 +63,10 @@ def _totals(rows: Sequence[Row]) -> None:
     for kind, what in KINDS:
         of_kind = [row for row in rows if row.kind == kind]
         text = sum(row.agrees for row in of_kind)
+        blind = sum(same(row.theirs, row.blind) for row in of_kind)
         frames = sum(same(row.theirs, row.from_frames) for row in of_kind)
         baseline = sum(same(row.theirs, row.baseline) for row in of_kind)
-        print(f"{what:32} {len(of_kind):3}: text {text}, frames alone {frames}, baseline {baseline}")
+        print(f"{what:32} {len(of_kind):3}: text {text}, blind {blind}, frames alone {frames}, baseline {baseline}")
     nobody = [row for row in rows if row.kind == "inconclusive"]
     named = sum(row.ours != "nobody" for row in nobody)
     print(f"{'WinDbg names nobody':32} {len(nobody):3}: this project names somebody in {named}")

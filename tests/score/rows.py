@@ -1,10 +1,13 @@
-"""The public crashes, each judged three ways: from its text, from its frames alone, and by the baseline.
+"""The public crashes, each judged four ways: from its text, from the text without WinDbg's conclusions ("blind"), from
+its frames alone, and by the baseline.
 
-The text goes the whole way of the command (``analyze``). Frames alone know neither parameters nor lists of modules. The
+Texts go the whole way of the command (``analyze``). Frames alone know neither parameters nor lists of modules. The
 baseline is the first module on the stack that is neither nt nor hal.
 """
 
 import json
+import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +15,23 @@ from typing import Any
 from analysis import failure_id_hash
 from analysis.bugchecks import stop_of
 from analysis.bugchecks.explained import Stop
+from analysis.errors import NotADump
 from analysis.pipeline import analyze
 from analysis.verdict.blame import Case, conclude
 from analysis.verdict.modules import is_kernel_name, stem
+from analysis.verdict.report import Report
 from tests.verdict.frames import stack
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 ROWS = DATA / "windbg" / "analyze_logs.jsonl"
 LOGS = DATA / "windbg" / "logs"
 PAIRS = DATA / "bugchecks" / "failure_id_hash_vectors.json"
+# The lines in which WinDbg concludes; a blind analysis must do without them. FOLLOWUP_IP shows the place on two more.
+CONCLUSIONS = re.compile(
+    r"(?m)^[ \t]*(?:(?:MODULE_NAME|IMAGE_NAME|IMAGE_VERSION|SYMBOL_NAME|SYMBOL_STACK_INDEX|FOLLOWUP_NAME"
+    r"|FAULTING_MODULE|FAILURE_BUCKET_ID|BUCKET_ID\w*|PRIMARY_PROBLEM_CLASS|FAILURE_ID_HASH\w*|DEBUG_FLR_IMAGE_TIMESTAMP):.*"
+    r"|Probably caused by.*|FOLLOWUP_IP:.*\n.*\n.*|Key  : Failure\..*\n.*)$"
+)
 NOT_MODULES = {"hardware": "hardware", "genuineintel": "hardware", "authenticamd": "hardware"}
 
 
@@ -35,6 +46,7 @@ class Row:
     ours: str
     confidence: str
     because: str
+    blind: str
     from_frames: str
     baseline: str
     their_bucket: str | None
@@ -79,9 +91,9 @@ def fits(pair: tuple[str, str, str]) -> bool:
 
 
 def _row(given: dict[str, Any]) -> Row:
-    report = analyze(LOGS / f"{given['id']}.txt")
-    culprit = report.verdict.culprit
-    ours = "nobody" if culprit is None else _module(culprit.module) if culprit.module else culprit.kind
+    path = LOGS / f"{given['id']}.txt"
+    report = analyze(path)
+    ours = _culprit(report)
     theirs = given["blamed"].lower()
     if given["verdict_kind"] == "inconclusive":
         theirs = "nobody"
@@ -93,12 +105,29 @@ def _row(given: dict[str, Any]) -> Row:
         ours=ours,
         confidence=report.verdict.confidence,
         because=next((one for one in reversed(report.verdict.reasons) if ours in one.lower()), report.verdict.summary),
+        blind=_blind(path),
         from_frames=_by_frames(given),
         baseline=_baseline(given["frames"]),
         their_bucket=given["windbg"]["failure_bucket_id"],
         our_bucket=report.bucket.failure_bucket_id,
         hash_fits=report.windbg.hash_fits if report.windbg else None,
     )
+
+
+def _culprit(report: Report) -> str:
+    culprit = report.verdict.culprit
+    return "nobody" if culprit is None else _module(culprit.module) if culprit.module else culprit.kind
+
+
+def _blind(path: Path) -> str:
+    text = path.read_text("utf-8", "replace")
+    with tempfile.TemporaryDirectory() as folder:
+        stripped = Path(folder) / path.name
+        stripped.write_text(CONCLUSIONS.sub("", text), "utf-8")
+        try:
+            return _culprit(analyze(stripped))
+        except NotADump:
+            return "unread"
 
 
 def _by_frames(given: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from analysis.formats.windbg.patterns import HEX, number
 
 Values = tuple[int, int, int, int]
 
-TITLE = re.compile(r"\s*([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)*) \(([0-9a-fA-F]{1,8})\)$")
+TITLE = re.compile(r"\s*([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)*) \((?:0x)?([0-9a-fA-F]{1,8})\)$")
 _ARGUMENT = re.compile(rf"\s*Arg([1-4]):\s*({HEX})\b,?\s*(.*)$")
 _FIELD = re.compile(r"\s*([A-Z][A-Z0-9_]{2,48}):(?:\s+(.*))?$")
 _KEY = re.compile(r"\s*Key\s+: ([\w.]{1,80})$")
@@ -17,6 +17,8 @@ _LOADED = re.compile(rf"\s*BugCheck ({HEX}), \{{({HEX}), ({HEX}), ({HEX}), ({HEX
 _COMMAND = re.compile(r"\s*Bugcheck code ([0-9A-Fa-f]{8})$")
 _COMMAND_ARGUMENTS = re.compile(rf"\s*Arguments ({HEX}) ({HEX}) ({HEX}) ({HEX})$")
 _SCREEN = re.compile(rf"\s*\*{{3}} STOP: ({HEX}) \(({HEX}), ?({HEX}), ?({HEX}), ?({HEX})\)")
+_FATAL = re.compile(rf"\s*\*{{3}} Fatal System Error: ({HEX})")
+_FATAL_ARGUMENTS = re.compile(rf"\s*\(({HEX}),({HEX}),({HEX}),({HEX})\)$")
 _CAUSE = re.compile(r"\s*Probably caused by : (\S{1,100})")
 MAX_FIELDS = 400
 MAX_VALUE = 500
@@ -80,9 +82,9 @@ def _line(found: Analysis, line: str) -> None:
         found.argument_texts.setdefault(int(argument[1]), argument[3].strip()[:MAX_VALUE])
     elif told := _LOADED.match(line) or _SCREEN.match(line):
         _code(found, number(told[1]), [number(told[which]) for which in range(2, 6)])
-    elif told := _COMMAND.match(line):
+    elif told := _COMMAND.match(line) or _FATAL.match(line):
         _code(found, number(told[1]), [])
-    elif told := _COMMAND_ARGUMENTS.match(line):
+    elif (told := _COMMAND_ARGUMENTS.match(line) or _FATAL_ARGUMENTS.match(line)) and found.code is not None:
         _code(found, found.code, [number(told[which]) for which in range(1, 5)])
     elif told := _CAUSE.match(line):
         found.cause = found.cause or told[1]

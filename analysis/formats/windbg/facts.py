@@ -128,7 +128,8 @@ class WindbgText:
     """All that was found. ``fields`` are the "NAME:  value" lines of !analyze, ``keys`` its "Key/Value" pairs.
 
     ``code`` None: no bugcheck is named anywhere. ``parameters`` are 0 where not printed; ``known_parameters`` says how
-    many were. ``user_mode`` True: an analysis of a program's crash. ``notes`` are sentences.
+    many were. ``fitted`` is a parameter that only SYMBOL_NAME, WinDbg's own conclusion, puts into a module (it is among
+    the points, too). ``user_mode`` True: an analysis of a program's crash. ``notes`` are sentences.
     """
 
     code: int | None = None
@@ -141,6 +142,7 @@ class WindbgText:
     blamed_by_loader: str | None = None  # "Probably caused by"
     stack: PrintedStack | None = None
     points: tuple[Point, ...] = ()
+    fitted: Point | None = None
     modules: tuple[PrintedModule, ...] = ()
     images: tuple[str, ...] = ()  # file names with their extension, as warnings name them
     threads: tuple[PrintedThread, ...] = ()

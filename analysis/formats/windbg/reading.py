@@ -51,8 +51,9 @@ def parse_windbg(lines: Sequence[str], notes: Sequence[str] = ()) -> WindbgText:
     parameters = (values[0], values[1], values[2], values[3])
     points = list(read_points(lines, stacks))
     point = fitting(analysis.fields.get("SYMBOL_NAME", ""), parameters)
-    if point is not None and all(one.address != point.address for one in points):
-        points.append(point)
+    if point is not None and any(one.address == point.address for one in points):
+        point = None
+    points += [point] if point is not None else []
     return WindbgText(
         code=analysis.code,
         title=analysis.title,
@@ -64,6 +65,7 @@ def parse_windbg(lines: Sequence[str], notes: Sequence[str] = ()) -> WindbgText:
         blamed_by_loader=analysis.cause,
         stack=main,
         points=tuple(points),
+        fitted=point,
         modules=read_modules(lines),
         images=read_images(lines),
         threads=threads,

@@ -11,10 +11,10 @@ MAX_PROBED_LINES = 20_000
 ENOUGH = 3
 
 _WEIGHTS: tuple[tuple[int, re.Pattern[str]], ...] = (
-    (2, re.compile(r"\s*[A-Z][A-Z0-9]{2,}(?:_[A-Z0-9]+)+ \([0-9a-f]{1,8}\)$")),
+    (2, re.compile(r"\s*[A-Z][A-Z0-9]{2,}(?:_[A-Z0-9]+)+ \((?:0x)?[0-9a-f]{1,8}\)$")),
     (3, re.compile(r"\s*\*\s+Bugcheck Analysis\s+\*")),
     (3, re.compile(r"\s*Microsoft \(R\) Windows Debugger")),
-    (3, re.compile(r"\s*BugCheck [0-9A-Fa-f]{1,8}, \{")),
+    (3, re.compile(r"\s*(?:BugCheck [0-9A-Fa-f]{1,8}, \{|\*\*\* Fatal System Error: 0x[0-9a-f]{8})")),
     (3, re.compile(r"\s*(?:ChildEBP RetAddr|Child-SP +RetAddr|# Child|RetAddr +: Args to Child)")),
     (3, re.compile(r"\s*(?:FAILURE_BUCKET_ID|FAILURE_ID_HASH_STRING|DEFAULT_BUCKET_ID): +\S")),
     (2, re.compile(r"\s*STACK_TEXT:")),

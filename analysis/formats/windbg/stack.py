@@ -19,7 +19,7 @@ HEADER = re.compile(
 STACK_TEXT = re.compile(r"\s*STACK_TEXT:\s*(.*)$")
 _RETURN_FIRST = re.compile(r"\s*RetAddr\s+: Args to Child", re.IGNORECASE)
 _COLUMN = re.compile(rf"(?:{ADDRESS}|-{{8}}(?:`-{{8}})?)(?=\s|$)")
-_INDEX = re.compile(r"[0-9a-fA-F]{2,3}\s+(?=\(Inl|[0-9a-fA-F-]{8})")
+_INDEX = re.compile(r"[0-9a-fA-F]{2,3}\s+(?=\(Inl|[0-9a-fA-F-]{8}|[\w.@$-]{1,64}(?:!|\+0x))")
 _MEMORY = re.compile(r"[0-9a-fA-F]{1,6}\s+(?=[0-9a-fA-F]{8}`)")
 _INLINE = re.compile(r"\(Inline(?: Function)?\)\s*")
 _BEHIND = re.compile(r"\s+(?:\[[^\]]{0,400}(?:\]|$)|\((?:FPO|CONV|TrapFrame)\b.*|\(Inline Function\).*)")
@@ -83,9 +83,9 @@ class _Reader:
         rest = self._rejoined(line, rest, following)
         if not rest or not _is_symbol(rest):
             return False
-        # A lone word with an offset may be anything; only a stack that has begun takes it.
+        # A lone word may be anything; as a frame it has at least an offset.
         is_alone = not columns and not line.strip().startswith(":") and "!" not in rest and not rest.startswith("0x")
-        if is_alone and (not self.frames or "+0x" not in rest):
+        if is_alone and "+0x" not in rest:
             return False
         self._add(columns, rest)
         return True
