@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from analysis.bugchecks.building import Family, code_hint, explained, with_caps, with_hints
-from analysis.bugchecks.explained import Cap, Explained, Stop
+from analysis.bugchecks.explained import Cap, Explained, Focus, FocusKind, Stop
 from analysis.bugchecks.view import View
 
 
@@ -29,7 +29,9 @@ def explain_stuck_thread(view: View) -> Explained:
 
 def explain_display(view: View) -> Explained:
     """The display driver did not answer or could not be reset: P2 lies in the responsible driver."""
-    one = explained(view, Stop.OTHER, "The graphics driver did not answer in time and could not be recovered.")
+    text = "The graphics driver did not answer in time and could not be recovered."
+    asked = Focus(FocusKind.NONE, why="the stack of the stop is only that of the attempt to reset the driver")
+    one = explained(view, Stop.OTHER, text, asked)
     one = replace(one, deed="did not answer in time and could not be recovered")
     return with_hints(one, [code_hint(view, 2, "a pointer into the responsible display driver")])
 

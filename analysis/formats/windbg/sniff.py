@@ -8,14 +8,14 @@ from analysis.formats.windbg.text import lines_of, read_text
 PROBE = 1 << 20  # bytes; loading symbols can print pages of noise before the analysis
 FIRST = 0x2000  # bytes, enough to see that a file is none of text
 MAX_PROBED_LINES = 20_000
-ENOUGH = 3
+ENOUGH = 4
 
 _WEIGHTS: tuple[tuple[int, re.Pattern[str]], ...] = (
     (2, re.compile(r"\s*[A-Z][A-Z0-9]{2,}(?:_[A-Z0-9]+)+ \((?:0x)?[0-9a-f]{1,8}\)$")),
-    (3, re.compile(r"\s*\*\s+Bugcheck Analysis\s+\*")),
+    (4, re.compile(r"\s*\*\s+Bugcheck Analysis\s+\*")),
     (3, re.compile(r"\s*Microsoft \(R\) Windows Debugger")),
-    (3, re.compile(r"\s*(?:BugCheck [0-9A-Fa-f]{1,8}, \{|\*\*\* Fatal System Error: 0x[0-9a-f]{8})")),
-    (3, re.compile(r"\s*(?:ChildEBP RetAddr|Child-SP +RetAddr|# Child|RetAddr +: Args to Child)")),
+    (4, re.compile(r"\s*(?:BugCheck [0-9A-Fa-f]{1,8}, \{|\*\*\* Fatal System Error: 0x[0-9a-f]{8})")),
+    (4, re.compile(r"\s*(?:ChildEBP RetAddr|Child-SP +RetAddr|# Child|RetAddr +: Args to Child)")),
     (3, re.compile(r"\s*(?:FAILURE_BUCKET_ID|FAILURE_ID_HASH_STRING|DEFAULT_BUCKET_ID): +\S")),
     (2, re.compile(r"\s*STACK_TEXT:")),
     (2, re.compile(r"\s*(?:BUGCHECK_CODE|BUGCHECK_STR|BUGCHECK_P1|STACK_COMMAND|FOLLOWUP_IP|FAULTING_IP): *\S*")),

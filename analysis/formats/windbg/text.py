@@ -20,6 +20,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _MOSTLY = 0.9
+_PRINTABLE = 0.7  # colours of a terminal and stray bytes are no reason to refuse what is a debugger's text otherwise
 _CONTROL = {code: " " for code in [*range(0x20), 0x7F, *range(0x80, 0xA1)] if code not in (0x09, 0x0A)}
 _MARKUP = re.compile(r"<(?:https?://|mailto:)[^<>|]{1,500}(?:\|([^<>]{1,300}))?>")
 # Marks of a quotation: ">" and "|" in front of every line. A prompt ("0: kd>") has something before its ">".
@@ -75,7 +76,7 @@ def _encoding(head: bytes) -> str | None:
         if half and zeros.count(0) > len(zeros) * _MOSTLY and letters.count(0) < len(letters) * 0.1:
             return name
     printable = sum(byte >= 0x20 or byte in b"\t\n\r\f\x1b" for byte in head)
-    if not head or printable < len(head) * _MOSTLY:
+    if not head or printable < len(head) * _PRINTABLE:
         return None
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
