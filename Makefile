@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sample bench score cover clean
+.PHONY: demo test check sample bench score cover package clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +39,13 @@ bench: $(VENV)/.dev
 
 score: $(VENV)/.dev  ## agreement with WinDbg on public crashes, beside a baseline
 	$(BIN)/python -m tests.score
+
+package: $(VENV)/.dev  ## the wheel, built through the sdist, and the demo run from it in a clean environment
+	rm -rf dist build/clean
+	$(BIN)/python -m build --outdir dist > /dev/null
+	$(PYTHON) -m venv build/clean
+	build/clean/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	cd build && env -i PATH=/usr/bin:/bin HOME=$$PWD/clean clean/bin/pileup demo
 
 clean:
 	rm -rf $(VENV) dist build
