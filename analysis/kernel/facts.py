@@ -82,12 +82,16 @@ class Thread:
     trap_frame: VirtAddr | None = None
     teb: VirtAddr | None = None
     priority: int | None = None
+    base_priority: int | None = None  # what its program asked for; above it Windows has raised it for a while
     is_system: bool = False
     terminated: bool = False
     exiting: bool = False  # told to end, and not there yet
     irps: tuple[VirtAddr, ...] = ()
     name: str | None = None
     processor: int | None = None  # where it runs now, if it does
+    queue: VirtAddr | None = None  # the KQUEUE or KPRIQUEUE that it takes its work from
+    is_worker: bool = False  # of the system's work queues (ActiveExWorker)
+    alpc_message: VirtAddr | None = None  # the message it sent, while it waits for the reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,10 @@ class Lock:
     """A lock or object with those who own it and those who wait for it now.
 
     ``waiters_expected`` is what the lock itself counts, None where it keeps no count. ``contention`` is history.
+    ``waited_object`` is the dispatcher object that the waiters block on, where that is not the lock itself.
+    ``any_owner`` is True where one owner that comes free is enough (the workers of a queue), ``driver`` the image of
+    the driver that has to complete a request. ``address`` names the lock: above its 64 bits a number tells locks at
+    the same address of several processes apart.
     """
 
     address: VirtAddr
@@ -159,6 +167,9 @@ class Lock:
     waiters: tuple[Held, ...] = ()
     waiters_expected: int | None = None
     contention: int | None = None
+    waited_object: VirtAddr | None = None
+    any_owner: bool = False
+    driver: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

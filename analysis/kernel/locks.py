@@ -1,17 +1,24 @@
 """All locks that somebody owns or waits for, with names, owners and waiters."""
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from analysis.address import VirtAddr
 from analysis.errors import MissingLayout
+from analysis.kernel.alpc import read_alpc_waits
+from analysis.kernel.critical_sections import Programs, read_critical_sections
+from analysis.kernel.devices import ModuleAt
 from analysis.kernel.facts import Held, Lock, LockKind, Module, Thread
 from analysis.kernel.fast_resources import FastOwner, read_fast_owners
 from analysis.kernel.mutants import read_dispatcher_locks
 from analysis.kernel.names import KernelNames
 from analysis.kernel.push_locks import read_push_locks
+from analysis.kernel.requests import read_request_waits
 from analysis.kernel.resource_waiters import WR_RESOURCE, assign_by_stack, read_waiters
 from analysis.kernel.resources import Resource, as_lock, read_owners, read_resources
+from analysis.kernel.work_queues import read_work_queues
 from analysis.memory.reader import Memory
 from analysis.trust import Trust
 
@@ -24,6 +31,7 @@ _KIND_WORDS = {
     LockKind.PUSH_LOCK: "push lock",
     LockKind.THREAD: "thread",
     LockKind.PROCESS: "process",
+    LockKind.QUEUE: "work queue",
 }
 
 
@@ -36,12 +44,31 @@ class LockFacts:
 
 
 def read_locks(
-    memory: Memory, names: KernelNames, threads: Mapping[VirtAddr, Thread], modules: Iterable[Module]
+    memory: Memory,
+    names: KernelNames,
+    threads: Mapping[VirtAddr, Thread],
+    modules: Iterable[Module],
+    programs: Programs | None = None,
 ) -> LockFacts:
-    """Every lock with an owner or a waiter. Locks that this build's layouts do not cover are left out with a note."""
+    """Every lock with an owner or a waiter. Locks that this build's layouts do not cover are left out with a note.
+
+    ``programs`` opens the memory of processes, where the dump holds it: None leaves the programs' own locks out.
+    """
     found: list[Lock] = []
     notes: list[str] = []
-    for read in (_resources, _dispatcher_locks, _push_locks):
+    images = tuple(modules)
+    module_at = _finder(images)
+    readers: list[Callable[..., tuple[list[Lock], list[str]]]] = [
+        _resources,
+        _dispatcher_locks,
+        _push_locks,
+        read_alpc_waits,
+        partial(read_work_queues, module_at=module_at),
+        partial(read_request_waits, module_at=module_at),
+    ]
+    if programs is not None:
+        readers.append(partial(read_critical_sections, programs))
+    for read in readers:
         try:
             locks, problems = read(memory, names, threads)
         except MissingLayout as missing:
@@ -49,10 +76,20 @@ def read_locks(
             continue
         found += locks
         notes += problems
-    images = tuple(modules)
     locks = [_described(names, lock, images) for lock in found]
     notes += [note for lock in locks if (note := _shortage(lock))]
     return LockFacts({lock.address: lock for lock in locks}, tuple(notes))
+
+
+def _finder(images: tuple[Module, ...]) -> ModuleAt:
+    ordered = sorted(images, key=lambda module: module.base)
+    bases = [module.base for module in ordered]
+
+    def module_at(address: int) -> Module | None:
+        at = bisect_right(bases, address) - 1
+        return ordered[at] if at >= 0 and address < ordered[at].end else None
+
+    return module_at
 
 
 def _push_locks(memory: Memory, names: KernelNames, threads: Mapping[VirtAddr, Thread]) -> tuple[list[Lock], list[str]]:

@@ -13,6 +13,7 @@ from analysis.errors import Unreadable
 from analysis.kernel.dispatcher import is_thread, read_dispatcher
 from analysis.kernel.facts import Held, Lock, LockKind, Thread, WaitObject
 from analysis.kernel.names import KernelNames, require
+from analysis.kernel.object_names import object_name
 from analysis.memory.reader import Memory
 from analysis.symbols.layout import Struct
 from analysis.trust import Trust
@@ -101,7 +102,15 @@ def _mutant(memory: Memory, names: KernelNames, address: VirtAddr, waiters: tupl
         description = f"mutex (KMUTANT) at {address:#x}, taken {1 - header.signal} times by its owner"
     elif mutant.has("Abandoned") and mutant.u8("Abandoned") & 1:
         description = f"mutex (KMUTANT) at {address:#x}, abandoned by a thread that ended while it held it"
-    return Lock(address, LockKind.MUTANT, description=description, exclusive=True, owners=owners, waiters=waiters)
+    return Lock(
+        address,
+        LockKind.MUTANT,
+        name=object_name(memory, names, address),
+        description=description,
+        exclusive=True,
+        owners=owners,
+        waiters=waiters,
+    )
 
 
 def _fast_mutex(memory: Memory, event: VirtAddr, kind: LockKind, waiters: tuple[Held, ...]) -> Lock | None:
@@ -111,4 +120,4 @@ def _fast_mutex(memory: Memory, event: VirtAddr, kind: LockKind, waiters: tuple[
     if owner and not is_thread(memory, owner):
         return None
     owners = (Held(owner, Trust.STRUCTURE, exclusive=True),) if owner else ()
-    return Lock(address, kind, exclusive=True, owners=owners, waiters=waiters)
+    return Lock(address, kind, exclusive=True, owners=owners, waiters=waiters, waited_object=event)

@@ -8,6 +8,7 @@ from analysis.address import VirtAddr
 from analysis.errors import BadDump, MissingLayout, Unreadable
 from analysis.formats.image import DataBlock, DumpImage, TriageData
 from analysis.kernel.clock import read_clock
+from analysis.kernel.critical_sections import Programs
 from analysis.kernel.dispatcher import is_process, is_thread
 from analysis.kernel.facts import KernelFacts, Lock, Module, Process, Thread
 from analysis.kernel.locks import read_locks
@@ -18,11 +19,13 @@ from analysis.kernel.published import published_reader
 from analysis.kernel.threads import ThreadReader, read_threads, thread_reader
 from analysis.memory.reader import Memory
 from analysis.memory.snapshot import Snapshot
+from analysis.memory.x64 import AddressSpace
 from analysis.symbols.kernel import KernelSymbols
 
 _T = TypeVar("_T")
 # An owner that no process lists may itself wait for something whose owner no process lists. Seen: one level.
 _MAX_ROUNDS = 4
+_WITH_PROGRAMS = frozenset({"kernel-full", "kernel-bitmap-full", "kernel-ranges"})
 
 
 def read_facts(image: DumpImage, memory: Memory, symbols: KernelSymbols) -> tuple[KernelFacts, ThreadReader | None]:
@@ -162,6 +165,12 @@ class _Reading:
         data = self.image.raw.read(block.offset, block.size, "the process of a small dump")
         return read_process(Snapshot(self.memory, home, block.size, data), self.symbols, home)
 
+    def programs(self, processes: dict[VirtAddr, Process]) -> Programs | None:
+        # Kernel dumps leave the programs' pages out; what a transition frame happens to hold is not looked for.
+        if self.image.header.kind not in _WITH_PROGRAMS or not isinstance(self.memory, AddressSpace):
+            return None
+        return Programs(self.memory.process, processes)
+
     def locks(
         self,
         modules: tuple[Module, ...],
@@ -169,12 +178,13 @@ class _Reading:
         processes: dict[VirtAddr, Process],
         threads: dict[VirtAddr, Thread],
     ) -> dict[VirtAddr, Lock]:
-        found = read_locks(self.memory, self.symbols, threads, modules)
+        programs = self.programs(processes)
+        found = read_locks(self.memory, self.symbols, threads, modules, programs)
         for _ in range(_MAX_ROUNDS if reader else 0):
             involved = {held.thread for lock in found.locks.values() for held in (*lock.owners, *lock.waiters)}
             if reader is None or not self.add_threads(reader, processes, threads, involved):
                 break
-            found = read_locks(self.memory, self.symbols, threads, modules)
+            found = read_locks(self.memory, self.symbols, threads, modules, programs)
         self.notes += found.notes
         return found.locks
 

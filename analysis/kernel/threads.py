@@ -84,6 +84,7 @@ _SYSTEM_PID = 4
 _MAX_SIZE = 0x2000  # bytes read at once; an ETHREAD has some 0x900
 _IRP_THREAD_LINK = 0x20  # IRP.ThreadListEntry, wdm.h
 _MAX_IRPS = MAX_IRP_STACK * 64
+_POINTER_MARKS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +125,16 @@ class ThreadReader:
             trap_frame=_pointer(core, "TrapFrame"),
             teb=_pointer(core, "Teb"),
             priority=core.u8("Priority") if core.has("Priority") else None,
+            base_priority=core.u8("BasePriority") if core.has("BasePriority") else None,
             is_system=_is_system(core, process),
             terminated=state == TERMINATED,
             exiting=state != TERMINATED and _is_exiting(outer),
             irps=_irps(outer),
             name=_name(outer),
             processor=self.running.get(VirtAddr(address)),
+            queue=_pointer(core, "Queue"),
+            is_worker=bool(outer.bits("ActiveExWorker")) if outer.has("ActiveExWorker") else False,
+            alpc_message=_alpc_message(outer),
         )
 
     def process_of(self, address: int) -> VirtAddr | None:
@@ -254,6 +259,12 @@ def _is_system(core: Struct, process: Process | None) -> bool:
 def _is_exiting(thread: Struct) -> bool:
     # Bit 0 of CrossThreadFlags is set when a thread is told to end; it may still hang in the kernel for long.
     return thread.has("CrossThreadFlags") and bool(thread.u32("CrossThreadFlags") & 1)
+
+
+def _alpc_message(thread: Struct) -> VirtAddr | None:
+    # The low bits of the pointer are marks; while a thread receives, other things lie in its place.
+    message = (_pointer(thread, "AlpcMessage") or 0) & ~_POINTER_MARKS
+    return VirtAddr(message) if is_kernel(message) else None
 
 
 def _irps(thread: Struct) -> tuple[VirtAddr, ...]:

@@ -23,8 +23,8 @@ Confidence = Literal["high", "medium", "low", "none"]
 
 
 def hexa(value: int) -> str:
-    """An address or a code as the report spells it: lower-case hex, ``0x``, no padding."""
-    return f"{value:#x}"
+    """An address or a code as the report spells it: lower-case hex, ``0x``, no padding, 64 bits."""
+    return f"{value & 0xFFFF_FFFF_FFFF_FFFF:#x}"
 
 
 @dataclass(frozen=True, slots=True)

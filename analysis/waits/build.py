@@ -12,8 +12,6 @@ _GOING_ON = frozenset({"Running", "Ready", "Standby", "DeferredReady"})
 _JOINS = frozenset({LockKind.THREAD, LockKind.PROCESS})
 # Of joins on joins: deeper than any real program nests them, and an end to what a forged dump may nest.
 _MAX_JOIN_DEPTH = 64
-# The event of a fast or guarded mutex lies this far behind the mutex itself (FAST_MUTEX, wdm.h).
-_INNER_OBJECT = {LockKind.FAST_MUTEX: 0x18, LockKind.GUARDED_MUTEX: 0x18}
 
 
 def build_graph(facts: KernelFacts) -> WaitGraph:
@@ -24,7 +22,8 @@ def build_graph(facts: KernelFacts) -> WaitGraph:
     """
     waits = _waits(facts)
     owners = {lock.address: tuple(held.thread for held in lock.owners) for lock in facts.locks.values() if lock.owners}
-    graph = WaitGraph(waits, owners)
+    any_owner = frozenset(lock.address for lock in facts.locks.values() if lock.any_owner)
+    graph = WaitGraph(waits, owners, any_owner)
     joins = {
         thread: wait
         for thread, wait in waits.items()
@@ -43,7 +42,7 @@ def _waits(facts: KernelFacts) -> dict[VirtAddr, Wait]:
     queued: dict[VirtAddr, list[VirtAddr]] = {}
     by_object: dict[VirtAddr, VirtAddr] = {}
     for lock in facts.locks.values():
-        by_object[VirtAddr(lock.address + _INNER_OBJECT.get(lock.kind, 0))] = lock.address
+        by_object[lock.waited_object or lock.address] = lock.address
         for held in lock.waiters:
             queued.setdefault(held.thread, []).append(lock.address)
     return {address: _wait(facts, address, locks, by_object) for address, locks in queued.items()}

@@ -27,7 +27,11 @@ def doomed(graph: WaitGraph) -> frozenset[VirtAddr]:
     """The threads that no possible order of events can ever wake: those in a deadlock and those behind one."""
     candidates = set(graph.blocked())
     lost_owners = {lock: sum(owner in candidates for owner in graph.owners_of(lock)) for lock in graph.owners}
-    lost_locks = {t: Counter(lost_owners.get(lock, 0) > 0 for lock in set(graph.waits[t].locks)) for t in candidates}
+    keeps = {lock: len(graph.owners_of(lock)) - 1 if lock in graph.any_owner else 0 for lock in graph.owners}
+    lost_locks = {
+        t: Counter(lost_owners.get(lock, 0) > keeps.get(lock, 0) for lock in set(graph.waits[t].locks))
+        for t in candidates
+    }
     waiters: dict[VirtAddr, list[VirtAddr]] = {}
     owned: dict[VirtAddr, list[VirtAddr]] = {}
     for thread in candidates:
@@ -44,7 +48,8 @@ def doomed(graph: WaitGraph) -> frozenset[VirtAddr]:
         candidates.discard(thread)
         for lock in owned.get(thread, ()):
             lost_owners[lock] -= 1
-            if lost_owners[lock]:
+            # With this owner the lock comes free: it was the last of all, or the first of those of which one is enough.
+            if lost_owners[lock] != keeps[lock]:
                 continue
             for waiter in waiters.get(lock, ()):
                 lost_locks[waiter][True] -= 1

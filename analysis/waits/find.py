@@ -4,15 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from analysis.address import VirtAddr
-from analysis.kernel.facts import KernelFacts, Lock, LockKind, Thread
+from analysis.kernel.facts import KernelFacts, Lock, LockKind
 from analysis.kernel.locks import lock_name
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
 from analysis.waits.build import build_graph
 from analysis.waits.chains import Pileup, find_pileups
 from analysis.waits.deadlock import Cycle
+from analysis.waits.describe import boost_of, state_of, waits_for
 from analysis.waits.graph import WaitGraph
 from analysis.waits.importance import importance, stays
+from analysis.waits.processors import STUCK_PROCESSOR, about_processors
 
 _OWNED_KINDS = frozenset(
     {
@@ -22,6 +24,7 @@ _OWNED_KINDS = frozenset(
         LockKind.FAST_MUTEX,
         LockKind.GUARDED_MUTEX,
         LockKind.PUSH_LOCK,
+        LockKind.ALPC,
     }
 )
 _MAX_NOTES = 20
@@ -65,7 +68,23 @@ def find_waits(scene: Scene, prefer: VirtAddr | None = None) -> WaitAnalysis:
     """The waits of a scene. ``prefer`` is a thread that the bugcheck names: its pile-up comes first."""
     found = analyze_waits(scene.facts, prefer)
     told = tuple(replace(one, doing=scene.doing(one.thread)) for one in found.blocked[:_MAX_STACKS])
-    return replace(found, blocked=(*told, *found.blocked[_MAX_STACKS:]))
+    spinning = about_processors(scene) if scene.image.header.code in STUCK_PROCESSOR else []
+    notes = (*found.notes, *_about_ends(scene, found, prefer), *spinning)
+    return replace(found, blocked=(*told, *found.blocked[_MAX_STACKS:]), notes=notes)
+
+
+def _about_ends(scene: Scene, found: WaitAnalysis, named: VirtAddr | None) -> list[str]:
+    # What the threads at the front of the pile-ups wait for themselves, and the one that the bugcheck names.
+    roots = [pileup.root for pileup in found.pileups[:_MAX_NOTES] if pileup.root is not None]
+    if named is not None and not found.graph.is_blocked(named):
+        roots.append(named)
+    notes = []
+    for root in dict.fromkeys(roots):
+        thread = scene.thread(root)
+        text = waits_for(scene, thread) if thread is not None and state_of(thread) is None else None
+        if text is not None:
+            notes.append(f"thread {root:#x} {text}")
+    return notes
 
 
 def analyze_waits(facts: KernelFacts, prefer: VirtAddr | None = None) -> WaitAnalysis:
@@ -100,27 +119,15 @@ def _about_roots(facts: KernelFacts, pileups: Iterable[Pileup]) -> list[str]:
         if len(notes) == _MAX_NOTES:
             break
         thread = facts.threads.get(pileup.root) if pileup.root else None
-        if pileup.root and (state := _state(thread)):
+        told = [text for text in (state_of(thread), boost_of(thread)) if text]
+        if pileup.root and told:
             names = ", ".join(lock_name(facts.locks[lock]) for lock in pileup.locks if _owns(facts, lock, pileup.root))
-            notes.append(f"thread {pileup.root:#x} owns {names}, which others wait for, and {state}")
+            notes.append(f"thread {pileup.root:#x} owns {names}, which others wait for, and {'; '.join(told)}")
     return notes
 
 
 def _owns(facts: KernelFacts, lock: VirtAddr, thread: VirtAddr) -> bool:
     return any(held.thread == thread for held in facts.locks[lock].owners)
-
-
-def _state(thread: Thread | None) -> str | None:
-    # What is remarkable about an owner that is not blocked by anyone.
-    if thread is None:
-        return "is on no process' list of threads"
-    if thread.terminated:
-        return "has ended"
-    if thread.processor is not None:
-        return f"runs on processor {thread.processor}"
-    if thread.wait_reason == "WrQueue":
-        return "is idle, waiting for work"
-    return None
 
 
 def _about_ownerless(locks: Iterable[Lock]) -> list[str]:

@@ -1,8 +1,8 @@
 """Who waits for whom, as a graph of two kinds of nodes: threads wait for locks, locks are owned by threads.
 
 A thread waits for all of its locks or for any of them. A lock that several threads share is free for the next one
-only when all of its owners have let go. An object without an owner (an event, a timer) can come free at any moment.
-Nodes are addresses; the graph knows nothing else about them.
+only when all of its owners have let go; of a queue's workers one is enough. An object without an owner (an event, a
+timer) can come free at any moment. Nodes are addresses; the graph knows nothing else about them.
 """
 
 from collections.abc import Mapping
@@ -21,10 +21,14 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class WaitGraph:
-    """``waits`` by waiting thread, ``owners`` by lock. A lock that is not in ``owners`` has none."""
+    """``waits`` by waiting thread, ``owners`` by lock. A lock that is not in ``owners`` has none.
+
+    ``any_owner`` are the locks that come free as soon as one of their owners does.
+    """
 
     waits: Mapping[VirtAddr, Wait] = field(default_factory=dict)
     owners: Mapping[VirtAddr, tuple[VirtAddr, ...]] = field(default_factory=dict)
+    any_owner: frozenset[VirtAddr] = frozenset()
 
     def owners_of(self, lock: VirtAddr) -> tuple[VirtAddr, ...]:
         """The threads that own a lock, without repetition."""

@@ -135,7 +135,7 @@ STRUCTURES: dict[str, tuple[str, ...]] = {
         "InLoadOrderLinks", "DllBase", "EntryPoint", "SizeOfImage", "FullDllName", "BaseDllName", "Flags", "LoadCount",
         "TimeDateStamp", "CheckSum",
     ),
-    "_PEB": ("ImageBaseAddress", "Ldr", "ProcessParameters"),
+    "_PEB": ("ImageBaseAddress", "Ldr", "ProcessParameters", "LoaderLock"),
     "_RTL_USER_PROCESS_PARAMETERS": ("ImagePathName", "CommandLine", "CurrentDirectory"),
     "_MMPTE_HARDWARE": (), "_MMPTE_TRANSITION": (), "_MMPTE_SOFTWARE": (), "_MMPTE_PROTOTYPE": (),
     "_PHYSICAL_MEMORY_DESCRIPTOR": (), "_PHYSICAL_MEMORY_RUN": (), "_SE_AUDIT_PROCESS_CREATION_INFO": (),
