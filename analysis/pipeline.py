@@ -20,6 +20,7 @@ from analysis.errors import LimitReached
 from analysis.fingerprint import BackgroundHash, identity
 from analysis.formats import capture_hint, open_dump
 from analysis.formats.image import DumpImage
+from analysis.formats.minidump import is_minidump, read_minidump
 from analysis.formats.raw import RawFile
 from analysis.formats.windbg import is_windbg_text, read_windbg
 from analysis.kernel.printed import PrintedScene, read_printed
@@ -27,6 +28,7 @@ from analysis.kernel.scene import Scene, read_scene
 from analysis.memory import open_memory
 from analysis.memory.reader import Memory
 from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
+from analysis.usermode import tell_user_story
 from analysis.verdict import report
 from analysis.verdict.assemble import Parts, assemble, bare_bucket, bugcheck_facts, module_facts
 from analysis.verdict.printed import (
@@ -102,6 +104,9 @@ def analyze(path: Path, options: Options | None = None, progress: Progress | Non
     started = time.perf_counter()
     tell_progress("open", 0.0)
     with RawFile(path) as raw:
+        if is_minidump(raw):
+            with BackgroundHash(path, chosen.sha256) as sha256:
+                return _user_report(raw, chosen, path, sha256, tell_progress)
         if is_windbg_text(raw):
             scene = read_printed(raw, read_windbg(raw))
             with BackgroundHash(path, chosen.sha256) as sha256:
@@ -179,15 +184,14 @@ def _preferred(explained: Explained) -> VirtAddr | None:
 def _report(run: _Run, options: Options, path: Path, found: _Found, elapsed: float) -> Report:
     image, parts = run.image, found.parts
     verdict, bucket = (parts.verdict, parts.bucket) if parts else _without_story(found.explained)
-    if run.sha256.result() is None:
-        verdict = replace(verdict, cannot_tell=(*verdict.cannot_tell, NOT_HASHED))
+    verdict = _hashed(verdict, run.sha256)
     notes = (*image.notes, *(found.symbols.notes if found.symbols else ()), *run.notes)
     symbols_seconds = run.seconds.get("symbols", 0.0)
     facts = found.scene.facts if found.scene else None
     return Report(
         analyzer=report.Analyzer(_own_version(), rules_identity()),
         analyzed_at=timestamp(datetime.now(UTC)),
-        dump=_dump(run, options, path, live=_is_live(image, found.explained)),
+        dump=_dump(image.raw, image.header.kind, run.sha256, options, path, live=_is_live(image, found.explained)),
         system=describe_system(image.header, found.symbols),
         bugcheck=bugcheck_facts(found.explained) if found.explained else None,
         verdict=verdict,
@@ -199,6 +203,35 @@ def _report(run: _Run, options: Options, path: Path, found: _Found, elapsed: flo
         timings=report.Timings(options.fetch_seconds, round(symbols_seconds, 3), round(elapsed - symbols_seconds, 3)),
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _user_report(raw: RawFile, options: Options, path: Path, sha256: BackgroundHash, progress: Progress) -> Report:
+    started = time.perf_counter()
+    dump = read_minidump(raw)
+    progress("process", 0.3)
+    parts = tell_user_story(dump)
+    progress("report", 1.0)
+    return Report(
+        analyzer=report.Analyzer(_own_version(), rules_identity()),
+        analyzed_at=timestamp(datetime.now(UTC)),
+        dump=_dump(raw, "user-minidump", sha256, options, path, live=parts.live),
+        system=parts.system,
+        bugcheck=None,
+        exception=parts.exception,
+        verdict=_hashed(parts.verdict, sha256),
+        bucket=parts.bucket,
+        blocking=parts.blocking,
+        threads=parts.threads,
+        modules=parts.modules,
+        timings=report.Timings(options.fetch_seconds, 0.0, round(time.perf_counter() - started, 3)),
+        notes=tuple(dict.fromkeys(parts.notes)),
+    )
+
+
+def _hashed(verdict: report.Verdict, sha256: BackgroundHash) -> report.Verdict:
+    if sha256.result() is not None:
+        return verdict
+    return replace(verdict, cannot_tell=(*verdict.cannot_tell, NOT_HASHED))
 
 
 def _is_live(image: DumpImage, explained: Explained | None) -> bool:
@@ -222,12 +255,13 @@ def _no_bucket() -> report.Bucket:
     return report.Bucket(text, failure_id_hash(text), "unknown")
 
 
-def _dump(run: _Run, options: Options, path: Path, *, live: bool) -> report.Dump:
-    image, raw = run.image, run.image.raw
+def _dump(
+    raw: RawFile, kind: str, sha256: BackgroundHash, options: Options, path: Path, *, live: bool
+) -> report.Dump:
     return report.Dump(
-        kind=image.header.kind,
+        kind=kind,
         size_bytes=raw.size,
-        sha256=run.sha256.result(),
+        sha256=sha256.result(),
         identity=identity(path, raw.size),
         source=public_source(options.source, path),
         bytes_read=raw.bytes_read,

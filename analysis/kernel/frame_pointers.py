@@ -4,7 +4,7 @@ The ARM64 calling convention of Windows keeps x29 as a frame pointer throughout 
 are needed for a first picture. Unwind data of ARM64 images are not read here.
 """
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr, is_kernel, is_user
 from analysis.errors import Unreadable
 from analysis.kernel.context import Arm64Registers
 from analysis.kernel.facts import Frame, Stack
@@ -25,7 +25,7 @@ def arm64_stack(memory: Memory, names: Symbolizer, registers: Arm64Registers) ->
         if pointer == 0:
             end = "the bottom of the stack: the last frame pointer is 0"
             break
-        if pointer not in stack or pointer & 7 or not is_kernel(pointer):
+        if pointer not in stack or pointer & 7 or not (is_kernel(pointer) or is_user(pointer)):
             end = f"the frame pointer {pointer:#x} leaves the stack"
             break
         try:

@@ -155,6 +155,12 @@ class Walker:
                 walk = known
         return self._run(walk, _Point(registers, called=False, trust=Trust.CONTEXT))
 
+    def bounded_stack(self, registers: Registers, low: int, high: int) -> Stack:
+        """The stack of code that was stopped with these registers, on a stack known to lie from ``low`` to ``high``."""
+        return self._run(
+            _Walk(StackMemory(self._memory, low, high)), _Point(registers, called=False, trust=Trust.CONTEXT)
+        )
+
     def _thread_walk(self, thread: Thread) -> _Walk:
         pointer, base = thread.kernel_stack or 0, thread.stack_base or thread.initial_stack or 0
         low = thread.stack_limit if thread.stack_limit is not None else VirtAddr(pointer)
@@ -209,7 +215,7 @@ class Walker:
         # After a call that never returns, the return address is already the next function's first byte.
         inside = address - called
         module, found = self.names.module_at(inside), self.names.function(inside)
-        if module is None or (found is None and module.name != KERNEL_MODULE):
+        if module is None or (found is None and not self.names.has_names(module)):
             return self.names.name(address)
         part = self._images.of(module).part_of_function(inside - module.base)
         if found is not None and (part is None or inside - found[1] >= module.base + part.begin):

@@ -76,6 +76,10 @@ class Symbolizer:
             return f"{gone.name}!Unloaded{plus(address - gone.base)}"
         return f"{address:#x}"
 
+    def has_names(self, module: Module) -> bool:
+        """Whether there is a table of names for an image at all."""
+        return module.name == KERNEL_MODULE or module.base in self._tables
+
     def function(self, address: int) -> tuple[str, int] | None:
         """The name of the function or variable at ``address`` and the distance into it, where certain."""
         module = self.module_at(address)

@@ -22,6 +22,8 @@ from analysis.symbols.version import ImageVersion, read_version
 MACHINE_X64 = 0x8664
 HEADER_BYTES = 0x1000
 MAX_SECTIONS = 96
+# Magic of the optional header → where its data directories begin: 32-bit and 64-bit images.
+_DIRECTORIES = {0x10B: 0x60, 0x20B: 0x70}
 MAX_PDB_NAME = 260
 RSDS_BYTES = 24
 DIRECTORY_EXPORT, DIRECTORY_RESOURCE, DIRECTORY_EXCEPTION, DIRECTORY_DEBUG = 0, 2, 3, 6
@@ -129,7 +131,7 @@ def read_image(memory: Memory, base: int) -> PeImage:
 
     Raises:
         Unreadable: the page with the headers is missing.
-        BadDump: there is no 64-bit PE image at that address.
+        BadDump: there is no PE image at that address.
     """
     header = memory.read_available(base, HEADER_BYTES)
     if len(header) < 0x40:
@@ -143,11 +145,12 @@ def read_image(memory: Memory, base: int) -> PeImage:
         raise BadDump(f"no PE image at {base:#x}")
     machine, sections, timestamp = struct.unpack_from("<HHI", header, new + 4)
     optional_size, magic = struct.unpack_from("<HxxH", header, new + 20)
-    if magic != 0x20B:
-        raise BadDump(f"the image at {base:#x} is not a 64-bit one")
+    if magic not in _DIRECTORIES:
+        raise BadDump(f"the image at {base:#x} is of an unknown kind ({magic:#x})")
     entry_point, size_of_image, checksum = (_u32(header, new + 24 + at) for at in (0x10, 0x38, 0x40))
-    count = min(_u32(header, new + 24 + 0x6C), 16)
-    directories = tuple(struct.unpack_from("<II", header, new + 24 + 0x70 + 8 * i) for i in range(count))
+    first = new + 24 + _DIRECTORIES[magic]
+    count = min(_u32(header, first - 4), 16)
+    directories = tuple(struct.unpack_from("<II", header, first + 8 * i) for i in range(count))
     return PeImage(
         memory=memory,
         base=VirtAddr(base),

@@ -85,13 +85,15 @@ class Bugcheck:
 
 @dataclass(frozen=True, slots=True)
 class ExceptionFacts:
-    """The exception of a user-mode dump."""
+    """The exception of a user-mode dump. ``thread`` is a thread id; ``access`` is read, write or execute for an access
+    violation, and ``access_address`` what was accessed."""
 
     code: str
     name: str | None = None
     address: str | None = None
     thread: str | None = None
     access: str | None = None
+    access_address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,165 @@
+"""The process of a minidump as memory, modules and stacks."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+
+from analysis.address import VirtAddr
+from analysis.errors import BadDump, Unreadable
+from analysis.formats.image import DataBlock
+from analysis.formats.minidump import UserDump, UserModule, UserThread
+from analysis.kernel.context import arm64_registers, context_registers
+from analysis.kernel.ebp import x86_registers, x86_stack
+from analysis.kernel.facts import Module, Stack
+from analysis.kernel.frame_pointers import arm64_stack
+from analysis.kernel.stacks import Walker
+from analysis.kernel.symbolize import Symbolizer, plus
+from analysis.limits import MAX_STACK_BYTES
+from analysis.memory import BlockMemory
+from analysis.symbols.names import PdbIdentity, SymbolTable
+from analysis.symbols.pe import read_image
+
+STUB_BYTES = 0x20
+
+
+class NoKernel:
+    """The kernel's names in a dump of one process: there are none."""
+
+    exact = False
+
+    def name_at(self, address: int) -> str | None:
+        """No symbol."""
+
+    def nearest(self, address: int) -> tuple[str, int] | None:
+        """No symbol."""
+
+    def address(self, name: str) -> int | None:
+        """No address."""
+
+
+class Exports(Mapping[int, SymbolTable]):
+    """The export tables of the images in memory, by base; each is read when it is first asked for."""
+
+    def __init__(self, memory: BlockMemory, bases: tuple[int, ...]) -> None:
+        self._memory = memory
+        self._bases = bases
+        self._read: dict[int, SymbolTable | None] = {}
+
+    def __getitem__(self, base: int) -> SymbolTable:
+        if base not in self._read:
+            self._read[base] = self._exports(base)
+        found = self._read[base]
+        if found is None:
+            raise KeyError(base)
+        return found
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._bases)
+
+    def __len__(self) -> int:
+        return len(self._bases)
+
+    def _exports(self, base: int) -> SymbolTable | None:
+        try:
+            return read_image(self._memory, base).exports()
+        except (Unreadable, BadDump):
+            return None
+
+
+class Process:
+    """One process: what was saved of it, and its stacks."""
+
+    def __init__(self, dump: UserDump) -> None:
+        self.dump = dump
+        self.memory = BlockMemory(dump.raw, (*dump.memory, *_stacks(dump)))
+        self.memory.pointer_size = 4 if dump.system.architecture == "x86" else 8
+        self.modules = tuple(_module(one) for one in dump.modules)
+        self.unloaded = tuple(_module(one, unloaded=True) for one in dump.unloaded)
+        self._images = {one.name: one for one in reversed(dump.modules)}  # of two of one name the first counts
+
+    @property
+    def application(self) -> UserModule | None:
+        """The program itself: the first module, or the first with the extension of a program."""
+        programs = (one for one in self.dump.modules if one.name.endswith(".exe"))
+        return next(programs, next(iter(self.dump.modules), None))
+
+    def spelled(self, name: str) -> str:
+        """A module's file name with the case in which the dump has it."""
+        found = self._images.get(name)
+        return (found.path if found else name).replace("\\", "/").rpartition("/")[2]
+
+    def image(self, name: str | None) -> UserModule | None:
+        """The module of that name."""
+        return self._images.get(name) if name is not None else None
+
+    @cached_property
+    def names(self) -> Symbolizer:
+        """Names addresses."""
+        return self._walker.names
+
+    @cached_property
+    def _walker(self) -> Walker:
+        exports = Exports(self.memory, tuple(one.base for one in self.modules))
+        return Walker(self.memory, NoKernel(), self.modules, self.unloaded, exports)
+
+    def stack(self, thread: UserThread | None, context: bytes = b"", limit: int = MAX_STACK_BYTES) -> Stack:
+        """The stack of a thread from its own context, or from another that the exception came with. At most
+        ``limit`` bytes of it are looked at."""
+        found = context or (thread.context if thread else b"")
+        if not found:
+            return Stack(end="the thread's registers were not saved")
+        high = thread.stack.address + thread.stack.size if thread and thread.stack else None
+        architecture = self.dump.system.architecture
+        if architecture == "x86":
+            small = x86_registers(found)
+            return (
+                x86_stack(self.memory, self.names, small, min(high or 1 << 32, small.esp + limit))
+                if small
+                else _unusable()
+            )
+        if architecture == "arm64":
+            arm = arm64_registers(found)
+            return arm64_stack(self.memory, self.names, arm) if arm else _unusable()
+        registers = context_registers(found) if architecture == "x64" else None
+        if registers is None:
+            return _unusable()
+        low = registers.rsp
+        return _with_call(self, self._walker.bounded_stack(registers, low, min(max(high or 0, low + 8), low + limit)))
+
+
+def _unusable() -> Stack:
+    return Stack(end="the thread's registers cannot be read")
+
+
+def _with_call(process: Process, stack: Stack) -> Stack:
+    """The stack, its innermost frame named where that lies in a stub that calls the system.
+
+    A stub is no function with unwind data, so that its name has to be told from its code: it begins with
+    ``mov r10, rcx; mov eax, number`` at an exported name.
+    """
+    if not stack.frames or "!" in stack.frames[0].symbol:
+        return stack
+    first = stack.frames[0]
+    module = process.names.module_at(first.address)
+    if module is None:
+        return stack
+    for start in range(first.address, max(first.address - STUB_BYTES, module.base), -1):
+        found = process.names.function(start)
+        if found is None or found[1]:
+            continue
+        if process.memory.read_available(start, 4) != b"\x4c\x8b\xd1\xb8":
+            return stack
+        named = replace(first, symbol=f"{process.names.name(start)}{plus(first.address - start)}")
+        return replace(stack, frames=(named, *stack.frames[1:]))
+    return stack
+
+
+def _stacks(dump: UserDump) -> tuple[DataBlock, ...]:
+    return tuple(thread.stack for thread in dump.threads if thread.stack)
+
+
+def _module(one: UserModule, *, unloaded: bool = False) -> Module:
+    pdb = PdbIdentity(one.pdb.name, one.pdb.guid, one.pdb.age) if one.pdb else None
+    return Module(
+        one.name, VirtAddr(one.base), one.size, one.timestamp, one.version, path=one.path, pdb=pdb, unloaded=unloaded
+    )
