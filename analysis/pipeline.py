@@ -255,9 +255,7 @@ def _no_bucket() -> report.Bucket:
     return report.Bucket(text, failure_id_hash(text), "unknown")
 
 
-def _dump(
-    raw: RawFile, kind: str, sha256: BackgroundHash, options: Options, path: Path, *, live: bool
-) -> report.Dump:
+def _dump(raw: RawFile, kind: str, sha256: BackgroundHash, options: Options, path: Path, *, live: bool) -> report.Dump:
     return report.Dump(
         kind=kind,
         size_bytes=raw.size,
