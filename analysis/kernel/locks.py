@@ -17,7 +17,8 @@ from analysis.kernel.names import KernelNames
 from analysis.kernel.push_locks import read_push_locks
 from analysis.kernel.requests import read_request_waits
 from analysis.kernel.resource_waiters import WR_RESOURCE, assign_by_stack, read_waiters
-from analysis.kernel.resources import Resource, as_lock, read_owners, read_resources
+from analysis.kernel.resources import Resource, ResourceList, as_lock, read_owners, read_resources
+from analysis.kernel.unlisted_resources import find_unlisted
 from analysis.kernel.work_queues import read_work_queues
 from analysis.memory.reader import Memory
 from analysis.trust import Trust
@@ -104,19 +105,23 @@ def _dispatcher_locks(
 
 def _resources(memory: Memory, names: KernelNames, threads: Mapping[VirtAddr, Thread]) -> tuple[list[Lock], list[str]]:
     head = names.address("ExpSystemResourcesList")
-    if head is None:
-        return [], ["locks: where the system's resource list is cannot be told"]
-    listed = read_resources(memory, names, head)
-    waiters = {one.address: read_waiters(memory, names, one, threads) for one in listed.busy if one.waiters}
-    _add_by_stack(memory, listed.busy, waiters, threads)
+    listed = ResourceList((), 0, ("locks: where the system's resource list is cannot be told",))
+    if head is not None:
+        listed = read_resources(memory, names, head)
+    unlisted = find_unlisted(memory, names, threads, {one.address for one in listed.busy})
+    busy = (*listed.busy, *unlisted)
+    waiters = {one.address: read_waiters(memory, names, one, threads) for one in busy if one.waiters}
+    _add_by_stack(memory, busy, waiters, threads)
     locks = []
     notes = list(listed.notes)
-    for resource in listed.busy:
+    for resource in busy:
         queued = waiters.get(resource.address, ())
         entries = read_fast_owners(memory, names, resource.address)
         if entries is None:
             owners, problems = read_owners(memory, names, resource)
-            locks.append(as_lock(resource, owners, queued))
+            lock = as_lock(resource, owners, queued)
+            how = f"{_KIND_WORDS[lock.kind]} at {lock.address:#x}, found by way of a thread that waits for it"
+            locks.append(replace(lock, description=how) if resource in unlisted else lock)
             notes += problems
         else:
             locks.append(_as_fast_lock(resource, entries, queued, threads))

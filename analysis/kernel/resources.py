@@ -83,6 +83,17 @@ def read_resources(memory: Memory, names: KernelNames, head: int) -> ResourceLis
     return ResourceList(_busy(memory, layout, walk), len(walk.entries), notes)
 
 
+def read_resource(memory: Memory, names: KernelNames, address: int) -> Resource:
+    """What would be the resource at ``address``; whether it is one is for others to check.
+
+    Raises:
+        MissingLayout: this kernel's ERESOURCE is not known.
+        Unreadable: its memory is not there.
+    """
+    kind = _row(require(names, "_ERESOURCE", *_NEEDED))
+    return _resource(VirtAddr(address), np.frombuffer(memory.read(address, kind.itemsize), kind)[0])
+
+
 def _busy(memory: Memory, layout: Layout, walk: ListWalk) -> tuple[Resource, ...]:
     link = layout.offset("SystemResourcesList") if layout.has("SystemResourcesList") else 0
     kind = _row(layout)

@@ -272,6 +272,41 @@ def test_a_torn_resource_list_is_said_and_read_from_both_ends() -> None:
     assert "found from the other end" in found.notes[0]
 
 
+def beside_the_list(machine: Machine, chained: bool) -> tuple[list[int], int]:
+    """A waiter of a resource that only its stack leads to, the system's list being out of reach."""
+    threads = threads_of(machine, 2)
+    resource = machine.add_resource(threads[0])
+    if chained:
+        queue_on_chain(machine, resource, "ExclusiveWaiters", threads[1:], ring=True)
+    else:
+        machine.wait(threads[1], machine.add_dispatcher(EVENT), reason=WR_RESOURCE)
+    machine.count_waiters(resource, exclusive=1)
+    stack = machine.room(0x200)
+    machine.memory.put_u64(stack + 0x10, threads[0], POOL + 0x8000_0000, resource)
+    machine.memory.put_u64(machine.at("_KTHREAD", threads[1], "KernelStack"), stack)
+    del machine.names.symbols["ExpSystemResourcesList"]
+    return threads, resource
+
+
+@pytest.mark.parametrize(("chained", "trust"), [(True, Trust.STRUCTURE), (False, Trust.SCAN)])
+def test_without_the_list_a_waiters_stack_leads_to_its_resource(chained: bool, trust: Trust) -> None:
+    machine = machine_of(3)
+    threads, resource = beside_the_list(machine, chained)
+    lock, notes = read(machine, threads, resource)
+    assert [held.thread for held in lock.owners] == threads[:1]
+    assert [(held.thread, held.trust) for held in lock.waiters] == [(threads[1], trust)]
+    assert "by way of a thread that waits for it" in (lock.description or "")
+    assert "cannot be told" in notes[0]
+
+
+@pytest.mark.parametrize("spoiled", ["NumberOfExclusiveWaiters", "SystemResourcesList", "OwnerEntry"])
+def test_a_word_on_a_waiters_stack_that_is_no_resource_is_none(spoiled: str) -> None:
+    machine = machine_of(3)
+    threads, resource = beside_the_list(machine, chained=False)
+    machine.memory.put_u64(machine.at("_ERESOURCE", resource, spoiled), 0)
+    assert read_locks(machine.memory, machine.names, machine.facts(*threads), ()).locks == {}
+
+
 def test_locks_of_a_kernel_without_layouts_are_a_note() -> None:
     machine = machine_of(3)
     del machine.names.layouts["_ERESOURCE"]
