@@ -36,6 +36,7 @@ from analysis.verdict.printed import (
     exception_facts,
     explain_printed,
     system_facts,
+    take_over,
     thread_facts,
     windbg_verdict,
 )
@@ -146,7 +147,11 @@ def _look(run: _Run, options: Options) -> _Found:
 def _read(run: _Run, scene: PrintedScene) -> _Found:
     around = Surroundings(scene)
     explained = run.stage("bugcheck", 0.3, lambda: explain_printed(scene))
-    return _Found(scene.symbols, scene, explained, _tell(run, scene, around, explained))
+    parts = _tell(run, scene, around, explained)
+    if explained is not None and parts is not None and parts.verdict.culprit is None and not parts.blocking.deadlocks:
+        instead = take_over(scene, explained)
+        parts = _tell(run, scene, around, instead) if instead else parts
+    return _Found(scene.symbols, scene, explained, parts)
 
 
 def _on_text(scene: PrintedScene, made: Report) -> Report:

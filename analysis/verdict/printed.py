@@ -7,11 +7,13 @@ from dataclasses import replace
 from analysis.bugchecks import explain
 from analysis.bugchecks.building import with_caps, with_hints
 from analysis.bugchecks.exceptions import KERNEL_NAMES_DRIVER
-from analysis.bugchecks.explained import Cap, Explained, Focus, FocusKind, Hint, ParameterFact, Stop
+from analysis.bugchecks.explained import Blamed, Cap, Explained, Focus, FocusKind, Hint, ParameterFact, Stop
 from analysis.bugchecks.status import describe_status
 from analysis.formats.windbg.modules import faulting_module
+from analysis.formats.windbg.patterns import spell
 from analysis.kernel.printed import PrintedScene
 from analysis.kernel.printed.scene import UNNAMED, build_of, number_in
+from analysis.kernel.symbolize import KERNEL_MODULE
 from analysis.symbols.windows import os_name
 from analysis.trust import Trust
 from analysis.verdict import report
@@ -38,6 +40,7 @@ def explain_printed(scene: PrintedScene) -> Explained:
         return _without_code(scene)
     one = explain(SceneView(scene.image, Surroundings(scene)))
     one = with_hints(one, [_faulting(scene, one), _client(scene) if one.stop is Stop.REQUEST else None])
+    one = _with_corruptor(scene, one)
     if _is_with_wrong_symbols(scene):
         one = with_caps(one, Cap("medium", "WinDbg had wrong symbols of the kernel: frames may be missing or wrong"))
     if text.fitted is not None and any(hint.address == text.fitted.address for hint in one.hints):
@@ -50,6 +53,33 @@ def explain_printed(scene: PrintedScene) -> Explained:
         told = f"Of the four parameters the text gives {text.known_parameters or 'none'}; the others are shown as 0x0."
         one = replace(one, cannot_tell=(*one.cannot_tell, told))
     return one
+
+
+def _with_corruptor(scene: PrintedScene, one: Explained) -> Explained:
+    # WinDbg compares code in memory with the files it came from; this field is what it found.
+    found = scene.text.fields.get("MEMORY_CORRUPTOR")
+    if not found or one.blamed is not None or one.stop is Stop.DELIBERATE:
+        return one
+    why = f"WinDbg found code in memory that differs from its file (MEMORY_CORRUPTOR: {found})"
+    level = "medium" if found == "ONE_BIT" else "low"
+    return replace(one, blamed=Blamed("memory", "damaged memory", None, level, (why,)))
+
+
+def take_over(scene: PrintedScene, one: Explained) -> Explained | None:
+    """The explanation with WinDbg's own conclusion as the only evidence, for a text that shows nothing else; None where
+    WinDbg blames nobody, or nobody is to blame."""
+    theirs = _theirs(scene)
+    if theirs is None or one.stop in (Stop.DELIBERATE, Stop.HARDWARE) or one.blamed is not None:
+        return None
+    why = f"taken over from WinDbg, which blames {theirs}: the text itself shows nothing for or against it"
+    if theirs.lower() in NO_MODULES:
+        kind = "memory" if "memory" in (theirs + scene.text.fields.get("IMAGE_NAME", "")).lower() else "hardware"
+        return replace(one, blamed=Blamed(kind, "memory" if kind == "memory" else "the hardware", None, "low", (why,)))
+    if is_kernel_name(theirs):
+        return replace(one, blamed=Blamed("windows", "Windows' own kernel", KERNEL_MODULE, "low", (why,)))
+    symbol = scene.text.fields.get("SYMBOL_NAME")
+    hint = Hint(scene.images.image(theirs), why, spell(symbol) if symbol else None, decisive=True, trust=Trust.SCAN)
+    return with_caps(with_hints(one, [hint]), Cap("low", "nothing but WinDbg's own conclusion speaks for it"))
 
 
 def _faulting(scene: PrintedScene, one: Explained) -> Hint | None:

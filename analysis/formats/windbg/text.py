@@ -23,6 +23,10 @@ _MOSTLY = 0.9
 _PRINTABLE = 0.7  # colours of a terminal and stray bytes are no reason to refuse what is a debugger's text otherwise
 _CONTROL = {code: " " for code in [*range(0x20), 0x7F, *range(0x80, 0xA1)] if code not in (0x09, 0x0A)}
 _MARKUP = re.compile(r"<(?:https?://|mailto:)[^<>|]{1,500}(?:\|([^<>]{1,300}))?>")
+_FIELD = re.compile(r"\b(?:Arg[1-4]|STACK_TEXT|Debugging Details|[A-Z][A-Z0-9]{1,20}_[A-Z0-9_]{1,30}): ?(?=\S|$)")
+_LONGEST_RUN = 20_000
+# What a writer of Markdown escapes within a line of output.
+_ESCAPED = re.compile(r"\\([`_*])")
 # Marks of a quotation: ">" and "|" in front of every line. A prompt ("0: kd>") has something before its ">".
 _QUOTED = re.compile(r"^(?:[>|] ?)+")
 _FENCE = re.compile(r"^\s*```[\w-]*\s*$")
@@ -46,10 +50,17 @@ def lines_of(text: str) -> list[str]:
 
     At most ``MAX_LINES``, each at most ``MAX_LINE`` characters long.
     """
-    lines = [line[:MAX_LINE] for line in text.split("\n", MAX_LINES)[:MAX_LINES]]
+    lines = [part[:MAX_LINE] for line in text.split("\n", MAX_LINES)[:MAX_LINES] for part in _parts(line)][:MAX_LINES]
     entities = any("&lt;" in line or "&gt;" in line or "&amp;" in line for line in lines)
     quoted = _share(lines, _QUOTED) > _MOSTLY
     return [_clean(line, entities=entities, quoted=quoted) for line in lines if not _FENCE.match(line)]
+
+
+def _parts(line: str) -> list[str]:
+    # A page that ran lines together: one line with many of the analysis' own fields in it.
+    if line.count(": ") < 4 or len(line) > _LONGEST_RUN or len(_FIELD.findall(line)) < 4:
+        return [line]
+    return [part.strip() for part in _FIELD.sub(r"\n\g<0>", line).split("\n")]
 
 
 def _clean(line: str, *, entities: bool, quoted: bool) -> str:
@@ -57,6 +68,8 @@ def _clean(line: str, *, entities: bool, quoted: bool) -> str:
         line = line.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     if quoted:
         line = _QUOTED.sub("", line, count=1)
+    if "\\" in line:
+        line = _ESCAPED.sub(r"\1", line)
     if "<" in line:
         line = _MARKUP.sub(lambda found: found[1] or "", line)
     return line.rstrip()

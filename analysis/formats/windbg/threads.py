@@ -44,6 +44,9 @@ def read_threads(lines: Sequence[str]) -> tuple[PrintedThread, ...]:
         index += 1
         if not start:
             continue
+        if start[4].rstrip().endswith("WAIT:") and index < len(lines):  # wrapped by whoever posted it
+            start = _THREAD.match(f"{line} {lines[index].strip()}") or start
+            index += 1
         thread, index = _read(lines, index, _head(start))
         thread = thread if thread.image else replace(thread, image=image)
         known = found.get(thread.address)

@@ -123,10 +123,12 @@ class PrintedScene(Scene):
     def process(self, address: int) -> Process | None:
         """A process that a thread names as its owner, or the one of the critical process that the analysis names."""
         found = self.facts.processes.get(VirtAddr(address))
-        named = self.text.fields.get("PROCESS_OBJECT", "") or self.text.fields.get("CRITICAL_PROCESS", "")
-        if found is None and address and number_in(named) == address and (name := self.text.fields.get("PROCESS_NAME")):
-            return Process(VirtAddr(address), 0, name)
-        return found
+        fields = self.text.fields
+        if found is not None or not address or number_in(fields.get("PROCESS_OBJECT", "")) != address:
+            return found
+        image = fields.get("IMAGE_NAME", "")
+        name = image if image.lower().endswith(".exe") else fields.get("PROCESS_NAME", "")
+        return Process(VirtAddr(address), 0, name) if name else None
 
     def stack(self, address: int) -> Stack:
         """The stack of a thread: of its THREAD block, or the analysis' own where that is this thread's."""
