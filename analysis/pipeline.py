@@ -31,15 +31,8 @@ from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
 from analysis.usermode import tell_user_story
 from analysis.verdict import report
 from analysis.verdict.assemble import Parts, assemble, bare_bucket, bugcheck_facts, module_facts
-from analysis.verdict.printed import (
-    disagreement,
-    exception_facts,
-    explain_printed,
-    system_facts,
-    take_over,
-    thread_facts,
-    windbg_verdict,
-)
+from analysis.verdict.printed import explain_printed, take_over
+from analysis.verdict.printed_facts import disagreement, exception_facts, system_facts, thread_facts, windbg_verdict
 from analysis.verdict.report import Report
 from analysis.verdict.rules import rules_identity
 from analysis.verdict.scene_view import SceneView

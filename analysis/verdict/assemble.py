@@ -224,6 +224,7 @@ def _bucket(scene: Scene, story: Story) -> report.Bucket:
         kind=blame.kind,
         bus=_bus(story),
         old=is_old(scene),
+        area=_area(scene),
         architecture=scene.image.header.architecture,
     )
     return _named(failure)
@@ -238,6 +239,12 @@ def is_old(scene: Scene) -> bool:
         return False
     told = scene.text.fields.get("DEFAULT_BUCKET_ID")
     return told.startswith(OLD_BUCKETS) if told else 0 < scene.image.header.build < WINDOWS_8
+
+
+def _area(scene: Scene) -> str:
+    # Debuggers that still print DEFAULT_BUCKET_ID (until 2019) say INVALID, the later ones "(null)".
+    is_earlier = isinstance(scene, PrintedScene) and "DEFAULT_BUCKET_ID" in scene.text.fields
+    return "INVALID" if is_earlier else "(null)"
 
 
 def _bus(story: Story) -> str | None:

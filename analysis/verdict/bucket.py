@@ -16,6 +16,8 @@ from analysis.verdict.modules import Strength, is_framework, stem, strength
 
 LONGEST = 255
 NEGATIVE = 1 << 63
+EXECUTE = 8  # the third parameter of 0xA and 0xD1
+NULL_AREA = 0x1_0000
 ACCESS_VIOLATION = 0xC0000005
 
 # Codes for faults of plain memory access, which WinDbg files under "AV" whatever the code.
@@ -25,12 +27,36 @@ AV_BY_EXCEPTION = frozenset({0x3B, 0x7E, 0x8E})
 EXCEPTION_FIRST = frozenset({0x1E, 0x3B, 0x7E, 0x8E, 0x5A})
 # Codes whose first parameter WinDbg appends though it is no documented subcase.
 NUMBER_FIRST = frozenset({0x19, 0x1A, 0x9F, 0xA0, 0xC2, 0xC4, 0xC5, 0xCA, 0x10D, 0x124, 0x139, 0x13A, 0x1D5})
+# FAST_FAIL_… of winnt.h, without their beginning.
 FAST_FAILS = {
+    0: "LEGACY_GS_VIOLATION",
+    1: "VTGUARD_CHECK_FAILURE",
     2: "STACK_COOKIE_CHECK_FAILURE",
     3: "CORRUPT_LIST_ENTRY",
+    4: "INCORRECT_STACK",
     5: "INVALID_ARG",
+    6: "GS_COOKIE_INIT",
+    7: "FATAL_APP_EXIT",
+    8: "RANGE_CHECK_FAILURE",
+    9: "UNSAFE_REGISTRY_ACCESS",
+    10: "GUARD_ICALL_CHECK_FAILURE",
+    11: "GUARD_WRITE_CHECK_FAILURE",
+    12: "INVALID_FIBER_SWITCH",
+    13: "INVALID_SET_OF_CONTEXT",
     14: "INVALID_REFERENCE_COUNT",
+    18: "INVALID_JUMP_BUFFER",
+    19: "MRDATA_MODIFIED",
+    20: "CERTIFICATION_FAILURE",
+    21: "INVALID_EXCEPTION_CHAIN",
+    28: "INVALID_BUFFER_ACCESS",
     29: "INVALID_BALANCED_TREE",
+    30: "INVALID_NEXT_THREAD",
+    31: "GUARD_ICALL_CHECK_SUPPRESSED",
+    32: "APCS_DISABLED",
+    33: "INVALID_IDLE_STATE",
+    35: "UNEXPECTED_HEAP_EXCEPTION",
+    36: "INVALID_LOCK_STATE",
+    40: "INVALID_THREAD",
 }
 MAX_SIGNATURE_FRAMES = 3
 
@@ -39,7 +65,7 @@ MAX_SIGNATURE_FRAMES = 3
 class Failure:
     """What the names are made of. ``module`` None: nobody was blamed. ``function`` as printed in the frame,
     ``bus`` the bus driver of the device whose request was held, ``old`` True for Windows before 8, whose buckets hold
-    offsets. Code 0: it is not known."""
+    offsets, ``area`` what a debugger prints for the kind of an address that it does not know. Code 0: not known."""
 
     code: int
     parameters: Parameters
@@ -54,6 +80,7 @@ class Failure:
     bus: str | None = None
     old: bool = False
     architecture: str = "x64"
+    area: str = "(null)"
 
 
 def failure_id_hash(bucket: str, mode: str = "km") -> str:
@@ -127,16 +154,18 @@ def _old_head(failure: Failure) -> str:
 
 
 def _head(failure: Failure) -> str:
-    code, (first, second, _, fourth) = failure.code, failure.parameters
+    code, (first, second, third, fourth) = failure.code, failure.parameters
     if code == 0:
         faulted = any(is_fault_entry(frame.symbol) for frame in failure.frames)
         return "AV" if faulted else "UNKNOWN"
     if code == 0x18:  # the fourth parameter is the count that went below zero
         return "0x18_OVER_DEREFERENCE" if fourth >= NEGATIVE else "0x18"
+    if code in ALWAYS_AV and third == EXECUTE and first == fourth:  # the instruction itself could not be fetched
+        return "AV_CODE_AV_NULL_IP" if first < NULL_AREA else f"AV_CODE_AV_{'PAGED' if failure.module else 'BAD'}_IP"
     if code in ALWAYS_AV or (code in AV_BY_EXCEPTION and status_code(first) == ACCESS_VIOLATION):
         return "AV"
     if code == 0x50:
-        return f"AV_{'W' if second in (1, 2) else 'X' if second in (8, 0x10) else 'R'}_(null)"
+        return f"AV_{'W' if second in (1, 2) else 'X' if second in (8, 0x10) else 'R'}_{failure.area}"
     text = f"0x{code:X}"
     if code in EXCEPTION_FIRST:
         text += f"_{status_code(first):x}"

@@ -116,4 +116,9 @@ def is_waiting(symbol: str) -> bool:
 
 
 def _matches(function: str, names: tuple[str, ...]) -> bool:
-    return any(function.startswith(name[:-1]) if name.endswith("*") else function == name for name in names)
+    # The symbols of 32-bit kernels keep the underscore of C: "_KiTrap0E".
+    return any(
+        one.startswith(name[:-1]) if name.endswith("*") else one == name
+        for name in names
+        for one in {function, function.removeprefix("_")}
+    )

@@ -2,11 +2,13 @@
 
 from analysis.bugchecks.explained import FocusKind
 from analysis.kernel.facts import Lock
+from analysis.kernel.printed import PrintedScene
 from analysis.kernel.scene import Scene
 from analysis.verdict.sentences import ownership, seconds
 from analysis.verdict.story import Story, chain_of, lock_text, names_no_thread, thread_name
 
 MAX_CHAIN = 8
+BY_UNWIND_DATA, BY_WINDBG = "found by the image's own unwind data", "as WinDbg unwound the stack"
 
 
 def reasons(scene: Scene, story: Story) -> tuple[str, ...]:
@@ -16,6 +18,8 @@ def reasons(scene: Scene, story: Story) -> tuple[str, ...]:
         told += story.blame.reasons
     if story.device is not None and story.device.why:
         told.append(story.device.why)
+    if isinstance(scene, PrintedScene):
+        told = [line.replace(BY_UNWIND_DATA, BY_WINDBG) for line in told]
     return tuple(dict.fromkeys(told))
 
 

@@ -19,6 +19,7 @@ from analysis.errors import NotADump
 from analysis.pipeline import analyze
 from analysis.verdict.blame import Case, conclude
 from analysis.verdict.modules import is_kernel_name, stem
+from analysis.verdict.printed_facts import is_taken_over
 from analysis.verdict.report import Report
 from tests.verdict.frames import stack
 
@@ -52,11 +53,12 @@ class Row:
     their_bucket: str | None
     our_bucket: str
     hash_fits: bool | None
+    taken_over: bool
 
     @property
     def agrees(self) -> bool:
-        """Whether the text's culprit is WinDbg's."""
-        return same(self.theirs, self.ours)
+        """Whether the text's culprit is WinDbg's, on evidence of the text's own."""
+        return same(self.theirs, self.ours) and not self.taken_over
 
     @property
     def same_bucket(self) -> bool | None:
@@ -110,6 +112,7 @@ def _row(given: dict[str, Any]) -> Row:
         baseline=_baseline(given["frames"]),
         their_bucket=given["windbg"]["failure_bucket_id"],
         our_bucket=report.bucket.failure_bucket_id,
+        taken_over=is_taken_over(report.verdict),
         hash_fits=report.windbg.hash_fits if report.windbg else None,
     )
 

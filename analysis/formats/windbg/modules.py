@@ -20,7 +20,7 @@ _WARNED = re.compile(
     r"(?:symbols could not be loaded for|[Uu]nable to verify (?:timestamp|checksum) for|Unable to load image)"
     r"\s+(.{1,300})$"
 )
-_PLACED = re.compile(r"\s*(\S{1,250}\+(?:0x)?[0-9a-fA-F]{1,16}):?$")
+_PLACED = re.compile(r"\s*(\S{1,250}\+(?:0x)?[0-9a-fA-F]{1,16}):?(?:\s+\[.*)?$")
 _CODE = re.compile(rf"\s*({ADDRESS}) [0-9a-fA-F]{{2,30}}\s")
 _EXCEPTION = re.compile(rf"\s*ExceptionAddress:\s+({ADDRESS})\s+\((\S{{1,250}})\)")
 _FAULTING = re.compile(rf"({ADDRESS})\s+(\S{{1,64}})$")

@@ -47,6 +47,7 @@ def parse_windbg(lines: Sequence[str], notes: Sequence[str] = ()) -> WindbgText:
     main = _main_stack(lines, threads)
     _from_stack(analysis, main)
     stacks = [stack for stack in (main, *(thread.stack for thread in threads)) if stack is not None]
+    _narrow(analysis.arguments, analysis.fields, main)
     values = (*(analysis.arguments.get(which, 0) for which in range(1, 5)),)
     parameters = (values[0], values[1], values[2], values[3])
     points = list(read_points(lines, stacks))
@@ -106,6 +107,16 @@ def _from_stack(analysis: Analysis, stack: PrintedStack | None) -> None:
             for which, value in enumerate(frame.arguments[1:5], 1):
                 analysis.arguments.setdefault(which, value)
             return
+
+
+def _narrow(arguments: dict[int, int], fields: Mapping[str, str], stack: PrintedStack | None) -> None:
+    # Of a 32-bit machine WinDbg prints some addresses sign-extended: BUGCHECK_P1 ffffffff8ba10000 is Arg1 8ba10000.
+    pointers = [frame.stack_pointer for frame in stack.frames if frame.stack_pointer] if stack else []
+    if fields.get("OSPLATFORM_TYPE", "").lower() != "x86" and (not pointers or max(pointers) >= 1 << 32):
+        return
+    for which, value in arguments.items():
+        if value >= 0xFFFF_FFFF_8000_0000:
+            arguments[which] = value & 0xFFFF_FFFF
 
 
 def _exception(lines: Sequence[str]) -> PrintedException | None:
