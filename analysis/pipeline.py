@@ -133,6 +133,8 @@ def _look(run: _Run, options: Options) -> _Found:
     around = Surroundings(scene) if scene is not None else None
     explained = run.stage("bugcheck", 0.6, lambda: explain(SceneView(image, around)))
     parts = _tell(run, scene, around, explained) if scene is not None and around is not None else None
+    if scene is not None:
+        run.notes += scene.driver_symbols.notes
     run.progress("report", 1.0)
     return _Found(symbols, scene, explained, parts)
 

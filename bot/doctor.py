@@ -93,7 +93,11 @@ def _symbols(directories: tuple[Path, ...]) -> Iterator[Finding]:
             yield Finding("missing", f"the symbol directory {directory} does not exist")
             continue
         tables = sum(1 for found in directory.rglob("*.json*") if found.name.endswith((".json", ".json.xz")))
-        yield Finding("ok" if tables else "note", f"{counted(tables, 'symbol table')} in {directory}")
+        pdbs = sum(1 for found in directory.rglob("*.[Pp][Dd][Bb]") if found.is_file())
+        counts = (
+            f"{counted(tables, 'symbol table')} and {counted(pdbs, 'PDB')}" if pdbs else counted(tables, "symbol table")
+        )
+        yield Finding("ok" if tables or pdbs else "note", f"{counts} in {directory}")
 
 
 def _child() -> Finding:

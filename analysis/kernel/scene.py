@@ -11,6 +11,7 @@ from analysis.errors import Unreadable
 from analysis.formats.image import DumpImage
 from analysis.kernel.devices import Devices
 from analysis.kernel.dispatcher import is_process, is_thread
+from analysis.kernel.driver_symbols import DriverSymbols
 from analysis.kernel.facts import Device, Irp, KernelFacts, Module, Process, Stack, Thread
 from analysis.kernel.irps import read_irp
 from analysis.kernel.pnp import completion_nodes
@@ -45,7 +46,8 @@ class Scene:
         self.memory = memory
         self.symbols = symbols
         self.facts = facts
-        self.walker = Walker(memory, symbols, facts.modules, facts.unloaded)
+        self.driver_symbols = DriverSymbols(symbols.files, facts.modules)
+        self.walker = Walker(memory, symbols, facts.modules, facts.unloaded, self.driver_symbols)
         self._reader = reader
         self._threads: dict[int, Thread | None] = {}
         self._stacks: dict[int, Stack] = {}

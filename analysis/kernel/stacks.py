@@ -215,8 +215,10 @@ class Walker:
         # After a call that never returns, the return address is already the next function's first byte.
         inside = address - called
         module, found = self.names.module_at(inside), self.names.function(inside)
-        if module is None or (found is None and not self.names.has_names(module)):
+        if module is None:
             return self.names.name(address)
+        if found is None and not self.names.has_names(module):
+            return f"{stem(module)}{plus(address - module.base)}"
         part = self._images.of(module).part_of_function(inside - module.base)
         if found is not None and (part is None or inside - found[1] >= module.base + part.begin):
             return named(module, (found[0], found[1] + called))

@@ -3,6 +3,7 @@
 A wrong name is worse than none. Names inside the kernel come only from the kernel's very own table; an export is
 used only for an address at its very start, for elsewhere the nearest export is merely a neighbour. (A walk of a stack
 has unwind data beside it, which tell where a function begins, so that an export there names all of the function.)
+Names inside a driver come only from the very PDB that its image names. C++ names are shown short.
 """
 
 from bisect import bisect_right
@@ -11,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Protocol
 
 from analysis.kernel.facts import Module
+from analysis.symbols.demangling import short_name
 from analysis.symbols.names import SymbolTable
 
 KERNEL_MODULE = "ntoskrnl.exe"
@@ -85,8 +87,11 @@ class Symbolizer:
         module = self.module_at(address)
         if module is None:
             return None
-        if module.name == KERNEL_MODULE:
-            return self._kernel_function(address)
+        is_kernel = module.name == KERNEL_MODULE
+        found = self._kernel_function(address) if is_kernel else self._driver_function(module, address)
+        return None if found is None else (short_name(found[0]), found[1])
+
+    def _driver_function(self, module: Module, address: int) -> tuple[str, int] | None:
         table = self._tables.get(module.base)
         if table is None:
             return None

@@ -17,6 +17,7 @@ from analysis.symbols.builtin import SAME_KERNEL
 from analysis.symbols.isf import MACHINE_X64, IsfTable, open_isf, quick_guid, quick_machine, quick_rvas, read_text
 from analysis.symbols.kdbg import Kdbg
 from analysis.symbols.names import PdbIdentity
+from analysis.symbols.pdb import PdbTable
 from analysis.symbols.pe import PeImage, read_image
 from analysis.symbols.search import Candidate
 
@@ -50,7 +51,7 @@ class Nt:
 class Match:
     """A kernel's own table, and in words how it was recognised."""
 
-    table: IsfTable
+    table: IsfTable | PdbTable
     candidate: Candidate
     how: str
 
@@ -177,7 +178,7 @@ def _try(
     machine: int, pdb: PdbIdentity | None, marks: Mapping[str, int], candidate: Candidate
 ) -> tuple[Match, int] | None:
     def contradicts(text: bytearray) -> bool:
-        return _against(marks, quick_rvas(text, FINGERPRINT)) > 0
+        return contradictions(marks, quick_rvas(text, FINGERPRINT)) > 0
 
     # Without a PDB record many tables may have to be tried: most are given up after a third of their text.
     text = read_text(candidate.path, contradicts if pdb is None else None)
@@ -197,21 +198,23 @@ def _try(
         table = open_isf(candidate.path, text)
         rvas = {name: rva for name in FINGERPRINT if (rva := table.rva(name)) is not None}
     agree = sum(1 for name, rva in marks.items() if rvas.get(name) == rva)
-    against = _against(marks, rvas)
+    against = contradictions(marks, rvas)
     named = pdb is not None and guid == pdb.guid
     if named and against:
         raise BadSymbols(candidate.path.name, "it bears the kernel's PDB identity but has other addresses; not used")
     if against or (agree < ENOUGH and not named):
         return None
     table = table or open_isf(candidate.path, text)
-    return Match(table, candidate, _how(named, agree, candidate)), agree
+    return Match(table, candidate, how_matched(candidate, agree, named=named)), agree
 
 
-def _against(marks: Mapping[str, int], rvas: Mapping[str, int]) -> int:
+def contradictions(marks: Mapping[str, int], rvas: Mapping[str, int]) -> int:
+    """How many of a dump's marks a table puts elsewhere."""
     return sum(1 for name, rva in marks.items() if name in rvas and rvas[name] != rva)
 
 
-def _how(named: bool, agree: int, candidate: Candidate) -> str:
+def how_matched(candidate: Candidate, agree: int, *, named: bool) -> str:
+    """In words, how a table was found to be the kernel's: by its PDB record, or by so many agreeing addresses."""
     if named:
         return f"the PDB record in the kernel's image names the symbol table {candidate.path.name}"
     return (

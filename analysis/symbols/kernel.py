@@ -1,7 +1,7 @@
 """Names and layouts of one dump's kernel, put together from every source there is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from analysis.address import VirtAddr
@@ -10,6 +10,7 @@ from analysis.memory.reader import Memory
 from analysis.symbols.kdbg import Kdbg
 from analysis.symbols.layout import Layout, Struct
 from analysis.symbols.names import PdbIdentity, SymbolTable
+from analysis.symbols.search import SymbolFiles
 
 LayoutSource = Literal["own", "major", "neighbour", "none"]
 
@@ -25,7 +26,8 @@ class KernelSymbols:
     or why not; ``exact`` is True where names come from the kernel's very own table. ``layout_source`` is "own" (that
     table), "major" (the built-in table of its major build), "neighbour" (a near build's, checked against this dump) or
     "none": then only the few layouts that hold everywhere are known. ``published`` are addresses by name from the dump
-    header and KDBG; ``notes`` are sentences for the report about what is missing or was refused.
+    header and KDBG; ``files`` are those below the symbol directories, where drivers' tables are looked for; ``notes``
+    are sentences for the report about what is missing or was refused.
     """
 
     base: VirtAddr
@@ -39,6 +41,7 @@ class KernelSymbols:
     names: SymbolTable | None
     published: Mapping[str, VirtAddr]
     kdbg: Kdbg | None = None
+    files: SymbolFiles = field(default_factory=SymbolFiles)
     os: str | None = None
     notes: tuple[str, ...] = ()
 

@@ -11,10 +11,12 @@ from analysis.symbols.builds import known_builds
 from analysis.symbols.builtin import MAJOR_BUILDS, SAME_KERNEL, always_alike, builtin_table
 from analysis.symbols.fields import CompletedTable, agree
 from analysis.symbols.identify import Match, Nt, find_nt, find_own_table, fingerprint, published_addresses
+from analysis.symbols.identify_pdb import find_own_pdb
 from analysis.symbols.kdbg import Kdbg, find_kdbg
 from analysis.symbols.kernel import KernelSymbols, LayoutSource
 from analysis.symbols.names import PdbIdentity, SymbolTable
-from analysis.symbols.search import Candidate, find_candidates, major_of
+from analysis.symbols.pdb import PdbTable
+from analysis.symbols.search import SymbolFiles, find_files, major_of
 from analysis.symbols.validate import check_layouts
 from analysis.symbols.windows import os_name, version_of
 
@@ -37,7 +39,7 @@ class _Found:
     kdbg: Kdbg | None = None
     nt: Nt | None = None
     match: Match | None = None
-    candidates: list[Candidate] = field(default_factory=list)
+    files: SymbolFiles = field(default_factory=SymbolFiles)
     published: Mapping[str, VirtAddr] = field(default_factory=dict)
 
     @property
@@ -57,11 +59,13 @@ def open_kernel_symbols(image: DumpImage, memory: Memory, sources: SymbolSources
     found.published = published_addresses(image, found.kdbg)
     known = known_builds()
     if found.nt is not None:
-        found.candidates, notes = find_candidates(sources.directories, known)
-        found.match, more = find_own_table(image, found.nt, fingerprint(found.nt, found.published), found.candidates)
-        found.notes += notes + more
+        found.files = find_files(sources.directories, known)
+        found.notes += found.files.notes
+        _find_own(found, found.nt, known)
     build = _build(found, known)
     layout_source, layouts = _layouts(found)
+    if found.match and isinstance(found.match.table, PdbTable):
+        found.notes += found.match.table.problems
     return KernelSymbols(
         base=found.nt.base if found.nt else VirtAddr(0),
         size=found.nt.size if found.nt else 0,
@@ -74,9 +78,19 @@ def open_kernel_symbols(image: DumpImage, memory: Memory, sources: SymbolSources
         names=_names(found),
         published=found.published,
         kdbg=found.kdbg,
+        files=found.files,
         os=os_name(image.header.build, image.header.product_type),
         notes=tuple(found.notes),
     )
+
+
+def _find_own(found: _Found, nt: Nt, known: Mapping[str, str]) -> None:
+    marks = fingerprint(nt, found.published)
+    found.match, notes = find_own_table(found.image, nt, marks, list(found.files.tables))
+    found.notes += notes
+    if found.match is None and found.files.directories:
+        found.match, notes = find_own_pdb(found.image, nt, marks, found.files, known)
+        found.notes += notes
 
 
 def _distrust_foreign_kdbg(found: _Found) -> None:
@@ -94,7 +108,7 @@ def _build(found: _Found, known: Mapping[str, str]) -> str | None:
     pdb = found.pdb
     stated = found.match.candidate.build if found.match else None
     if stated is None and pdb is not None:  # a table may be damaged and its line in BUILDS.tsv be right
-        stated = next((one.build for one in found.candidates if one.guid == pdb.guid), known.get(pdb.guid))
+        stated = next((one.build for one in found.files.tables if one.guid == pdb.guid), known.get(pdb.guid))
     if stated is not None and major_of(stated) not in (header, SAME_KERNEL.get(header)):
         found.notes.append(f"the build {stated} that was found for this kernel is not of the dump's {header}; not used")
         stated = None
@@ -111,8 +125,10 @@ def _how(found: _Found) -> str:
     if found.pdb:
         pdb = f"{found.pdb.name} {found.pdb.guid}-{found.pdb.age}"
         return f"the kernel's image names its PDB {pdb}; no table at hand is its"
-    if found.candidates:
-        return f"none of the symbol tables at hand ({len(found.candidates)}) is this kernel's"
+    if found.files.tables:
+        return f"none of the symbol tables at hand ({len(found.files.tables)}) is this kernel's"
+    if found.files.pdbs:
+        return "none of the PDBs at hand is this kernel's"
     return "no symbol tables were given"
 
 
@@ -122,11 +138,16 @@ def _names(found: _Found) -> SymbolTable | None:
     return found.nt.image.exports() if found.nt and found.nt.image else None
 
 
+# A PDB may have been stripped of its types.
+def _tells_layouts(table: SymbolTable) -> bool:
+    return not isinstance(table, PdbTable) or table.layout("_KTHREAD") is not None
+
+
 def _layouts(found: _Found) -> tuple[LayoutSource, tuple[SymbolTable, ...]]:
     header = found.image.header
     everywhere = always_alike(header.architecture)
     major = builtin_table(header.build) if header.architecture == "x64" else None
-    if found.match:
+    if found.match and _tells_layouts(found.match.table):
         own = found.match.table
         fits = major is not None and agree(own, major, ("_KTHREAD", "_ETHREAD", "_EPROCESS", "_ERESOURCE"))
         return "own", (CompletedTable(own, major) if major and fits else own, everywhere)

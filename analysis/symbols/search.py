@@ -1,4 +1,4 @@
-"""Symbol tables on disk: which files below the given directories may belong to a kernel.
+"""Symbol files on disk: tables that may belong to a kernel, and PDBs of any image, below the given directories.
 
 Nothing is opened here but BUILDS.tsv; names and places decide. Directories are only read.
 """
@@ -6,13 +6,15 @@ Nothing is opened here but BUILDS.tsv; names and places decide. Directories are 
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.limits import MAX_SYMBOL_DEPTH, MAX_SYMBOL_ENTRIES
+from analysis.symbols.names import PdbIdentity
 
 SUFFIXES = (".json", ".json.xz", ".json.gz", ".json.bz2")
 KERNEL_PDBS = frozenset({"ntkrnlmp.pdb", "ntoskrnl.pdb", "ntkrnlpa.pdb", "ntkrpamp.pdb"})
+PDB_SUFFIX, PACKED_SUFFIX = ".pdb", ".pd_"
 BUILDS_FILE = "BUILDS.tsv"
 MAX_BUILDS_FILE = 4 << 20
 
@@ -42,21 +44,66 @@ def major_of(build: str | None) -> int | None:
     return int(match[2]) if match else None
 
 
-def find_candidates(directories: tuple[Path, ...], known: Mapping[str, str]) -> tuple[list[Candidate], list[str]]:
-    """All candidates below the directories, in their order, and sentences about what could not be searched.
+@dataclass(frozen=True, slots=True)
+class SymbolFiles:
+    """What lies below the symbol directories. ``tables`` are ISF files that may be a kernel's, ``pdbs`` PDBs by
+    lower-case name, in order; ``notes`` are sentences about what could not be searched."""
+
+    directories: tuple[Path, ...] = ()
+    tables: tuple[Candidate, ...] = ()
+    pdbs: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def pdbs_of(self, wanted: PdbIdentity) -> tuple[Path, ...]:
+        """PDBs that may be the wanted one: those at its place in a symbol store first, then plain files.
+
+        What lies at the place of another GUID and age is another version's, and is not among them.
+        """
+        key = f"{wanted.guid}{wanted.age:X}"
+        listed = self.pdbs.get(wanted.name.lower(), ())
+        stored = [path for path in listed if path.parent.name.upper() == key]
+        plain = [path for path in listed if not GUID_AGE.fullmatch(path.parent.name)]
+        # The directories of a large store are not all looked at, but the place of one file in it is known.
+        placed = [path for directory in self.directories for path in _places(directory, wanted.name, key)]
+        return tuple(dict.fromkeys((*placed, *stored, *plain)))
+
+    def packed_of(self, wanted: PdbIdentity) -> tuple[Path, ...]:
+        """Compressed PDBs (name.pd_) at the wanted one's place in a symbol store."""
+        packed = wanted.name.lower().removesuffix(PDB_SUFFIX) + PACKED_SUFFIX
+        key = f"{wanted.guid}{wanted.age:X}"
+        return tuple(path for path in self.pdbs.get(packed, ()) if path.parent.name.upper() == key)
+
+
+# Two-tier stores keep name.pdb/GUIDAGE/name.pdb, three-tier ones a folder of the name's first two letters above that.
+def _places(directory: Path, name: str, key: str) -> Iterator[Path]:
+    if not name or name != Path(name).name or name in (".", ".."):
+        return
+    for below in (directory, directory / name[:2]):
+        for identity in (key, key.lower()):
+            path = below / name / identity / name
+            if path.is_file():
+                yield path
+
+
+def find_files(directories: tuple[Path, ...], known: Mapping[str, str]) -> SymbolFiles:
+    """What lies below the directories, in their order.
 
     ``known`` is ``known_builds()``, asked where no BUILDS.tsv below the same directory names a file's build.
     """
-    found: list[Candidate] = []
+    tables: list[Candidate] = []
+    pdbs: dict[str, tuple[Path, ...]] = {}
     notes: list[str] = []
     for directory in directories:
         files = list(_walk(directory, notes))
         builds = dict(known)
         for path in (*_beside(directory), *files):
-            if path.name.lower() == BUILDS_FILE.lower():
+            name = path.name.lower()
+            if name == BUILDS_FILE.lower():
                 builds.update(read_builds(path))
-        found += [_candidate(path, builds) for path in files if _may_be_kernel(path)]
-    return found, notes
+            elif name.endswith((PDB_SUFFIX, PACKED_SUFFIX)):
+                pdbs[name] = (*pdbs.get(name, ()), path)
+        tables += [_candidate(path, builds) for path in files if _may_be_kernel(path)]
+    return SymbolFiles(directories, tuple(tables), pdbs, tuple(notes))
 
 
 def read_builds(path: Path) -> dict[str, str]:

@@ -3,12 +3,14 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from tests.forge import facts, ntnames, writers
 from tests.forge.context import context_record
 from tests.forge.facts import Facts
 from tests.forge.header import BITMAP_FULL, BITMAP_KERNEL, FULL, TRIAGE, HeaderValues, exception_record
+from tests.forge.image import Image
 from tests.forge.isf import write_isf
 from tests.forge.kernel import background
 from tests.forge.kernel.globals import (
@@ -76,6 +78,7 @@ def forge(
     images: str = "whole",
     symbols: Mapping[str, int] | None = None,
     guid: str | None = None,
+    driver_pdbs: bool = False,
 ) -> Forged:
     """Build a machine that stopped as ``scenario`` tells.
 
@@ -83,7 +86,8 @@ def forge(
     either bitmap. ``seed`` draws the cast and all order. ``symbols`` and ``guid`` give the kernel the addresses of a
     real symbol table. ``layouts`` "shifted" moves structure members to where no table has them. A ``build`` without
     layouts of its own has those of the nearest older major. ``images`` "stripped" leaves code, unwind data and headers
-    of drivers and of pageable kernel code out of memory, as a machine short of memory has it.
+    of drivers and of pageable kernel code out of memory, as a machine short of memory has it. ``driver_pdbs`` gives
+    each driver a record that names a PDB; the facts then tell what that would say.
     Raises: KeyError for an unknown scenario, ValueError for an unknown kind.
     """
     if kind not in (*KINDS, "triage"):
@@ -97,6 +101,7 @@ def forge(
     nt = kernel_image(machine.reserve("images", names.size, 0x200000), names, build)
     kernel = Kernel(machine, names, nt, build, rng, images=[nt], type_cookie=rng.randrange(1, 256))
     kernel.stripped = images == "stripped"
+    kernel.driver_pdbs = driver_pdbs
     kernel.open_chains = seed is not None and seed % 2 == 1
     outcome = _populate(kernel, SCENARIOS[scenario], Cast(rng, drawn=seed is not None))
     header = _header(kernel, outcome)
@@ -128,6 +133,10 @@ def _populate(kernel: Kernel, scenario: Scenario, cast: Cast) -> Outcome:
     write_bugcheck_data(kernel, outcome.code, outcome.parameters)
     for image in kernel.images:
         image.stripped = kernel.stripped
+        if kernel.driver_pdbs and image is not kernel.nt:
+            image.pdb = f"d:\\build\\{Path(image.name).stem}.pdb"
+            image.guid = sha256(image.name.encode()).hexdigest()[:32].upper()
+            image.age = 1 + len(image.name)
         image.finish(kernel.machine)
     write_module_list(kernel)
     share_kernel_half(kernel)
@@ -245,7 +254,13 @@ def _facts(kernel: Kernel, outcome: Outcome, scenario: str) -> Facts:
         uptime_seconds=UPTIME_TICKS * TICK_100NS / 10_000_000,
         crash_time=CRASH_FILETIME,
         symbols=tuple(sorted(kernel.names.rvas.items())),
+        pdbs=tuple(_pdb_fact(image) for image in kernel.images if image.pdb and image is not kernel.nt),
     )
+
+
+def _pdb_fact(image: Image) -> facts.PdbFact:
+    functions = tuple((one.name, one.rva, one.end) for one in image.functions.values())
+    return facts.PdbFact(image.name, (image.pdb or "").rpartition("\\")[2], image.guid, image.age, functions)
 
 
 def _thread_fact(thread: Thread) -> facts.ThreadFact:

@@ -115,6 +115,17 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class PdbFact:
+    """A driver that names a PDB, and what that would say: functions as name, RVA, bytes."""
+
+    image: str
+    name: str
+    guid: str
+    age: int
+    functions: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything about one forged machine."""
 
@@ -134,3 +145,4 @@ class Facts:
     uptime_seconds: float
     crash_time: int  # FILETIME
     symbols: tuple[tuple[str, int], ...]  # kernel names and their RVAs
+    pdbs: tuple[PdbFact, ...] = ()

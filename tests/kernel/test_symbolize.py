@@ -81,3 +81,8 @@ def test_an_unloaded_driver_is_marked_unless_something_was_loaded_over_it() -> N
 
 def test_an_address_in_no_image_is_printed_as_it_is() -> None:
     assert Symbolizer(Kernel(exact=True), ()).name(0x1234) == "0x1234"
+
+
+def test_c_plus_plus_names_are_shown_short() -> None:
+    kernel = Kernel(exact=True, names={"?Wait@Lock@@QEAAXXZ": NT + 0x1000})
+    assert Symbolizer(kernel, MODULES).name(NT + 0x1012) == "nt!Lock::Wait+0x12"

@@ -11,7 +11,7 @@ from analysis.memory import open_memory
 from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
 from analysis.symbols.identify import FINGERPRINT, Nt, find_own_table
 from analysis.symbols.isf import open_isf
-from analysis.symbols.search import find_candidates
+from analysis.symbols.search import find_files
 from tests.symbols.mini import NT, dump
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -37,7 +37,8 @@ def test_the_x64_dump_is_recognised_by_its_addresses() -> None:
 
 
 def test_each_of_the_tables_is_picked_by_its_own_addresses_alone() -> None:
-    candidates, notes = find_candidates((DATA / "symbols",), {})
+    found = find_files((DATA / "symbols",), {})
+    candidates, notes = list(found.tables), list(found.notes)
     assert (len(candidates), notes) == (10, [])
     for candidate in candidates:
         assert candidate.major is not None

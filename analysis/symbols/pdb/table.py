@@ -35,6 +35,7 @@ class PdbTable:
     has_functions = True
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._msf = Msf(path)
         try:
             info = read_info(self._msf)

@@ -118,6 +118,7 @@ class Kernel:
     type_cookie: int = 0
     open_chains: bool = False  # wait chains end in zero instead of closing into a ring
     stripped: bool = False  # image pages that can be paged out are
+    driver_pdbs: bool = False  # drivers name their PDBs
     next_id: int = 8
     process_tables: list[PageTables] = field(default_factory=list)  # of user processes
     processors: list[int] = field(default_factory=list)  # PRCB addresses
