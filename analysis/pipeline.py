@@ -29,10 +29,9 @@ from analysis.memory import open_memory
 from analysis.memory.reader import Memory
 from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
 from analysis.usermode import tell_user_story
-from analysis.verdict import report
+from analysis.verdict import printed_facts, report
 from analysis.verdict.assemble import Parts, assemble, bare_bucket, bugcheck_facts, module_facts
 from analysis.verdict.printed import explain_printed, take_over
-from analysis.verdict.printed_facts import disagreement, exception_facts, system_facts, thread_facts, windbg_verdict
 from analysis.verdict.report import Report
 from analysis.verdict.rules import rules_identity
 from analysis.verdict.scene_view import SceneView
@@ -151,16 +150,16 @@ def _read(run: _Run, scene: PrintedScene) -> _Found:
 
 def _on_text(scene: PrintedScene, made: Report) -> Report:
     # What a dump's header would say stands in the text, or nowhere.
-    theirs = windbg_verdict(scene, made.verdict)
+    theirs = printed_facts.windbg_verdict(scene, made.verdict)
     return replace(
         made,
-        system=system_facts(scene),
+        system=printed_facts.system_facts(scene),
         bugcheck=made.bugcheck if scene.text.code is not None else None,
-        exception=exception_facts(scene),
-        threads=thread_facts(made.threads),
+        exception=printed_facts.exception_facts(scene),
+        threads=printed_facts.thread_facts(scene, made.threads),
         modules=tuple(one for one in made.modules if one.size),
         windbg=theirs,
-        notes=(*made.notes, *disagreement(theirs, made.verdict)),
+        notes=(*printed_facts.notes(made.notes), *printed_facts.disagreement(theirs, made.verdict)),
     )
 
 

@@ -14,6 +14,8 @@ from analysis.verdict.modules import stem
 from analysis.verdict.printed import NO_MODULES, TAKEN_OVER, theirs_of
 from analysis.verdict.report import hexa
 
+NOT_LISTED = "is on no process' list of threads"
+
 
 def exception_facts(scene: PrintedScene) -> report.ExceptionFacts | None:
     """The report's ``exception``, for a program's crash."""
@@ -92,13 +94,18 @@ def disagreement(theirs: report.WindbgVerdict, ours: report.Verdict) -> Sequence
     return (f"WinDbg blames {theirs.module_name or theirs.image_name}, this report {name}: see the reasons",)
 
 
-def thread_facts(threads: Sequence[report.ThreadFacts]) -> tuple[report.ThreadFacts, ...]:
-    """The report's ``threads``: what a text does not tell of one is None, and no stack appears twice."""
+def thread_facts(scene: PrintedScene, threads: Sequence[report.ThreadFacts]) -> tuple[report.ThreadFacts, ...]:
+    """The report's ``threads``: the stop's own has the process that the analysis names, and no stack appears twice."""
     told: list[report.ThreadFacts] = []
     for one in threads:
-        if one.address == hexa(UNNAMED):
-            if any(other.stack == one.stack for other in told):
-                continue
-            one = replace(one, pid=None, tid=None)  # noqa: PLW2901
-        told.append(replace(one, process=one.process or None, state=one.state or None))
+        if one.address == hexa(UNNAMED) and any(other.stack == one.stack for other in told):
+            continue
+        is_stop = scene.crashing is not None and one.address == hexa(scene.crashing)
+        process = one.process or (scene.text.fields.get("PROCESS_NAME") if is_stop else None)
+        told.append(replace(one, process=process or None, state=one.state or None))
     return tuple(told)
+
+
+def notes(told: Sequence[str]) -> tuple[str, ...]:
+    """The report's ``notes``, without that a text shows few threads: that goes without saying."""
+    return tuple(note for note in told if NOT_LISTED not in note)

@@ -59,6 +59,8 @@ def _root(scene: Scene, story: Story) -> list[str]:
     if story.root is None:
         return []
     thread = scene.thread(story.root)
+    if thread is None and isinstance(scene, PrintedScene):
+        return []
     if thread is None:
         return [f"thread {story.root:#x} is not on the list of any process that could be read"]
     waited = f" for {seconds(thread.wait_seconds)}" if thread.wait_seconds is not None else ""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from analysis.bugchecks.explained import Stop
 from analysis.kernel.facts import Frame, Lock, Thread
+from analysis.kernel.printed import PrintedScene
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
 from analysis.verdict.functions import is_plumbing, split_symbol
@@ -149,7 +150,8 @@ def _nobody(scene: Scene, story: Story) -> str:
     if story.stop is Stop.DELIBERATE:
         looked = "locks are not in this dump" if scene.image.triage else "no lock or wait explains a hang"
         return f"Nobody is blamed: this stop was deliberate ({explained.name}), and {looked}."
-    return f"No culprit can be named for {explained.name}: this dump holds no evidence against any driver."
+    what = "text" if isinstance(scene, PrintedScene) else "dump"
+    return f"No culprit can be named for {explained.name}: this {what} holds no evidence against any driver."
 
 
 def _deadlock(scene: Scene, story: Story, cycle: Cycle) -> str:

@@ -27,7 +27,10 @@ def test_the_holder_of_a_printed_lock_is_the_root_and_its_driver_the_culprit(tmp
         300.109,
         "system shutdown",
     )
-    assert "held nt!PiEngineLock exclusively for 300 s" in report.verdict.summary
+    assert report.verdict.summary == (
+        "wanmini7.sys did not return from a network unbind (surprise removal of a device) "
+        "and held nt!PiEngineLock exclusively for 300 s."
+    )
     assert report.verdict.impact is not None
     assert report.verdict.impact.startswith("wininit.exe (system shutdown) was waiting for it for 300 s")
     assert report.windbg is not None

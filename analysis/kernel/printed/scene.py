@@ -15,6 +15,7 @@ from analysis.kernel.printed.places import PAGE, described_module, find_module, 
 from analysis.kernel.scene import Scene
 from analysis.kernel.stacks import Walker
 from analysis.kernel.symbolize import KERNEL_MODULE
+from analysis.kernel.waiting_for import doing
 from analysis.kernel.working_on import WorkedOn
 from analysis.memory.reader import Memory
 from analysis.symbols.kernel import KernelSymbols
@@ -114,11 +115,8 @@ class PrintedScene(Scene):
         return f"{name}+{address - module.base:#x}" if module.base % PAGE == 0 else name
 
     def thread(self, address: int) -> Thread | None:
-        """A thread that the text shows."""
-        found = self.facts.threads.get(VirtAddr(address))
-        if found is None and self.crashing is not None and address == self.crashing:
-            return Thread(VirtAddr(address), VirtAddr(0), self.text.fields.get("PROCESS_NAME", ""), 0, 0, "")
-        return found
+        """A thread that the text shows in a THREAD block."""
+        return self.facts.threads.get(VirtAddr(address))
 
     def process(self, address: int) -> Process | None:
         """A process that a thread names as its owner, or the one of the critical process that the analysis names."""
@@ -140,6 +138,11 @@ class PrintedScene(Scene):
             # the stop.
             return self.main
         return Stack(end="the text shows no stack of this thread")
+
+    def doing(self, address: int) -> str | None:
+        """What a thread was doing, told from its printed stack."""
+        thread = self.thread(address) or Thread(VirtAddr(address), VirtAddr(0), "", 0, 0, "")
+        return doing(thread, self.stack(address))
 
     def irp(self, address: int) -> Irp | None:
         """A request that !irp shows."""
