@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from analysis.bugchecks.status import status_code
 from analysis.bugchecks.tables import Parameters, find_code, is_live_only
 from analysis.kernel.facts import Frame
-from analysis.verdict.functions import is_fault_entry, is_pass_through, split_symbol
+from analysis.verdict.functions import Place, is_fault_entry, is_pass_through, split_symbol
 from analysis.verdict.modules import Strength, is_framework, stem, strength
 
 LONGEST = 255
@@ -192,9 +192,23 @@ def _tail(failure: Failure) -> str:
         return f"{named}+{where.offset:x}"
     if not failure.on_stack:
         return f"IMAGE_{module}"
+    behind = _wdf_frame(failure, module)
+    if behind is not None:  # "AV_SynTP_Wdf01000!FxRequestBase::_FxRequestBase"
+        return f"{stem(module)}_{behind.module}!{behind.function}"
     place = split_symbol(failure.function) if failure.function else None
     name = place.module if place else stem(module)
     return f"{_framework_above(failure, module)}{name}!{(place and place.function) or 'unknown_function'}"
+
+
+def _wdf_frame(failure: Failure, module: str) -> Place | None:
+    # The driver framework calls its client and is called by it: where it failed itself, its function is told, too.
+    for frame in failure.frames:
+        if frame.module is None or strength(frame.module) is Strength.NEVER:
+            continue
+        place = split_symbol(frame.symbol)
+        is_framework_first = stem(frame.module) == "wdf01000" and stem(module) != "wdf01000"
+        return place if is_framework_first and place.function else None
+    return None
 
 
 def _framework_above(failure: Failure, module: str) -> str:

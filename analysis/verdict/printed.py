@@ -25,7 +25,8 @@ NOBODY = frozenset({"unknown_module", "unknown_image", "nt_wrong_symbols", "ntos
 NO_MODULES = frozenset({"hardware", "genuineintel", "authenticamd", "memory_corruption", "ddk_memory_corruption"})
 # "0x9F_3_RtsPer_IMAGE_pci.sys": who is in front of the bus that the device hangs on.
 _CLIENT = re.compile(
-    r"(?:\w+_)?0x9F_3_(?:POWER_DOWN_|POWER_UP_|WDF_\w+?TIMEOUT_|ACPI_)*([A-Za-z0-9-]+(?:_[a-z0-9]+)*)_IMAGE_(\S+)$"
+    r"(?:X64_|LKD_)?0x9F_3_(?:POWER_DOWN_|POWER_UP_|WDF_\w+?TIMEOUT_|ACPI_)*([A-Za-z0-9-]+(?:_[a-z0-9]+)*)"
+    r"(?:_(?:DEV|VEN|USB_VID|HID)_[A-Z0-9_&]+)?_IMAGE_(\S+)$"
 )
 
 
@@ -35,7 +36,7 @@ def explain_printed(scene: PrintedScene) -> Explained:
     if text.code is None:
         return _without_code(scene)
     one = explain(SceneView(scene.image, Surroundings(scene)))
-    one = with_hints(one, [_faulting(scene, one), _client(scene) if one.stop is Stop.REQUEST else None])
+    one = with_hints(one, [_faulting(scene, one), *(_client(scene) if one.stop is Stop.REQUEST else ())])
     one = _with_corruptor(scene, one)
     if _is_with_wrong_symbols(scene):
         one = with_caps(one, Cap("medium", "WinDbg had wrong symbols of the kernel: frames may be missing or wrong"))
@@ -110,13 +111,17 @@ def _shows(scene: PrintedScene, thread: int) -> bool:
     return bool(scene.stack(thread).frames)
 
 
-def _client(scene: PrintedScene) -> Hint | None:
+def _client(scene: PrintedScene) -> tuple[Hint, ...]:
     bucket = scene.text.fields.get("FAILURE_BUCKET_ID", "")
     found = _CLIENT.match(bucket)
     if found is None or not is_bus(found[2]):
-        return None
+        return ()
     because = f"WinDbg's bucket {bucket} puts it in front of the bus driver {found[2]}"
-    return Hint(scene.images.image(found[1]), because, trust=Trust.SCAN)
+    of_bus = f"WinDbg's bucket {bucket} names it as the bus driver of the device"
+    return (
+        Hint(scene.images.image(found[1]), because, trust=Trust.SCAN),
+        Hint(scene.images.image(found[2]), of_bus, trust=Trust.SCAN),
+    )
 
 
 def _without_code(scene: PrintedScene) -> Explained:

@@ -192,3 +192,48 @@ def test_the_owner_of_a_lock_is_the_thread_without_flags_and_blocks_by_its_own_w
     assert [set(one.threads) for one in report.blocking.deadlocks] == [{"0x88b9fcb0", "0x850bbd78"}]
     assert report.verdict.culprit is None
     assert {one.thread for one in report.blocking.blocked_threads} >= {"0x89b2b3f0"}
+
+
+def test_the_client_in_a_bucket_goes_before_the_bus(tmp_path: Path) -> None:
+    for bucket, client in (
+        ("0x9F_3_cardrdr8_IMAGE_pci.sys", "cardrdr8.sys"),
+        ("0x9F_3_i2cdrv7_DEV_AMDI0010_IMAGE_ACPI.sys", "i2cdrv7.sys"),
+    ):
+        fields = f"MODULE_NAME: pci\nIMAGE_NAME:  pci.sys\nFAILURE_BUCKET_ID:  {bucket}\n"
+        text = fault("nt!KeBugCheckEx\n", title="DRIVER_POWER_STATE_FAILURE (9f)", first="00000003", fields=fields)
+        report = report_of(tmp_path, text)
+        assert (named(report), report.verdict.confidence) == (client, "medium")
+    fields = "FAILURE_BUCKET_ID:  0x9F_3_POWER_DOWN_WDF_WAIT_TIMEOUT_IMAGE_pci.sys\n"
+    text = fault("nt!KeBugCheckEx\n", title="DRIVER_POWER_STATE_FAILURE (9f)", first="00000003", fields=fields)
+    assert named(report_of(tmp_path, text)) is None
+
+
+def test_where_the_framework_failed_its_function_stands_in_the_bucket(tmp_path: Path) -> None:
+    stack = "nt!KiPageFault+0x1\nWdf01000!FxRequestBase::Complete+0x10\ntouch4!OnRead+0x20\n"
+    report = report_of(tmp_path, fault(stack))
+    assert named(report) == "touch4.sys"
+    assert report.bucket.failure_bucket_id == "AV_touch4_Wdf01000!FxRequestBase::Complete"
+
+
+def test_a_stack_filled_like_prose_is_found(tmp_path: Path) -> None:
+    text = (
+        "KMODE_EXCEPTION_NOT_HANDLED (1e)\nArg1: 00000001 Arg2: 804b1cd8 BUGCHECK_STR:  0x1E_0 PROCESS_NAME:  System\n"
+        "LAST_CONTROL_TRANSFER:  from f2695af5 to 8042be0b STACK_TEXT: f245fc78\n"
+        "f2695af5 0000001e 00000001 804b1cd8 nt!KeBugCheck+0xf WARNING: Stack unwind information not available. "
+        "Following frames may be\nwrong. f245fc90 804b1d5e 828696f0 82614000 f219fd08 usb3p+0xaf5 f245fd58 804b1f9f "
+        "0000008c 82614000 f219fd08\nnt!IopLoadDriver+0x672 STACK_COMMAND:  kb\n"
+    )
+    report = report_of(tmp_path, text)
+    assert named(report) == "usb3p.sys"
+    assert [frame.symbol for frame in report.threads[0].stack] == [
+        "nt!KeBugCheck+0xf",
+        "usb3p+0xaf5",
+        "nt!IopLoadDriver+0x672",
+    ]
+
+
+def test_lines_shortened_by_their_author_are_frames(tmp_path: Path) -> None:
+    stack = (
+        "... : nt!KeBugCheckEx ...\n... : VerifierExt!Abort+0x6f ...\n... : mydrv6!OnInterrupt+0x69 [c:\\a.c @ 26]\n"
+    )
+    assert named(report_of(tmp_path, fault(stack, title="DRIVER_VERIFIER_DETECTED_VIOLATION (c4)"))) == "mydrv6.sys"

@@ -11,13 +11,14 @@ from analysis.formats.windbg.locks import read_locks
 from analysis.formats.windbg.modules import fitting, read_images, read_modules, read_points
 from analysis.formats.windbg.patterns import HEX, PROMPT, number
 from analysis.formats.windbg.requests import read_devices, read_irps
-from analysis.formats.windbg.stack import HEADER, STACK_TEXT, read_stack, returns_first
+from analysis.formats.windbg.stack import HEADER, STACK_TEXT, read_reflowed, read_stack, returns_first
 from analysis.formats.windbg.text import MAX_BYTES, MAX_LINES, lines_of, read_text
 from analysis.formats.windbg.threads import read_threads
 
 _EXCEPTION_CODE = re.compile(rf"\s*ExceptionCode:\s+({HEX})\b")
 _EXCEPTION_PARAMETER = re.compile(rf"\s*Parameter\[(\d{{1,2}})\]:\s+({HEX})\b")
 _EXCEPTION_ADDRESS = re.compile(rf"\s*ExceptionAddress:\s+({HEX})\b")
+REFLOWED = 2  # fewer frames than this: perhaps the lines were filled like prose
 _BUGCHECKS = ("KeBugCheckEx", "KeBugCheck2", "KeBugCheck")
 
 
@@ -83,9 +84,12 @@ def parse_windbg(lines: Sequence[str], notes: Sequence[str] = ()) -> WindbgText:
 def _main_stack(lines: Sequence[str], threads: Sequence[PrintedThread]) -> PrintedStack | None:
     # The analysis' own stack; else the first one that somebody asked for with k and that belongs to no thread block.
     for index, line in enumerate(lines):
-        start = STACK_TEXT.match(line)
+        start = STACK_TEXT.search(line)
         if start:
             stack, _ = read_stack(lines, index + 1)
+            if len(stack.frames) < REFLOWED:
+                filled = read_reflowed(" ".join(" ".join((start[1], *lines[index + 1 : index + 60])).split()))
+                stack = filled if len(filled.frames) > len(stack.frames) else stack
             if stack.frames:
                 return stack
     taken = {thread.stack for thread in threads}

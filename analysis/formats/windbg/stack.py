@@ -16,15 +16,20 @@ HEADER = re.compile(
     r"\s*#?\s*(?:Memory\s+)?(?:Child-?(?:EBP|SP)\s+RetAddr|RetAddr\s+: Args to Child|\*?\*?\s?Call Site$)",
     re.IGNORECASE,
 )
-STACK_TEXT = re.compile(r"\s*STACK_TEXT:\s*(.*)$")
+STACK_TEXT = re.compile(r"(?:^|\s)STACK_TEXT:\s*(.*)$")
 _RETURN_FIRST = re.compile(r"\s*RetAddr\s+: Args to Child", re.IGNORECASE)
 _COLUMN = re.compile(rf"(?:{ADDRESS}|-{{8}}(?:`-{{8}})?)(?=\s|$)")
 _INDEX = re.compile(r"[0-9a-fA-F]{2,3}\s+(?=\(Inl|[0-9a-fA-F-]{8}|[\w.@$-]{1,64}(?:!|\+0x))")
 _MEMORY = re.compile(r"[0-9a-fA-F]{1,6}\s+(?=[0-9a-fA-F]{8}`)")
 _INLINE = re.compile(r"\(Inline(?: Function)?\)\s*")
-_BEHIND = re.compile(r"\s+(?:\[[^\]]{0,400}(?:\]|$)|\((?:FPO|CONV|TrapFrame)\b.*|\(Inline Function\).*)")
+_BEHIND = re.compile(r"\s+(?:\[[^\]]{0,400}(?:\]|$)|\((?:FPO|CONV|TrapFrame)\b.*|\(Inline Function\).*|\.{3}$)")
 _BARE_ADDRESS = re.compile(rf"0x({ADDRESS}|[0-9a-fA-F]{{1,16}})$")
 _NOISE = re.compile(r"\s*(?:\*{3}|Unable to |Page [0-9a-f]+ not present|Couldn't resolve|The (?:call )?stack)")
+# Stack pointer, return address, three or four words, a symbol.
+_REFLOWED = re.compile(
+    rf"(?:(?<=\s)|^)(?:{ADDRESS} ){{2}}(?:: )?(?:{ADDRESS} ){{3,4}}(?:: )?[A-Za-z0-9_.$@-]{{1,64}}[!+][^\s]{{1,200}}"
+    r"|WARNING: (?:Stack unwind information not available|Frame IP not in any known module)"
+)
 _NO_UNWIND = "Stack unwind information not available"
 _NO_MODULE = "Frame IP not in any known module"
 _NOT_KERNEL = frozenset({"Arg1", "Arg2", "Arg3", "Arg4"})
@@ -48,6 +53,12 @@ def read_stack(lines: Sequence[str], start: int, *, return_first: bool = False) 
         reader.joined = 0
     complete = index < len(lines) and len(reader.frames) < MAX_STACK_FRAMES
     return PrintedStack(tuple(reader.frames), complete), max(index, start)
+
+
+def read_reflowed(words: str) -> PrintedStack:
+    """The stack of a text whose lines were filled like prose: frames are found by their columns, wherever they are."""
+    lines = [found[0] for _, found in zip(range(MAX_STACK_FRAMES), _REFLOWED.finditer(words), strict=False)]
+    return read_stack([*lines, ""], 0)[0]
 
 
 def returns_first(header: str) -> bool:
@@ -117,7 +128,7 @@ class _Reader:
 
 def _columns(line: str) -> tuple[list[int | None], str]:
     """The numbers in front of the symbol, and the symbol."""
-    text = line.strip()
+    text = line.strip().removeprefix("...").lstrip()
     found = _INDEX.match(text)
     if found:
         text = text[found.end() :]

@@ -23,7 +23,7 @@ _MOSTLY = 0.9
 _PRINTABLE = 0.7  # colours of a terminal and stray bytes are no reason to refuse what is a debugger's text otherwise
 _CONTROL = {code: " " for code in [*range(0x20), 0x7F, *range(0x80, 0xA1)] if code not in (0x09, 0x0A)}
 _MARKUP = re.compile(r"<(?:https?://|mailto:)[^<>|]{1,500}(?:\|([^<>]{1,300}))?>")
-_FIELD = re.compile(r"\b(?:Arg[1-4]|STACK_TEXT|Debugging Details|[A-Z][A-Z0-9]{1,20}_[A-Z0-9_]{1,30}): ?(?=\S|$)")
+_FIELD = re.compile(r"\b(?:Arg[1-4]|STACK_TEXT|Debugging Details|[A-Z][A-Z0-9]{1,20}_[A-Z0-9_]{1,30}):(?=\s|$)")
 _LONGEST_RUN = 20_000
 # What a writer of Markdown escapes within a line of output.
 _ESCAPED = re.compile(r"\\([`_*])")
