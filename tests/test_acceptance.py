@@ -10,59 +10,11 @@ import pytest
 import analysis.pipeline
 from analysis.errors import Absence, Unreadable
 from analysis.memory import Memory, open_memory
-from analysis.pipeline import Options, analyze
-from analysis.verdict.report import Report
 from tests.forge import KINDS, SCENARIOS, Forged, all_builds, forge
+from tests.truth import hold_against_names, hold_against_truth, told
 
 # The builder's ground truth of this one lists the waiters of a resource only; the mutants of the story count, too.
 LOOSE = {"any-of"}
-
-
-def told(forged: Forged, directory: Path, *, symbols: bool) -> Report:
-    path = directory / "MEMORY.DMP"
-    forged.write(path)
-    if symbols:
-        forged.write_isf(directory)
-    report = analyze(path, Options(symbols=(directory,) if symbols else ()))
-    report.to_json()
-    return report
-
-
-def hold_against_truth(report: Report, forged: Forged, *, loose: bool = False) -> None:
-    """Culprit, root, cycles, blocked threads and locks are exactly what the builder says it wrote."""
-    expected, verdict, blocking = forged.facts.expected, report.verdict, report.blocking
-    assert (verdict.culprit.module if verdict.culprit else None) == expected.culprit
-    assert (verdict.culprit is None) == (verdict.confidence == "none")
-    cycles = {(frozenset(one.threads), frozenset(one.locks)) for one in blocking.deadlocks}
-    assert cycles == {(frozenset(map(hex, threads)), frozenset(map(hex, locks))) for threads, locks in expected.cycles}
-    for driver in expected.drivers:
-        assert driver in verdict.summary
-    if expected.impact_process is not None:
-        assert expected.impact_process in (verdict.impact or "")
-    blocked = {(one.thread, one.waits_for): one for one in blocking.blocked_threads}
-    wanted = {(hex(one.thread), hex(one.waits_for)): one for one in expected.blocked}
-    if loose:
-        assert wanted.keys() <= blocked.keys()
-        return
-    assert blocked.keys() == wanted.keys()
-    for key, fact in wanted.items():
-        assert (blocked[key].process, blocked[key].pid, blocked[key].tid) == (fact.process, fact.pid, fact.tid)
-        assert blocked[key].wait_seconds == pytest.approx(fact.wait_seconds, abs=0.1)
-    assert (blocking.root.thread if blocking.root else None) == (hex(expected.root) if expected.root else None)
-    assert {one.lock.address for one in blocking.chains} == set(map(hex, expected.locks))
-
-
-def hold_against_names(report: Report, forged: Forged, *, symbols: bool) -> None:
-    """Names of locks and functions come from symbols, and only from them."""
-    names = {fact.address: fact.name for fact in forged.facts.resources}
-    for chain in report.blocking.chains:
-        name = names.get(int(chain.lock.address, 16)) if symbols else None
-        assert chain.lock.name == (f"nt!{name}" if name else None)
-        assert chain.lock.name or chain.lock.description
-    at = forged.facts.expected.culprit_address
-    if at is not None:
-        stacks = [frame for thread in report.threads for frame in thread.stack]
-        assert hex(at) in {frame.address for frame in stacks}
 
 
 @pytest.mark.parametrize("build", all_builds())

@@ -52,13 +52,14 @@ def read_work_queues(
         items = _items(memory, queue)
         name = _name(names, queue)
         text = f"work queue {name} at {queue:#x}" if name else f"work queue at {queue:#x}"
+        stuck = f"all {len(workers)} workers of which are stuck" if len(workers) > 1 else "whose only worker is stuck"
         owners = tuple(Held(worker.address, Trust.STRUCTURE) for worker in workers)
         locks.append(
             Lock(
                 queue,
                 LockKind.QUEUE,
                 name=name,
-                description=f"{text}, all {len(workers)} workers of which are stuck",
+                description=f"{text}, {stuck}",
                 owners=owners,
                 waiters=_waiters(threads.values(), items),
                 any_owner=True,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from analysis.address import VirtAddr
 from analysis.bugchecks.explained import Explained, Stop
-from analysis.kernel.facts import Frame, Irp, Module, Stack
+from analysis.kernel.facts import Frame, Irp, LockKind, Module, Stack
 from analysis.kernel.irp_names import major_name, minor_name
 from analysis.kernel.printed import PrintedScene
 from analysis.kernel.scene import Scene
@@ -43,7 +43,7 @@ def assemble(around: Surroundings, story: Story) -> Parts:
         verdict=_verdict(scene, story),
         blocking=_blocking(scene, story),
         threads=tuple(_threads(scene, story)),
-        irps=tuple(_irp(irp) for address in story.explained.irps if (irp := around.irp(address))),
+        irps=tuple(_irp(irp) for address in _requests(scene, story) if (irp := around.irp(address))),
         bucket=_bucket(scene, story),
     )
 
@@ -192,6 +192,19 @@ def _threads(scene: Scene, story: Story) -> Iterable[report.ThreadFacts]:
 def _frame(frame: Frame) -> report.StackFrame:
     trust = min(frame.trust, Trust.CONTEXT)
     return report.StackFrame(hexa(frame.address), frame.symbol, frame.module, trust.label)
+
+
+def _requests(scene: Scene, story: Story) -> Iterable[VirtAddr]:
+    # Those that the bugcheck names, then those that the threads of the story wait for.
+    told = (story.root, story.thread, *(one.thread for one in story.waits.blocked))
+    waited = {
+        held.thread: lock.address
+        for lock in scene.facts.locks.values()
+        if lock.kind is LockKind.IRP
+        for held in lock.waiters
+    }
+    named = (VirtAddr(address) for address in story.explained.irps)
+    return dict.fromkeys((*named, *(waited[thread] for thread in told if thread in waited)))
 
 
 def _irp(irp: Irp) -> report.IrpFacts:

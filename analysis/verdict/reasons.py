@@ -1,11 +1,11 @@
 """The evidence behind a verdict: each reason a fact with its address, symbol or parameter."""
 
 from analysis.bugchecks.explained import FocusKind
-from analysis.kernel.facts import Lock
+from analysis.kernel.facts import Lock, LockKind
 from analysis.kernel.printed import PrintedScene
 from analysis.kernel.scene import Scene
-from analysis.verdict.sentences import ownership, seconds
-from analysis.verdict.story import Story, chain_of, lock_text, names_no_thread, thread_name
+from analysis.verdict.sentences import seconds
+from analysis.verdict.story import Story, chain_of, lock_text, names_no_thread, ownership, thread_name
 
 MAX_CHAIN = 8
 BY_UNWIND_DATA, BY_WINDBG = "found by the image's own unwind data", "as WinDbg unwound the stack"
@@ -43,10 +43,20 @@ def _chain(scene: Scene, story: Story) -> list[str]:
         found = len(lock.waiters)
         counted = f", {found} of {lock.waiters_expected} found" if lock.waiters_expected not in (None, found) else ""
         told.append(
-            f"{_where(lock)} is owned{ownership(lock)} by {owners}; "
+            f"{_where(lock)} {_owned(lock)} {owners}; "
             f"{found} {'thread waits' if found == 1 else 'threads wait'} for it now{counted} ({link.trust.label})"
         )
     return told
+
+
+def _owned(lock: Lock) -> str:
+    words = {
+        LockKind.ALPC: "is to be answered by",
+        LockKind.THREAD: "must end first, and that is",
+        LockKind.PROCESS: "cannot end before",
+        LockKind.QUEUE: "is served by",
+    }
+    return words.get(lock.kind, f"is owned{ownership(lock)} by")
 
 
 def _where(lock: Lock) -> str:

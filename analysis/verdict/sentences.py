@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 
 from analysis.bugchecks.explained import Stop
-from analysis.kernel.facts import Frame, Lock, Thread
+from analysis.kernel.facts import Frame, Lock, LockKind, Thread
 from analysis.kernel.printed import PrintedScene
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
 from analysis.verdict.functions import is_plumbing, split_symbol
 from analysis.verdict.modules import stem
-from analysis.verdict.story import Story, chain_of, lock_text, thread_name
+from analysis.verdict.story import Story, chain_of, held, holds, lock_text, thread_name
 from analysis.verdict.walk import Walk
 from analysis.waits.deadlock import Cycle
 from analysis.waits.importance import importance
@@ -46,7 +46,16 @@ def impact(scene: Scene, story: Story) -> str | None:
         others = _processes(threads[1:])
         more = f"{len(threads) - 1} more {_plural(len(threads) - 1, 'thread')} ({others})"
         text += f", and {more} {'hung in it or behind it' if story.cycle is not None else 'stood behind it too'}"
-    return f"{text}; {_seen(story, first, doing.values())}."
+    stuck = "".join(f"; {queue}" for link in story.waits.chains if (queue := _stuck_queue(link.lock)))
+    return f"{text}{stuck}; {_seen(story, first, doing.values())}."
+
+
+def _stuck_queue(lock: Lock) -> str | None:
+    if lock.kind is not LockKind.QUEUE:
+        return None
+    count = len(lock.owners)
+    who = f"all {count} workers" if count > 1 else "the only worker"
+    return f"{who} of {lock_text(lock)} {'are' if count > 1 else 'is'} stuck, so queued work waits"
 
 
 def held_seconds(scene: Scene, story: Story) -> float | None:
@@ -70,19 +79,12 @@ def seconds(value: float | None) -> str:
     return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
 
 
-def ownership(lock: Lock) -> str:
-    """How a lock is held, as an adverb; empty where that is not known."""
-    return "" if lock.exclusive is None else " exclusively" if lock.exclusive else " shared"
-
-
 def _holder(scene: Scene, story: Story) -> str:
     text = f"{story.blame.module} {_did(story)}"
     if story.lock is None:
         return f"{text}."
-    held = held_seconds(scene, story)
-    return f"{text} and held {lock_text(story.lock)}{ownership(story.lock)}" + (
-        f" for {seconds(held)}." if held is not None else "."
-    )
+    time = held_seconds(scene, story)
+    return f"{text} and {held(story.lock)}" + (f" for {seconds(time)}." if time is not None else ".")
 
 
 def _did(story: Story) -> str:
@@ -137,7 +139,7 @@ def _nobody(scene: Scene, story: Story) -> str:
     explained = story.explained
     if story.root is not None:
         who = _capital(thread_name(scene, story.root))
-        lock = f" and holds {lock_text(story.lock)}{ownership(story.lock)}" if story.lock else ""
+        lock = f" and {holds(story.lock)}" if story.lock else ""
         thread = scene.thread(story.root)
         if thread is not None and thread.terminated:
             still = lock.replace("holds", "still owns")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from analysis.address import VirtAddr, is_kernel
 from analysis.bugchecks.explained import Cap, Explained, FocusKind, Stop
-from analysis.kernel.facts import Lock, Stack
+from analysis.kernel.facts import Lock, LockKind, Stack
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
 from analysis.verdict.blame import Blame, Case, DeviceEvidence, conclude
@@ -241,6 +241,33 @@ def _names(locks: Sequence[Lock]) -> str:
 def lock_text(lock: Lock) -> str:
     """A lock as a sentence calls it: its name, or what it is and where."""
     return lock.name or f"the {lock.description.split(',')[0] or lock.kind.value}"
+
+
+def held(lock: Lock) -> str:
+    """What whoever owned a lock did with it: "held nt!PiEngineLock exclusively", "did not reply to the …"."""
+    if lock.kind is LockKind.ALPC:
+        return f"did not reply to {lock_text(lock)}"
+    if lock.kind in (LockKind.THREAD, LockKind.PROCESS):
+        return f"kept {lock_text(lock)} from ending"
+    if lock.kind is LockKind.QUEUE:
+        return f"kept {lock_text(lock)} without a free worker"
+    return f"held {lock_text(lock)}{ownership(lock)}"
+
+
+def holds(lock: Lock) -> str:
+    """The same of one who still does: "holds …", "owes the reply to …"."""
+    if lock.kind is LockKind.ALPC:
+        return f"owes the reply to {lock_text(lock)}"
+    if lock.kind in (LockKind.THREAD, LockKind.PROCESS):
+        return f"keeps {lock_text(lock)} from ending"
+    if lock.kind is LockKind.QUEUE:
+        return f"keeps {lock_text(lock)} without a free worker"
+    return f"holds {lock_text(lock)}{ownership(lock)}"
+
+
+def ownership(lock: Lock) -> str:
+    """How a lock is held, as an adverb; empty where that is not known."""
+    return "" if lock.exclusive is None else " exclusively" if lock.exclusive else " shared"
 
 
 def thread_name(scene: Scene, thread: VirtAddr) -> str:

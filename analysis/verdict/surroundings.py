@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from analysis.bugchecks.explained import Hint
 from analysis.errors import MissingLayout, Unreadable
-from analysis.kernel.facts import DeviceNode, Irp, Thread
+from analysis.kernel.facts import DeviceNode, Irp, LockKind, Thread
 from analysis.kernel.instance_ids import friendly_name
 from analysis.kernel.irp_names import major_name, minor_name
 from analysis.kernel.pnp import completion_nodes, power_requests
@@ -82,7 +82,13 @@ class Surroundings:
         return None if words == WORK else words
 
     def pending_request(self, thread: Thread) -> Hint | None:
-        """The driver that has the one request a thread waits for, where the thread itself does not have it."""
+        """The driver that has the one request a thread waits for, where the thread itself does not have it.
+
+        Best is the request that is tied to the wait itself; else the only one that the thread has pending at all.
+        """
+        tied = self._tied_request(thread)
+        if tied is not None:
+            return tied
         requests = [irp for address in thread.irps if (irp := self.irp(address)) is not None and irp.current]
         if len(requests) != 1 or requests[0].current is None or thread.wait_reason not in ("Executive", None):
             return None
@@ -92,6 +98,15 @@ class Surroundings:
         asked = " ".join(one for one in (major_name(now.major), minor_name(now.major, now.minor)) if one)
         because = f"the thread waits for its request {address:#x} ({asked}), which is at {now.driver} and not completed"
         return Hint(now.driver, because, decisive=True, trust=Trust.STRUCTURE)
+
+    def _tied_request(self, thread: Thread) -> Hint | None:
+        for lock in self.scene.facts.locks.values():
+            if lock.kind is not LockKind.IRP or lock.driver is None or is_kernel_name(lock.driver):
+                continue
+            trust = next((held.trust for held in lock.waiters if held.thread == thread.address), None)
+            if trust is not None and thread.wait_reason == "Executive":
+                return Hint(lock.driver, f"the thread waits for the {lock.description}", decisive=True, trust=trust)
+        return None
 
     def _of_node(self, node: DeviceNode | None, driver: str | None, why: str) -> DeviceEvidence | None:
         if node is None:

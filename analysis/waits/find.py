@@ -28,6 +28,7 @@ _OWNED_KINDS = frozenset(
     }
 )
 _MAX_NOTES = 20
+_LONG = 60.0  # seconds: no healthy device keeps a request of the kernel's own that long
 _MAX_STACKS = 256  # of a larger crowd only these are asked what they were doing
 
 
@@ -69,7 +70,7 @@ def find_waits(scene: Scene, prefer: VirtAddr | None = None) -> WaitAnalysis:
     found = analyze_waits(scene.facts, prefer)
     told = tuple(replace(one, doing=scene.doing(one.thread)) for one in found.blocked[:_MAX_STACKS])
     spinning = about_processors(scene) if scene.image.header.code in STUCK_PROCESSOR else []
-    notes = (*found.notes, *_about_ends(scene, found, prefer), *spinning)
+    notes = (*found.notes, *_about_ends(scene, found, prefer), *_about_requests(scene.facts, found), *spinning)
     return replace(found, blocked=(*told, *found.blocked[_MAX_STACKS:]), notes=notes)
 
 
@@ -85,6 +86,24 @@ def _about_ends(scene: Scene, found: WaitAnalysis, named: VirtAddr | None) -> li
         if text is not None:
             notes.append(f"thread {root:#x} {text}")
     return notes
+
+
+def _about_requests(facts: KernelFacts, found: WaitAnalysis) -> list[str]:
+    # Threads outside every pile-up that have waited long in the kernel for one request, the longest first.
+    told = {pileup.root for pileup in found.pileups} | {one.thread for one in found.blocked}
+    long: list[tuple[float, str]] = []
+    for lock in facts.locks.values():
+        if lock.kind is not LockKind.IRP:
+            continue
+        for held in lock.waiters:
+            thread = facts.threads.get(held.thread)
+            if thread is None or thread.address in told or thread.wait_reason != "Executive":
+                continue
+            if (thread.wait_seconds or 0) >= _LONG:
+                home = f"{thread.process_name}, {thread.pid}/{thread.tid}"
+                since = f"has waited {thread.wait_seconds:.0f} s for the {lock.description}"
+                long.append((-(thread.wait_seconds or 0), f"thread {thread.address:#x} ({home}) {since}"))
+    return [text for _, text in sorted(long)[:_MAX_NOTES]]
 
 
 def analyze_waits(facts: KernelFacts, prefer: VirtAddr | None = None) -> WaitAnalysis:

@@ -33,6 +33,7 @@ from tests.forge.layouts.structures import MAJORS
 from tests.forge.machine import Machine
 from tests.forge.scenarios import SCENARIOS
 from tests.forge.scenarios.story import Cast, Outcome, Scenario
+from tests.forge.scenarios.wide import ROWS
 from tests.forge.triage import TriageSource, write_triage
 
 BREAKPOINT_STOP = 0x80000003
@@ -103,7 +104,8 @@ def forge(
     kernel.stripped = images == "stripped"
     kernel.driver_pdbs = driver_pdbs
     kernel.open_chains = seed is not None and seed % 2 == 1
-    outcome = _populate(kernel, SCENARIOS[scenario], Cast(rng, drawn=seed is not None))
+    tell = SCENARIOS.get(scenario) or ROWS[scenario].build
+    outcome = _populate(kernel, tell, Cast(rng, drawn=seed is not None))
     header = _header(kernel, outcome)
     default_type = {"full": FULL, "bitmap": BITMAP_KERNEL, "bitmap-full": BITMAP_FULL, "triage": TRIAGE}[kind]
     triage = _triage(kernel, outcome)

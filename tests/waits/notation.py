@@ -1,5 +1,6 @@
 """Graphs of waits as text: ``A>B`` A waits for a lock that B owns; ``A>B A>C`` for both; ``A>B|C`` for either of two
-locks; ``A>B&C`` for one lock that both share. ``A>-`` is a wait for something that nobody owns, also inside ``|``.
+locks; ``A>B&C`` for one lock that both share; ``A>B/C`` for a queue that both serve. ``A>-`` is a wait for something
+that nobody owns, also inside ``|``.
 """
 
 from analysis.address import VirtAddr
@@ -22,12 +23,16 @@ def waits(text: str) -> WaitGraph:
     locks: dict[VirtAddr, tuple[VirtAddr, ...]] = {}
     wanted: dict[VirtAddr, list[VirtAddr]] = {}
     either: set[VirtAddr] = set()
+    queues: set[VirtAddr] = set()
     for word in text.split():
         waiter, _, alternatives = word.partition(">")
         for owners in alternatives.split("|"):
             lock = VirtAddr(0x1000_0000 + len(locks))
-            locks[lock] = () if owners == "-" else tuple(thread(owner) for owner in owners.split("&"))
+            both = owners.replace("/", "&").split("&")
+            locks[lock] = () if owners == "-" else tuple(thread(owner) for owner in both)
+            if "/" in owners:
+                queues.add(lock)
             wanted.setdefault(thread(waiter), []).append(lock)
         if "|" in alternatives:
             either.add(thread(waiter))
-    return WaitGraph({t: Wait(tuple(list_), t in either) for t, list_ in wanted.items()}, locks)
+    return WaitGraph({t: Wait(tuple(list_), t in either) for t, list_ in wanted.items()}, locks, frozenset(queues))

@@ -63,6 +63,13 @@ def test_a_shared_lock_is_free_only_when_every_owner_lets_go() -> None:
     assert lost("A>B&C B>D") == set()
 
 
+def test_of_a_queue_one_worker_that_comes_back_is_enough() -> None:
+    assert lost("A>B/C B>A") == set()
+    assert lost("A>B/C B>A C>A") == {"A", "B", "C"}
+    assert cycles("A>B/C B>A C>A") == [{"A", "B", "C"}]
+    assert lost("A>A/B B>D") == set()
+
+
 def test_two_cycles_are_two() -> None:
     assert cycles("A>B B>A C>D D>E E>C") == [{"A", "B"}, {"C", "D", "E"}]
 
@@ -85,6 +92,11 @@ def test_a_long_chain_takes_no_time() -> None:
     assert len(lost(links + " T20000>T0")) == 20_001
 
 
+def _is_lost(graph: WaitGraph, lock: VirtAddr, inside: set[VirtAddr]) -> bool:
+    lost_owners = [owner in inside for owner in graph.owners_of(lock)]
+    return all(lost_owners) and bool(lost_owners) if lock in graph.any_owner else any(lost_owners)
+
+
 def slowly(graph: WaitGraph) -> set[VirtAddr]:
     # By definition: try every set of threads; the union of the self-supporting ones is what is lost.
     threads = list(graph.waits)
@@ -95,7 +107,7 @@ def slowly(graph: WaitGraph) -> set[VirtAddr]:
 
             def stuck(t: VirtAddr, inside: set[VirtAddr] = inside) -> bool:
                 wait = graph.waits[t]
-                dead = [any(owner in inside for owner in graph.owners[lock]) for lock in wait.locks]
+                dead = [_is_lost(graph, lock, inside) for lock in wait.locks]
                 return all(dead) if wait.any_of else any(dead)
 
             if all(stuck(t) for t in inside):
@@ -104,7 +116,9 @@ def slowly(graph: WaitGraph) -> set[VirtAddr]:
 
 
 THREADS = "ABCDE"
-OWNERS = st.lists(st.sampled_from(THREADS), max_size=2, unique=True).map(lambda owners: "&".join(owners) or "-")
+OWNERS = st.tuples(st.sampled_from("&/"), st.lists(st.sampled_from(THREADS), max_size=2, unique=True)).map(
+    lambda drawn: drawn[0].join(drawn[1]) or "-"
+)
 WAITS = st.lists(
     st.tuples(st.sampled_from(THREADS), st.lists(OWNERS, min_size=1, max_size=3).map("|".join)).map(">".join),
     max_size=5,

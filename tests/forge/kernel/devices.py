@@ -65,9 +65,20 @@ def set_physical_device(kernel: Kernel, node: int, device: int) -> None:
 
 
 def add_irp(
-    kernel: Kernel, devices: list[int], major: int, minor: int = 0, *, thread: Thread | None = None, current: int = 0
+    kernel: Kernel,
+    devices: list[int],
+    major: int,
+    minor: int = 0,
+    *,
+    thread: Thread | None = None,
+    current: int = 0,
+    event: int = 0,
+    listed: bool = True,
 ) -> int:
-    """An IRP that has been sent down ``devices`` (the top first) and is pending at ``devices[current]``."""
+    """An IRP that has been sent down ``devices`` (the top first) and is pending at ``devices[current]``.
+
+    ``event`` is signaled when it is done; one that is not ``listed`` is on no thread's list of requests.
+    """
     machine, layouts = kernel.machine, kernel.machine.layouts
     location_size = layouts.size("_IO_STACK_LOCATION")
     count = len(devices)
@@ -82,6 +93,7 @@ def add_irp(
         Size=layouts.size("_IRP") + location_size * count,
         StackCount=count,
         CurrentLocation=number,
+        UserEvent=event,
     )
     machine.put("_IRP", address, Tail__Overlay__CurrentStackLocation=first + location_size * (number - 1))
     machine.list_head(machine.at("_IRP", address, "ThreadListEntry"))
@@ -94,6 +106,7 @@ def add_irp(
             )
     if thread is not None:
         machine.put("_IRP", address, Tail__Overlay__Thread=thread.address)
+    if thread is not None and listed:
         head = machine.at("_ETHREAD", thread.address, "IrpList")
         machine.list_append(head, machine.at("_IRP", address, "ThreadListEntry"))
     return address

@@ -6,15 +6,23 @@ EVENT_NOTIFICATION, EVENT, MUTANT, PROCESS, QUEUE, SEMAPHORE, THREAD = 0, 1, 2, 
 GATE, TIMER = 7, 8
 
 
-def executive_object(kernel: Kernel, kind: str, size: int, tag: str, region: str = "pool") -> int:
-    """The body of a new object behind an OBJECT_HEADER."""
+NAME_INFO = 2  # OBJECT_HEADER.InfoMask
+
+
+def executive_object(
+    kernel: Kernel, kind: str, size: int, tag: str, region: str = "pool", *, name: str | None = None
+) -> int:
+    """The body of a new object behind an OBJECT_HEADER, and that behind its name where it has one."""
     machine = kernel.machine
-    header = machine.pool(0x30 + size, tag, region)
+    above = machine.layouts.size("_OBJECT_HEADER_NAME_INFO") if name else 0
+    header = machine.pool(above + 0x30 + size, tag, region) + above
+    if name:
+        machine.unicode(machine.at("_OBJECT_HEADER_NAME_INFO", header - above, "Name"), name)
     index = TYPE_INDEXES[kind]
     if "ObHeaderCookie" in kernel.names:  # Windows 10 masks the index
         index ^= kernel.type_cookie ^ header >> 8 & 0xFF
     machine.u64(header, 3)  # PointerCount
-    machine.put("_OBJECT_HEADER", header, TypeIndex=index, InfoMask=0)
+    machine.put("_OBJECT_HEADER", header, TypeIndex=index, InfoMask=NAME_INFO if name else 0)
     return header + 0x30
 
 
@@ -70,10 +78,12 @@ def queue(kernel: Kernel, *, tag: str = "IoCo") -> int:
     return where
 
 
-def mutant(kernel: Kernel, owner: int = 0, *, address: int | None = None, abandoned: bool = False) -> int:
+def mutant(
+    kernel: Kernel, owner: int = 0, *, address: int | None = None, abandoned: bool = False, name: str | None = None
+) -> int:
     """A KMUTANT, in pool unless told where; owned by a KTHREAD and on its list, or free."""
     machine = kernel.machine
-    where = executive_object(kernel, "Mutant", 0x38, "Muta") if address is None else address
+    where = executive_object(kernel, "Mutant", 0x38, "Muta", name=name) if address is None else address
     dispatcher(kernel, where, MUTANT, 0x38, 1)
     machine.list_head(machine.at("_KMUTANT", where, "MutantListEntry"))
     if owner:

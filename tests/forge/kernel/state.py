@@ -17,12 +17,21 @@ UPTIME_TICKS = 2_765_440  # about twelve hours
 CRASH_FILETIME = 0x01D8_5F3A_1C22_8E00  # in May 2022
 
 # KWAIT_REASON values used here.
-EXECUTIVE, DELAY, USER_REQUEST, WR_QUEUE = 0, 4, 6, 15
+EXECUTIVE, DELAY, SUSPENDED, USER_REQUEST, WR_QUEUE, WR_LPC_REPLY = 0, 4, 5, 6, 15, 17
 WR_RESOURCE, WR_PUSH_LOCK, WR_MUTEX, WR_FAST_MUTEX, WR_GUARDED_MUTEX, WR_ALERT = 27, 28, 29, 34, 35, 37
 INITIALIZED, READY, RUNNING, STANDBY, TERMINATED, WAITING = 0, 1, 2, 3, 4, 5
 
 # Object types: an invented index for each, as ObTypeIndexTable has them.
-TYPE_INDEXES = {"Process": 7, "Thread": 8, "Event": 16, "Mutant": 17, "Semaphore": 19, "Device": 31, "Driver": 32}
+TYPE_INDEXES = {
+    "Process": 7,
+    "Thread": 8,
+    "Event": 16,
+    "Mutant": 17,
+    "Semaphore": 19,
+    "ALPC Port": 20,
+    "Device": 31,
+    "Driver": 32,
+}
 
 
 @dataclass(slots=True)
@@ -124,6 +133,7 @@ class Kernel:
     processors: list[int] = field(default_factory=list)  # PRCB addresses
     stop_stack: "StackWriter | None" = None  # the stack on which KeBugCheckEx was called
     others: list[Thread] = field(default_factory=list)  # threads on no list (idle, terminated)
+    frozen: list[tuple[Thread, "StackWriter"]] = field(default_factory=list)  # run on processors of their own
 
     @property
     def major(self) -> int:

@@ -87,6 +87,8 @@ _KTHREAD 368 5d0 5e0 5f0 600 430 480 480
   WaitReason u8 26b 283 283 283 283 283 283 283
   ThreadListEntry _LIST_ENTRY 2f8
   MutantListHead _LIST_ENTRY 308
+  BasePriority u8 1f1 233 233 233 233 233 233 233
+  SuspendEvent _KEVENT - 2e0 2e0 2e0 2e0 2e0 2e0 2e0
   LockEntries *_KLOCK_ENTRY - 320 320 320 320 320 320 -
   AbWaitObject * - - - - 5f8 3d0 3d0 3d0
 
@@ -102,6 +104,8 @@ _ETHREAD 4a8 778 7e0 810 820 898 8f0 8f0
   CrossThreadFlags u32 450 6b4 6c0 6d0 6e0 510 560 560
   ActiveExWorker bits 454:0+1 6b8:0+1 6c4:0+1 6d4:0+1 6e4:0+1 514:0+1 564:0+1 564:0+1
   SameThreadPassiveFlags u32 454 6b8 6c4 6d4 6e4 514 564 564
+  AlpcWaitSemaphore _KSEMAPHORE 3c8 630 640 648 658 488 4d8 4d8
+  AlpcMessage * 468 6d0 6d8 6e8 6f8 530 580 580
   ThreadName *_UNICODE_STRING - - 7c8 7d0 7e0 610 660 660
   OwnerEntryListHead _LIST_ENTRY - - - 7e8 7f8 628 678 678
   LockEntries _KLOCK_ENTRY[6] - - - - - 650 6a0 6a0
@@ -295,6 +299,7 @@ _IRP d0 d0 d0 d0 d0 d0 d0 d0
   Size u16 2
   ThreadListEntry _LIST_ENTRY 20
   IoStatus _IO_STATUS_BLOCK 30
+  UserEvent *_KEVENT 50
   RequestorMode u8 40
   PendingReturned u8 41
   StackCount u8 42
@@ -524,6 +529,31 @@ _KQUEUE 40 40 40 40 40 40 40 40
   MaximumCount u32 2c
   ThreadListHead _LIST_ENTRY 30
 
+_KPRIQUEUE - 2b0 2b0 2b0 2b0 2b0 2b0 2b0
+  Header _DISPATCHER_HEADER - 0 0 0 0 0 0 0
+  EntryListHead _LIST_ENTRY[32] - 18 18 18 18 18 18 18
+  ThreadListHead _LIST_ENTRY - 2a0 2a0 2a0 2a0 2a0 2a0 2a0
+
+_KALPC_MESSAGE 100 100 110 118 118 118 118 118
+  OwnerPort *_ALPC_PORT 70 18 18 18 18 18 18 18
+  WaitingThread *_ETHREAD 58 20 20 20 20 20 20 20
+  CommunicationInfo *_ALPC_COMMUNICATION_INFO c0 a8 b8 b8 b8 b8 b8 b8
+  ConnectionPort *_ALPC_PORT c8 b0 c0 c0 c0 c0 c0 c0
+  ServerThread *_ETHREAD d0 b8 c8 c8 c8 c8 c8 c8
+
+_ALPC_PORT 1a0 1c0 1d8 1d8 1d8 1d8 1d8 1d8
+  CommunicationInfo *_ALPC_COMMUNICATION_INFO 10
+  OwnerProcess *_EPROCESS 18
+
+_ALPC_COMMUNICATION_INFO 40 48 48 48 48 48 48 50
+  ConnectionPort *_ALPC_PORT 0
+  ServerCommunicationPort *_ALPC_PORT 8
+  ClientCommunicationPort *_ALPC_PORT 10
+
+_PEB 380 388 7a0 7c8 7c8 7c8 7d0 7d0
+  LoaderLock * 110
+
 _EX_WORK_QUEUE 58 2d0 2d0 2e0 2e0 2e0 2e0 2e0
+  WorkerQueue _KQUEUE 0 - - - - - - -
   WorkPriQueue _KPRIQUEUE - 0 0 0 0 0 0 0
 """

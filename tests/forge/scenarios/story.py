@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tests.forge.context import context_record
 from tests.forge.facts import BlockedFact, Expected
 from tests.forge.functions import RBX, RDI
 from tests.forge.image import Image
@@ -156,7 +157,21 @@ def stop_in_idle(kernel: Kernel, frames: Sequence[Frame], processors: int = 4) -
         thread = add_running(kernel, idle, stack, listed=False, tid=0)
         run(kernel, number, thread, thread)
     assert stops is not None
+    run_frozen(kernel)
     return stops
+
+
+def run_frozen(kernel: Kernel) -> None:
+    """Give each running thread a processor behind those that idle, which saved its registers when it was stopped."""
+    machine = kernel.machine
+    for thread, stack in kernel.frozen:
+        prcb = add_processor(kernel)
+        run(kernel, len(kernel.processors) - 1, thread, thread)
+        innermost = stack.placed[-1]
+        image = kernel.image(innermost.image)
+        innermost.address = image.base + image.function(innermost.function).rva + 0x30
+        record = context_record(machine.layouts, innermost.address, stack.sp, stack.registers)
+        machine.write(machine.at("_KPRCB", prcb, "ProcessorState.ContextFrame"), record)
 
 
 def enter_bugcheck(kernel: Kernel, stack: StackWriter) -> None:
