@@ -16,6 +16,7 @@ from bot import blocks
 from bot.child import AnalysisFailed
 from bot.conversation import Conversation, Place
 from bot.fetch.links import link
+from bot.fetch.pasted import pasted
 from bot.fetch.problems import FetchFailed
 from bot.fetch.workspace import job_name, workspace
 from bot.listeners.intake import ANALYZE, ASK
@@ -124,7 +125,7 @@ async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:
     try:
         report = await _recalled(tools, job)
         if report is None:
-            await talk.begin("Downloading")
+            await talk.begin("Reading" if job.payload.get("pasted") else "Downloading")
             with workspace(tools.home, job_name(job.id), keep=tools.keep_dumps) as directory:
                 report = await _report(tools, job, talk, directory)
     except (FetchFailed, AnalysisFailed) as failed:
@@ -151,10 +152,15 @@ async def _recalled(tools: Tools, job: Job) -> Report | None:
 
 
 async def _report(tools: Tools, job: Job, talk: Conversation, directory: Path) -> Report:
-    wanted = link(job.secret or job.payload["shown"])
-    fetched = await tools.fetch(
-        wanted, directory / "dump", lambda arrived: talk.progress("Downloading", arrived.fraction, str(arrived))
-    )
+    if job.payload.get("pasted"):
+        source = job.payload["shown"]
+        fetched = await asyncio.to_thread(pasted, directory / "pasted.txt", job.secret or "", source)
+    else:
+        wanted = link(job.secret or job.payload["shown"])
+        source = wanted.shown
+        fetched = await tools.fetch(
+            wanted, directory / "dump", lambda arrived: talk.progress("Downloading", arrived.fraction, str(arrived))
+        )
     async with tools.alone(fetched.identity):
         same = await asyncio.to_thread(tools.store.duplicates.same_dump, fetched.identity, fetched.sha256)
         known = None if same is None else await asyncio.to_thread(tools.store.reports.report, same.report.id)
@@ -163,7 +169,7 @@ async def _report(tools: Tools, job: Job, talk: Conversation, directory: Path) -
             return known
         talk.progress("Analysing", 0.0)
         report = await tools.analyse(
-            fetched.path, wanted.shown, lambda stage, fraction: talk.progress(f"Analysing: {stage}", fraction)
+            fetched.path, source, lambda stage, fraction: talk.progress(f"Analysing: {stage}", fraction)
         )
         timings = dataclasses.replace(report.timings, fetch_seconds=round(fetched.seconds, 3))
         report = dataclasses.replace(report, timings=timings)

@@ -1,8 +1,8 @@
 """From a Slack event to jobs: what a message asks for, decided without any network.
 
-A link in a message is a job; words in a mention or a direct message are a question. Event and jobs are stored
-before the event is acknowledged, and both by keys: an event that comes twice, or a mention that comes as
-``app_mention`` and as ``message``, asks once.
+A link in a message is a job, and so is what WinDbg printed, pasted whole; words in a mention or a direct message are
+a question. Event and jobs are stored before the event is acknowledged, and both by keys: an event that comes twice,
+or a mention that comes as ``app_mention`` and as ``message``, asks once.
 """
 
 import re
@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.fetch.links import Link, find_links, is_wanted
+from analysis.formats.windbg.sniff import is_windbg
+from bot.fetch.links import Link, find_links, is_wanted, looks_like_a_dump
 from storage.events import Request, fingerprint
 from storage.jobs import NewJob
 
@@ -18,6 +19,7 @@ from storage.jobs import NewJob
 SPOKEN = frozenset({None, "file_share", "thread_broadcast", "me_message"})
 MAX_QUESTION = 500
 ANALYZE, ASK = "analyze", "ask"  # kinds of jobs
+PASTED = "WinDbg output in this message"
 
 Json = Mapping[str, Any]
 
@@ -57,6 +59,11 @@ def requests(body: Json, rules: Rules) -> list[Request]:
         for link in find_links(heard.text)
         if link.url not in heard.old_links and is_wanted(link, addressed=heard.addressed, hosts=rules.link_hosts)
     ]
+    if is_windbg(heard.text):
+        # What a debugger prints has links of its own, to help pages and symbol servers: nobody asks for those.
+        links = [link for link in links if looks_like_a_dump(link.url)]
+        if not links and not heard.is_edit:
+            return [_for_text(heard)]
     if links:
         return [_for_link(heard, link) for link in links]
     if heard.addressed and not heard.is_edit:
@@ -95,6 +102,12 @@ def _for_link(heard: Heard, link: Link) -> Request:
     key = f"{heard.team}:{heard.channel}:{heard.ts}:{fingerprint(link.url)}"
     payload = {**_place(heard), "shown": link.shown}
     return _request(heard, link.url, NewJob(key, payload, ANALYZE, secret=link.url))
+
+
+def _for_text(heard: Heard) -> Request:
+    key = f"{heard.team}:{heard.channel}:{heard.ts}:pasted"
+    payload = {**_place(heard), "shown": PASTED, "pasted": "yes"}
+    return _request(heard, "pasted", NewJob(key, payload, ANALYZE, secret=heard.text))
 
 
 def _for_question(heard: Heard, rules: Rules) -> Request:
