@@ -112,14 +112,16 @@ class Walker:
         try:
             switched = read_switch_frame(self._memory, thread.kernel_stack)
         except Unreadable as gap:
-            return Stack(end=f"the stack cannot be read at {gap.address:#x}: {gap.absence.value}")
+            # Single pages of a stack may be missing: what lies above them still tells who called.
+            why = f"the stack cannot be read at {gap.address:#x}: {gap.absence.value}"
+            return self._scan_only(walk, thread.kernel_stack, why)
         if self._in_kernel(switched.rip):
             return self._run(walk, _Point(switched, called=True, trust=Trust.CONTEXT, switched=True))
-        return self._scan_only(walk, thread.kernel_stack)
+        return self._scan_only(walk, thread.kernel_stack, f"there is no switch frame at {thread.kernel_stack:#x}")
 
-    def _scan_only(self, walk: _Walk, start: int) -> Stack:
+    def _scan_only(self, walk: _Walk, start: int, why: str) -> Stack:
         """A stack without a place to start from: what the words say, and no more."""
-        walk.scanned_from, walk.why_scanned = 0, f"there is no switch frame at {start:#x}"
+        walk.scanned_from, walk.why_scanned = 0, why
         try:
             first = self._scanned(walk, _Point(Registers(0, start), called=True, trust=Trust.SCAN), walk.why_scanned)
         except _End as reason:
@@ -267,9 +269,13 @@ class Walker:
             raise BadUnwind("its unwind data lead past the place where the thread was started")
         if registers.rip == 0 and (walk.start_slot is None or registers.rsp > walk.start_slot):
             raise _End("the bottom of the stack: the next return address is 0")
-        if self._evidence(registers.rip) is Evidence.NONE:
+        if self._evidence(registers.rip) is Evidence.NONE and not self._was_unloaded(point, registers.rip):
             raise BadUnwind(f"its unwind data lead to {registers.rip:#x}, which is no return address")
         return _Point(registers, called=True, trust=min(point.trust, Trust.UNWIND))
+
+    def _was_unloaded(self, point: _Point, address: int) -> bool:
+        # A driver may be gone while a thread is still to return to it: sound unwind data say so, scanned words do not.
+        return point.trust > Trust.SCAN and self.names.unloaded_at(address) is not None
 
     def _interrupted(self, walk: _Walk, point: _Point, registers: Registers, *, user_mode: bool) -> _Point:
         if user_mode:

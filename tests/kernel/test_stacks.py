@@ -220,6 +220,29 @@ def test_a_stack_that_is_not_there_says_why(changes: dict[str, object], word: st
     assert word in stack.end
 
 
+def test_a_missing_page_of_a_stack_hides_only_what_lies_on_it() -> None:
+    memory = Bytes()
+    images(memory)
+    of, chain = waiting(memory)
+    pointer = BASE - 0x1800  # the switch frame is on a page of its own, which was not saved
+    memory.lose(BASE - 0x2000, 0x1000)
+    stack = walk(memory, thread(pointer))
+    assert addresses(stack) == chain
+    assert all(frame.trust is Trust.SCAN for frame in stack.frames)
+    assert "cannot be read" in stack.end
+    assert of.kernel_stack != pointer
+
+
+def test_a_thread_may_still_have_to_return_to_a_driver_that_is_gone() -> None:
+    memory = Bytes()
+    images(memory)
+    of, chain = waiting(memory)
+    gone = Module("probe.sys", VirtAddr(DRIVER), 0x8000, unloaded=True)
+    stack = Walker(memory, Kernel(), MODULES[:1], (gone,)).thread_stack(of)
+    assert addresses(stack) == chain
+    assert (stack.frames[2].module, stack.frames[2].trust) == ("probe.sys", Trust.UNWIND)
+
+
 def context(rip: int, rsp: int, **registers: int) -> bytes:
     raw = bytearray(0x4D0)
     struct.pack_into("<I", raw, 0x30, 0x10001F)
