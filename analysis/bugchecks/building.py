@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from analysis.bugchecks.explained import Cap, Explained, Focus, FocusKind, Hint, ParameterFact, Stop
-from analysis.bugchecks.resolve import QUEUES, UNDECODED, resolve
+from analysis.bugchecks.resolve import CODE_KINDS, QUEUES, READABLE, UNDECODED, resolve
 from analysis.bugchecks.tables import capture_letters, find_code, is_live_only, meanings, name_of, normalise, subcase
 from analysis.bugchecks.view import View
 
@@ -91,6 +91,47 @@ def kernel_named_hint(view: View) -> Hint | None:
     )
 
 
+def named_hint(name: str | None, because: str, *, decisive: bool = True) -> Hint | None:
+    """A driver that a text names ("\\Driver\\Acme", "acme.sys", "Acme"); None where the text is none."""
+    if name is None or not (last := name.replace("/", "\\").rpartition("\\")[2].strip().lower()):
+        return None
+    image = last if last.endswith((".sys", ".dll", ".exe")) else f"{last}.sys"
+    return Hint(image, because, decisive=decisive)
+
+
+def meaning_hints(view: View) -> list[Hint | None]:
+    """A module for every parameter that is code, a driver object or a device object, in the order of parameters."""
+    found: list[Hint | None] = []
+    for index, meaning in enumerate(meanings(normalise(view.raw_code), view.parameters), 1):
+        if meaning is None or not view.parameters[index - 1]:
+            continue
+        if meaning.kind in CODE_KINDS:
+            found.append(code_hint(view, index, meaning.text))
+        elif meaning.kind == "device_object":
+            found.append(device_hint(view, index))
+        elif meaning.kind == "driver_object":
+            found.append(driver_hint(view, index))
+    return found
+
+
+def device_hint(view: View, index: int, *, decisive: bool = False) -> Hint | None:
+    """The driver of the device object that parameter ``index`` points to."""
+    address = view.parameters[index - 1]
+    driver = view.device_driver(address) if address else None
+    if driver is None:
+        return None
+    path = view.instance_path(address)
+    because = f"it owns the device object {address:#x} (parameter {index}{f', {path}' if path else ''})"
+    return Hint(driver, because, decisive=decisive)
+
+
+def driver_hint(view: View, index: int) -> Hint | None:
+    """The image of the driver object that parameter ``index`` points to."""
+    address = view.parameters[index - 1]
+    image = view.driver_image(address) if address else None
+    return Hint(image, f"parameter {index} is its driver object {address:#x}", decisive=True) if image else None
+
+
 def thread_focus(view: View, index: int, why: str) -> Focus:
     """The stack of the thread that parameter ``index`` names."""
     return Focus(FocusKind.THREAD, view.parameters[index - 1], f"parameter {index} names this thread: {why}")
@@ -112,6 +153,8 @@ def _undecoded(view: View) -> list[str]:
             continue
         if meaning.kind in UNDECODED:
             why = "is not decoded: no table holds its layout"
+        elif meaning.kind in READABLE:
+            why = "is not in this dump, or is damaged"
         elif meaning.kind in QUEUES:
             why = "names nothing that is outstanding, or is not in this dump"
         else:

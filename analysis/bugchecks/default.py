@@ -1,9 +1,8 @@
 """Codes without a family of their own: the name, the parameters, and the thread a parameter may name."""
 
-from analysis.bugchecks.building import Family, code_hint, explained, with_hints
+from analysis.bugchecks.building import Family, explained, meaning_hints, with_hints
 from analysis.bugchecks.explained import Explained, Stop
-from analysis.bugchecks.resolve import CODE_KINDS
-from analysis.bugchecks.tables import find_code, is_live_only, is_named, meanings, name_of, normalise
+from analysis.bugchecks.tables import find_code, is_live_only, is_named, name_of, normalise
 from analysis.bugchecks.view import View
 
 STOPS = {
@@ -30,12 +29,7 @@ def explain_default(view: View) -> Explained:
         text = f"Windows stopped the machine: {what}."
     else:
         text = f"The machine was stopped with a code that is not documented ({code:#x})."
-    hints = [
-        code_hint(view, index, meaning.text)
-        for index, meaning in enumerate(meanings(code, view.parameters), 1)
-        if meaning is not None and meaning.kind in CODE_KINDS and view.parameters[index - 1]
-    ]
-    return with_hints(explained(view, stop, text), hints)
+    return with_hints(explained(view, stop, text), meaning_hints(view))
 
 
 FAMILY = Family("default", {})

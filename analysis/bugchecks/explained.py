@@ -26,6 +26,7 @@ class FocusKind(Enum):
     THREAD = "thread"
     CONTEXT = "context"
     TRAP = "trap"
+    PROCESSOR = "processor"  # what runs on a processor; its number stands where the address would
     CRASH = "crash"  # the thread and the context in which the machine stopped
     NONE = "none"
 
@@ -77,7 +78,10 @@ class Explained:
 
     ``deed`` completes a sentence that begins with the culprit ("raised …"). ``blamed`` is set where the rule names
     something that is no module: hardware, memory, a process. ``irps`` are addresses of requests that the story needs,
-    ``device`` that of a device object, ``instruction`` that of the instruction that failed.
+    ``device`` that of a device object, ``instruction`` that of the instruction that failed. ``facts`` are sentences of
+    evidence that point at nobody by themselves. ``next_steps`` hold whoever is blamed; ``driver_steps`` only where a
+    driver is, ``{driver}`` standing for its name, and take the place of the general advice to verify it.
+    ``locks_first``: whoever stands in front of the most important queue is the story, although no parameter names it.
     """
 
     code: int
@@ -97,7 +101,10 @@ class Explained:
     irps: tuple[int, ...] = ()
     live: bool = False
     timeout_seconds: int | None = None
+    facts: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
+    driver_steps: tuple[str, ...] = ()
+    locks_first: bool = False
     cannot_tell: tuple[str, ...] = ()
 
 

@@ -40,6 +40,12 @@ def explain_power_button(view: View) -> Explained:
     return explained(view, Stop.DELIBERATE, text, ASKED_FOR)
 
 
+def explain_hotkey(view: View) -> Explained:
+    """0x21C8: somebody pressed the keys for a black screen."""
+    text = "Somebody pressed the keys that report a black screen; Windows took a dump and went on. It is not a crash."
+    return replace(explained(view, Stop.DELIBERATE, text, ASKED_FOR), live=True)
+
+
 HEADER_FILLER = "EGAP"  # the word 'PAGE' with which a header is filled first, read as a number
 
 
@@ -58,5 +64,6 @@ FAMILY = Family(
         0xDEADDEAD: explain_forced,
         0x161: explain_live,
         0x1C8: explain_power_button,
+        0x21C8: explain_hotkey,
     },
 )

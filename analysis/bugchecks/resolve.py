@@ -1,6 +1,7 @@
 """What a parameter's value turned out to be: an address becomes a symbol, a thread its process, a status its name."""
 
 from analysis.address import is_kernel
+from analysis.bugchecks.pool_tags import describe_tag
 from analysis.bugchecks.status import describe_status
 from analysis.bugchecks.tables import Meaning
 from analysis.bugchecks.view import View
@@ -14,12 +15,13 @@ MILLISECONDS = frozenset({"duration_ms", "time_ms"})
 # Blocks whose layout no table here holds: the address is printed, the content is not decoded.
 UNDECODED = frozenset(
     {
-        *("triage_pnp_watchdog", "triage_pop_fx_device", "power_button_block"),
-        *("pop_fx_device", "dpc_watchdog_block", "tdr_context", "xhci_context", "store_context", "whea_error_record"),
-        *("work_queue", "urb", "exception_info"),
+        *("triage_pnp_watchdog", "power_button_block", "dpc_watchdog_block", "tdr_context", "xhci_context"),
+        *("store_context", "work_queue", "urb", "exception_info", "pdc_triage_block", "mca_exception"),
     }
 )
-# Blocks whose layout is known, but which may be missing from the dump, or name nothing.
+# Blocks whose layout is known, but which may be missing from the dump.
+READABLE = frozenset({"whea_error_record", "pop_fx_device", "triage_pop_fx_device"})
+# The same, and they may also name nothing.
 QUEUES = frozenset({"triage_9f_pnp", "triage_9f_power"})
 IRQL_NAMES = {0: "PASSIVE_LEVEL", 1: "APC_LEVEL", 2: "DISPATCH_LEVEL", 13: "CLOCK_LEVEL", 15: "HIGH_LEVEL"}
 
@@ -59,10 +61,6 @@ def describe_code(address: int, view: View) -> str | None:
 
 
 def _by_kind(kind: str, value: int, view: View) -> str | None:
-    if kind in CODE_KINDS or (kind in ADDRESS_KINDS and is_kernel(value)):
-        return describe_code(value, view)
-    if kind == "address":
-        return "close to zero: a null pointer plus a small offset" if value < 0x1_0000 else None
     if kind in STATUS_KINDS:
         return describe_status(value)
     if kind in ("thread", "process", "process_or_thread"):
@@ -71,20 +69,39 @@ def _by_kind(kind: str, value: int, view: View) -> str | None:
         irp = view.irp(value)
         return describe_irp(irp) if irp else None
     if kind == "device_object":
-        driver = view.device_driver(value)
-        return f"a device of {driver}" if driver else None
+        return _device(value, view)
     if kind == "driver_object":
         return view.driver_image(value)
     if kind == "exception_record":
         record = view.exception(value) if value else None
         what = describe_status(record.code) if record else None
         return f"{what.partition(':')[0]} at {view.symbol(record.address)}" if record and what else None
+    if kind == "pool_address" and (tag := view.pool_tag(value)) is not None:
+        return f"a block with the pool tag {describe_tag(tag)}"
+    if kind in CODE_KINDS or (kind in ADDRESS_KINDS and is_kernel(value)):
+        return describe_code(value, view)
+    if kind == "address":
+        return "close to zero: a null pointer plus a small offset" if value < 0x1_0000 else None
+    return _object_or_block(kind, value, view)
+
+
+def _object_or_block(kind: str, value: int, view: View) -> str | None:
     if kind == "triage_9f_pnp":
         waiting = view.pending_devices(value)
         return f"Plug and Play waits for the drivers of {', '.join(waiting)}" if waiting else None
     if kind == "triage_9f_power":
         requests = view.power_requests(value)
         return f"{len(requests)} power requests outstanding" if requests else None
+    if kind == "whea_error_record":
+        record = view.hardware_error(value)
+        return f"{record.what} ({record.severity})" if record else None
+    if kind in ("pop_fx_device", "triage_pop_fx_device"):
+        device = view.device_behind(value)
+        return _device(device, view) if device else None
+    if kind == "string_ptr":
+        return view.text(value)
+    if kind in ("resource", "lock"):
+        return _lock(value, view)
     return _number(kind, value)
 
 
@@ -95,6 +112,19 @@ def _object(value: int, view: View) -> str | None:
     return f"{process.name} (process {process.pid})" if process else None
 
 
+def _device(value: int, view: View) -> str | None:
+    driver, path = view.device_driver(value), view.instance_path(value)
+    if driver is None:
+        return None
+    return f"a device of {driver}" + (f" ({path})" if path else "")
+
+
+def _lock(value: int, view: View) -> str | None:
+    owners = ", ".join(describe_thread(thread) for thread in view.lock_owners(value))
+    named = describe_code(value, view)
+    return f"{named or 'a lock'}, owned by {owners}" if owners else named
+
+
 def _number(kind: str, value: int) -> str | None:
     if kind == "timeout_seconds":
         return f"{value} s"
@@ -102,7 +132,10 @@ def _number(kind: str, value: int) -> str | None:
         return f"{value / 1000:g} s"
     if kind == "irql":
         return IRQL_NAMES.get(value)
-    if kind in ("pool_tag", "string_inline"):
+    if kind == "pool_tag":
+        tag = letters(value)
+        return describe_tag(tag) if tag else None
+    if kind in ("string_inline", "service_chars"):
         return letters(value)
     return None
 

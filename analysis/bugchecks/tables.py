@@ -1,6 +1,7 @@
 """The names of all bugchecks, the meanings of the parameters of many, and the spelling of codes.
 
-The tables are data files beside this module: ``names.tsv`` and ``parameters.json``.
+The tables are data files beside this module: ``names.tsv``, ``parameters.json`` and
+``more_parameters.json``.
 """
 
 import functools
@@ -14,6 +15,7 @@ from typing import Any
 
 NAMES_FILE = Path(__file__).with_name("names.tsv")
 PARAMETERS_FILE = Path(__file__).with_name("parameters.json")
+MORE_PARAMETERS_FILE = Path(__file__).with_name("more_parameters.json")  # each code with the page it is from
 
 # Small dumps spell exactly these four codes with a high bit. Every other code with high bits, such as a display
 # driver's 0xA0000001, is a code of its own.
@@ -142,8 +144,8 @@ def _names() -> Mapping[int, tuple[str, bool]]:
 
 @functools.cache
 def _codes() -> Mapping[int, Code]:
-    document = json.loads(PARAMETERS_FILE.read_text("utf-8"))
-    codes = [_code(entry) for entry in document["bugchecks"]]
+    files = (MORE_PARAMETERS_FILE, PARAMETERS_FILE)
+    codes = [_code(entry) for file in files for entry in json.loads(file.read_text("utf-8"))["bugchecks"]]
     return MappingProxyType({code.code: code for code in codes})
 
 

@@ -5,6 +5,7 @@ from typing import Protocol
 from analysis.bugchecks.tables import Parameters
 from analysis.formats.image import ExceptionRecord
 from analysis.kernel.facts import Irp, Module, Process, Thread
+from analysis.kernel.whea import HardwareError
 
 
 class View(Protocol):
@@ -58,3 +59,33 @@ class View(Protocol):
 
     def exception(self, address: int) -> ExceptionRecord | None:
         """The exception record at an address; 0 asks for the one in the header."""
+
+    def hardware_error(self, address: int) -> HardwareError | None:
+        """The hardware error record at an address."""
+
+    def text(self, address: int) -> str | None:
+        """The string that an address points to, whichever way it is written."""
+
+    def pool_tag(self, address: int) -> str | None:
+        """The tag of the pool block that begins at an address."""
+
+    def function_driver(self, device: int) -> str | None:
+        """The image of the lowest driver above the bus in the stack of the device object at an address."""
+
+    def device_behind(self, fx_device: int) -> int | None:
+        """The physical device object that a power framework's block (POP_FX_DEVICE) stands for."""
+
+    def instance_path(self, device: int) -> str | None:
+        """The instance path of the devnode behind the device object at an address."""
+
+    def lock_owners(self, lock: int) -> tuple[Thread, ...]:
+        """The threads that own the lock at an address."""
+
+    def active_dpc(self) -> int | None:
+        """The routine of the deferred procedure call that the stopped processor was in."""
+
+    def driver_of_service(self, beginning: str) -> str | None:
+        """The one loaded driver whose name begins with the first letters of its service's name."""
+
+    def held_seconds(self, request: int, block: int) -> float | None:
+        """How long a request in a 0x9F/3 block has been outstanding."""

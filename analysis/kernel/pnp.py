@@ -21,6 +21,8 @@ TRIAGE_POWER, TRIAGE_PNP = 0x8000, 0x8001
 COMPLETION_QUEUE, IRP_LIST, THREAD_LIST = 8, 8, 0x10  # members of the two blocks
 REQUEST_NODE = 0x10  # _PNP_DEVICE_COMPLETION_REQUEST.DeviceNode
 IRP_DATA_IRP, IRP_DATA_PDO = 0x10, 0x18  # _POP_IRP_DATA, whose Link is its first member
+FX_DEVICE_NODE = 0x30  # _POP_FX_DEVICE.DevNode and _TRIAGE_POP_FX_DEVICE.DeviceNode
+INTERRUPT_TIME = 0xFFFF_F780_0000_0008  # KUSER_SHARED_DATA.InterruptTime, units of 100 ns since the start (ntddk.h)
 MAX_EVENTS = 4096
 
 # wdmguid.h
@@ -138,6 +140,38 @@ def power_requests(memory: Memory, block: int) -> tuple[PowerRequest, ...]:
         if is_kernel(irp):
             found.append(PowerRequest(VirtAddr(irp), VirtAddr(device) if is_kernel(device) else None))
     return tuple(found)
+
+
+def held_seconds(memory: Memory, names: KernelNames, block: int) -> dict[int, float]:
+    """Seconds for which each power IRP of a TRIAGE_9F_POWER block has been outstanding, by the IRP's address.
+
+    _POP_IRP_DATA.WatchdogStart is taken for interrupt time; a value that lies in the future or is zero is left out,
+    and so is everything where this kernel's layout does not have the member.
+    """
+    layout = names.layout("_POP_IRP_DATA")
+    if layout is None or not layout.has("WatchdogStart"):
+        return {}
+    found: dict[int, float] = {}
+    try:
+        now = memory.u64(INTERRUPT_TIME)
+        for entry in _entries(memory, _member_of(memory, block, TRIAGE_POWER, IRP_LIST)):
+            started = memory.u64(entry + layout.offset("WatchdogStart"))
+            if 0 < started < now:
+                found[memory.pointer(entry + IRP_DATA_IRP)] = (now - started) * 1e-7
+    except Unreadable:
+        pass
+    return found
+
+
+def device_of_fx(memory: Memory, devices: Devices, address: int) -> int | None:
+    """The physical device object of a POP_FX_DEVICE (power framework); None where there is none to be believed."""
+    if not is_kernel(address) or address % 8:
+        return None
+    try:
+        node = devices.node(memory.pointer(address + FX_DEVICE_NODE))
+    except Unreadable:
+        return None
+    return node.device if node is not None else None
 
 
 def _member_of(memory: Memory, block: int, signature: int, offset: int) -> int | None:

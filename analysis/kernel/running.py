@@ -5,10 +5,12 @@ theirs in their control blocks (KPRCB). A processor that did not answer left not
 only if their stack pointer lies in the very thread's stack.
 """
 
+from analysis.address import VirtAddr, is_kernel
 from analysis.errors import MissingLayout, Unreadable
 from analysis.kernel.context import CONTEXT_SIZE, context_registers
 from analysis.kernel.facts import Stack, Thread
 from analysis.kernel.names import KernelNames
+from analysis.kernel.processors import MAX_PROCESSORS
 from analysis.kernel.stacks import Walker
 from analysis.memory.reader import Memory
 
@@ -47,3 +49,26 @@ def _belongs(context: bytes, thread: Thread) -> bool:
     if registers is None or base is None or thread.stack_limit is None:
         return False
     return thread.stack_limit <= registers.rsp < base
+
+
+def running_on(memory: Memory, names: KernelNames, number: int) -> VirtAddr | None:
+    """The thread that a processor was running; None where it cannot be read."""
+    block = names.address("KiProcessorBlock")
+    if block is None or number >= MAX_PROCESSORS:
+        return None
+    try:
+        prcb = names.struct(memory, "_KPRCB", memory.pointer(block + 8 * number))
+        thread = prcb.pointer("CurrentThread")
+    except (Unreadable, MissingLayout, KeyError):
+        return None
+    return VirtAddr(thread) if is_kernel(thread) else None
+
+
+def processor_stack(memory: Memory, names: KernelNames, walker: Walker, thread: Thread | None, number: int) -> Stack:
+    """The stack of what a processor was running; without frames where it saved no registers of that thread."""
+    context = processor_context(memory, names, number)
+    if context is None or thread is None:
+        return Stack(end=f"the saved registers of processor {number} are not in this dump")
+    if not _belongs(context, thread):
+        return Stack(end=f"processor {number} saved no registers of this thread: it was not stopped in time")
+    return walker.context_stack(context, thread)

@@ -9,7 +9,13 @@ from analysis.verdict.modules import is_kernel_name, stem
 from analysis.verdict.story import Story, lock_text
 from analysis.verdict.text_limits import text_limits
 
+KERNEL_ONLY = ("kernel-bitmap", "kernel-summary")  # kinds of dumps without the pages of programs
 CUT_SHORT = "The file is cut short: what lay behind its end is missing, and a complete copy of it may tell more."
+COMPLETE_DUMP = (
+    "If it hangs again, a complete or active memory dump (CrashDumpEnabled=1, FilterPages=1 for active) also tells "
+    "what programs waited for."
+)
+VERIFY = "To catch it in the act, on a test machine: verifier /standard /driver {driver} (undo: verifier /reset)."
 FULLER_DUMP = (
     "Let Windows write more next time: System > Advanced > Startup and Recovery > Kernel memory dump (registry "
     "CrashDumpEnabled=2). Such a dump holds the locks, all threads and their stacks."
@@ -68,7 +74,7 @@ def _by_blame(scene: Scene, story: Story) -> tuple[str, ...]:
             "If it happens again at other places, enable Driver Verifier for the drivers that are not Microsoft's.",
         )
     if module is None:
-        return _nobody(story)
+        return _nobody(scene, story)
     return _driver_steps(scene, story, module)
 
 
@@ -81,19 +87,18 @@ def _driver_steps(scene: Scene, story: Story, module: str) -> tuple[str, ...]:
     if device is not None and (device.name or device.instance_path) and story.stop in (Stop.HANG, Stop.REQUEST):
         what = device.name or device.instance_path
         steps.append(f"If {what} is not needed, disable it in Device Manager: that keeps the machine out of this wait.")
-    steps.append(
-        f"To catch it in the act, on a test machine: verifier /standard /driver {module} (undo: verifier /reset)."
-    )
+    steps += [step.replace("{driver}", module) for step in story.explained.driver_steps or (VERIFY,)]
     if story.stop is Stop.HANG:
         steps.append(f"Give the maker of {module} this report: the stack of the waiting thread shows where it waits.")
     return tuple(steps)
 
 
-def _nobody(story: Story) -> tuple[str, ...]:
+def _nobody(scene: Scene, story: Story) -> tuple[str, ...]:
     if story.cycle is not None:
         return ()
     if story.stop is Stop.DELIBERATE:
-        return ("Ask who stopped the machine and what it looked like then: the dump shows that moment, not a crash.",)
+        ask = "Ask who stopped the machine and what it looked like then: the dump shows that moment, not a crash."
+        return (ask, COMPLETE_DUMP) if scene.image.header.kind in KERNEL_ONLY else (ask,)
     if story.root is not None:
         return ("Look at the root's stack below: what it waits for is the question, and symbols may name it.",)
     return (
@@ -124,7 +129,7 @@ def _of_kind(scene: Scene) -> list[str]:
             "This is a small dump: it holds one stack, the list of drivers and a few blocks. Locks, other threads and "
             "who waited for whom are not in it; a kernel memory dump (CrashDumpEnabled=2) would hold them."
         )
-    elif scene.image.header.kind in ("kernel-bitmap", "kernel-summary"):
+    elif scene.image.header.kind in KERNEL_ONLY:
         told.append(
             "This is a kernel dump: pages of programs are not in it, so what a program was doing in user mode cannot "
             "be told; a complete memory dump (CrashDumpEnabled=1) would hold them."

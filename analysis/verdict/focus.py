@@ -7,6 +7,7 @@ from analysis.bugchecks.explained import Explained, FocusKind
 from analysis.errors import Unreadable
 from analysis.kernel.context import CONTEXT_SIZE, TRAP_FRAME_SIZE, context_registers, read_trap_frame
 from analysis.kernel.facts import Stack, Thread
+from analysis.kernel.running import processor_stack, running_on
 from analysis.kernel.scene import Scene
 
 ARM64_CONTEXT_SIZE = 0x390
@@ -36,6 +37,10 @@ def focus_stack(scene: Scene, explained: Explained, crashing: VirtAddr | None) -
         return Stack(end=focus.why)
     if focus.kind is FocusKind.THREAD:
         return scene.stack(focus.address)
+    if focus.kind is FocusKind.PROCESSOR:
+        there = running_on(scene.memory, scene.symbols, focus.address)
+        known = scene.thread(there) if there is not None else None
+        return processor_stack(scene.memory, scene.symbols, scene.walker, known, focus.address)
     if focus.kind is FocusKind.TRAP:
         stack = scene.walker.trap_stack(focus.address, thread)
         if stack.frames:

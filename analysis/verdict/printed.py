@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from analysis.bugchecks import explain
 from analysis.bugchecks.building import with_caps, with_hints
-from analysis.bugchecks.exceptions import KERNEL_NAMES_DRIVER
 from analysis.bugchecks.explained import Blamed, Cap, Explained, Focus, FocusKind, Hint, ParameterFact, Stop
+from analysis.bugchecks.faulting import KERNEL_NAMES_DRIVER
 from analysis.bugchecks.status import describe_status
 from analysis.formats.windbg.modules import faulting_module
 from analysis.formats.windbg.patterns import spell

@@ -16,6 +16,7 @@ def reasons(scene: Scene, story: Story) -> tuple[str, ...]:
     told = [*_focus(scene, story), *_chain(scene, story), *_root(scene, story)]
     if story.blame.module is not None or story.blame.kind is not None or story.cycle is not None:
         told += story.blame.reasons
+    told += story.explained.facts
     if story.device is not None and story.device.why:
         told.append(story.device.why)
     if isinstance(scene, PrintedScene):
@@ -32,7 +33,7 @@ def _focus(scene: Scene, story: Story) -> list[str]:
         return [f"{focus.why} ({focus.address:#x}); it waits itself, and at the end of the chain stands {at_the_end}"]
     if focus.kind in (FocusKind.THREAD, FocusKind.CONTEXT, FocusKind.TRAP):
         return [f"{focus.why} ({focus.address:#x})"]
-    return [focus.why] if focus.kind is FocusKind.NONE and focus.why else []
+    return [focus.why] if focus.kind in (FocusKind.NONE, FocusKind.PROCESSOR) and focus.why else []
 
 
 def _chain(scene: Scene, story: Story) -> list[str]:

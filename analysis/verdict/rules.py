@@ -3,14 +3,14 @@
 import functools
 import hashlib
 
-from analysis.bugchecks.tables import NAMES_FILE, PARAMETERS_FILE
+from analysis.bugchecks.tables import MORE_PARAMETERS_FILE, NAMES_FILE, PARAMETERS_FILE
 from analysis.verdict import functions, modules
 
 
 @functools.cache
 def rules_identity() -> str:
     """A short hash over all tables that a verdict depends on; it changes with any of their entries."""
-    parts = [NAMES_FILE.read_bytes(), PARAMETERS_FILE.read_bytes()]
+    parts = [NAMES_FILE.read_bytes(), PARAMETERS_FILE.read_bytes(), MORE_PARAMETERS_FILE.read_bytes()]
     tables = (modules.NEVER, modules.WEAK, modules.NAMED, modules.FRAMEWORKS, modules.BUSES, modules.USER_MODE)
     parts += [",".join(sorted(table)).encode() for table in tables]
     parts += [",".join(functions.PLUMBING).encode(), ",".join(functions.WAITING).encode()]

@@ -2,14 +2,24 @@
 
 import struct
 
+from analysis.address import VirtAddr, is_kernel
 from analysis.bugchecks.tables import Parameters
 from analysis.errors import Unreadable
 from analysis.formats.image import DumpImage, ExceptionRecord
+from analysis.kernel.context import context_registers
+from analysis.kernel.dpcs import active_routine, stopped_processor
 from analysis.kernel.facts import Irp, Module, Process, Thread
+from analysis.kernel.strings import read_text
+from analysis.kernel.whea import HardwareError, read_record
+from analysis.verdict.modules import stem
 from analysis.verdict.surroundings import Surroundings
 
 # EXCEPTION_RECORD64: code, flags, a link to another record, address, number of parameters, fifteen parameters.
 EXCEPTION_RECORD = struct.Struct("<IIQQI4x15Q")
+
+# POOL_HEADER: 16 bytes in front of every block that is smaller than a page; the tag is at 4 (public symbols of nt).
+POOL_HEADER, POOL_TAG, POOL_GRAIN = 0x10, 4, 0x10
+LEAST_TAG = 3  # letters
 
 
 class SceneView:
@@ -104,3 +114,62 @@ class SceneView:
             return None
         code, flags, _, at, count, *parameters = EXCEPTION_RECORD.unpack(raw)
         return ExceptionRecord(code, flags, at, tuple(parameters[: min(count, len(parameters))]))
+
+    def hardware_error(self, address: int) -> HardwareError | None:
+        """The hardware error record at an address."""
+        return read_record(self._scene.memory, address) if self._scene else None
+
+    def text(self, address: int) -> str | None:
+        """The string that an address points to, whichever way it is written."""
+        return read_text(self._scene.memory, address) if self._scene else None
+
+    def pool_tag(self, address: int) -> str | None:
+        """The tag in the header in front of a pool block; None where none is printable."""
+        if self._scene is None or not is_kernel(address) or address % POOL_GRAIN:
+            return None
+        try:
+            tag = self._scene.memory.read(address - POOL_HEADER + POOL_TAG, 4)
+        except Unreadable:
+            return None
+        text = tag.rstrip(b" \0")
+        printable = len(text) >= LEAST_TAG and all(0x20 < byte < 0x7F for byte in text)
+        return text.decode("ascii") if printable else None
+
+    def function_driver(self, device: int) -> str | None:
+        """The lowest driver above the bus in a device stack."""
+        return self._surroundings.function_driver(device) if self._surroundings and device else None
+
+    def device_behind(self, fx_device: int) -> int | None:
+        """The physical device of a power framework's block."""
+        return self._surroundings.device_behind(fx_device) if self._surroundings and fx_device else None
+
+    def instance_path(self, device: int) -> str | None:
+        """The instance path of a device object's devnode."""
+        return self._surroundings.instance_path(device) if self._surroundings and device else None
+
+    def lock_owners(self, lock: int) -> tuple[Thread, ...]:
+        """The threads that own a lock."""
+        found = self._scene.facts.locks.get(VirtAddr(lock)) if self._scene else None
+        owners = (self.thread(held.thread) for held in found.owners) if found else ()
+        return tuple(owner for owner in owners if owner is not None)
+
+    def active_dpc(self) -> int | None:
+        """The routine of the DPC that the stopped processor was in."""
+        registers = context_registers(self._image.header.context)
+        if self._scene is None or registers is None:
+            return None
+        memory, names, triage = self._scene.memory, self._scene.symbols, self._image.triage
+        prcb = stopped_processor(memory, names, self._image.header.processors, registers.rsp)
+        if prcb is None and triage is not None and triage.prcb is not None and triage.prcb.address:
+            prcb = VirtAddr(triage.prcb.address)
+        return active_routine(memory, names, prcb) if prcb is not None else None
+
+    def driver_of_service(self, beginning: str) -> str | None:
+        """The one driver whose name begins like its service's; None where there is none or more than one."""
+        modules = self._scene.facts.modules if self._scene else ()
+        found = {one.name for one in modules if stem(one.name).startswith(beginning.lower())}
+        return found.pop() if len(found) == 1 else None
+
+    def held_seconds(self, request: int, block: int) -> float | None:
+        """How long a power request has been outstanding."""
+        return self._surroundings.held_seconds(request, block) if self._surroundings else None

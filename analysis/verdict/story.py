@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from analysis.address import VirtAddr, is_kernel
 from analysis.bugchecks.explained import Cap, Explained, FocusKind, Stop
 from analysis.kernel.facts import Lock, LockKind, Stack
+from analysis.kernel.running import running_on
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
 from analysis.verdict.blame import Blame, Case, DeviceEvidence, conclude
@@ -56,7 +57,7 @@ def tell(around: Surroundings, explained: Explained, waits: WaitAnalysis) -> Sto
     root = _root(scene, explained, waits)
     lock = _lock_of(root, waits)
     stop = _stop(explained, root)
-    thread = root if root is not None else _focus_thread(explained, crashing)
+    thread = root if root is not None else _focus_thread(scene, explained, crashing)
     stack = scene.stack(root) if root is not None else focus_stack(scene, explained, crashing)
     device = _device(around, explained, thread, stop) or _awaited(around, explained, stack)
     known = scene.thread(root) if root is not None else None
@@ -113,7 +114,7 @@ def _cycle(scene: Scene, explained: Explained, waits: WaitAnalysis) -> Cycle | N
     first = waits.pileups[0] if waits.pileups else None
     if first is None or first.cycle is None:
         return None
-    if explained.stop is Stop.DELIBERATE or names_no_thread(scene, explained):
+    if _locks_alone(scene, explained):
         return first.cycle
     named = _named_thread(explained)
     return first.cycle if named is not None and named in (*first.cycle.threads, *first.blocked) else None
@@ -134,8 +135,12 @@ def names_no_thread(scene: Scene, explained: Explained) -> bool:
     return not is_kernel(named) or bool(scene.memory.read_available(named, 1))
 
 
+def _locks_alone(scene: Scene, explained: Explained) -> bool:
+    return explained.stop is Stop.DELIBERATE or explained.locks_first or names_no_thread(scene, explained)
+
+
 def _root(scene: Scene, explained: Explained, waits: WaitAnalysis) -> VirtAddr | None:
-    if explained.stop is Stop.DELIBERATE or names_no_thread(scene, explained):
+    if _locks_alone(scene, explained):
         return waits.root
     named = _named_thread(explained)
     first = waits.pileups[0] if waits.pileups else None
@@ -154,9 +159,11 @@ def _stop(explained: Explained, root: VirtAddr | None) -> Stop:
     return Stop.HANG if explained.stop is Stop.DELIBERATE and root is not None else explained.stop
 
 
-def _focus_thread(explained: Explained, crashing: VirtAddr | None) -> VirtAddr | None:
+def _focus_thread(scene: Scene, explained: Explained, crashing: VirtAddr | None) -> VirtAddr | None:
     if explained.focus.kind is FocusKind.NONE:
         return None
+    if explained.focus.kind is FocusKind.PROCESSOR:
+        return running_on(scene.memory, scene.symbols, explained.focus.address)
     return VirtAddr(explained.focus.address) if explained.focus.kind is FocusKind.THREAD else crashing
 
 

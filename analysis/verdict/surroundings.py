@@ -9,7 +9,7 @@ from analysis.errors import MissingLayout, Unreadable
 from analysis.kernel.facts import DeviceNode, Irp, LockKind, Thread
 from analysis.kernel.instance_ids import friendly_name
 from analysis.kernel.irp_names import major_name, minor_name
-from analysis.kernel.pnp import completion_nodes, power_requests
+from analysis.kernel.pnp import completion_nodes, device_of_fx, held_seconds, power_requests
 from analysis.kernel.scene import Scene
 from analysis.kernel.waiting_for import WORK
 from analysis.kernel.working_on import WorkedOn
@@ -28,6 +28,7 @@ class Surroundings:
 
     scene: Scene
     notes: list[str] = field(default_factory=list)
+    _held: dict[int, dict[int, float]] = field(default_factory=dict)
 
     def irp(self, address: int) -> Irp | None:
         """The I/O request at an address."""
@@ -50,6 +51,29 @@ class Surroundings:
         """Addresses of the power requests in a TRIAGE_9F_POWER block; empty where ``block`` is none."""
         found = self._ask("power requests", lambda: power_requests(self.scene.memory, block)) or ()
         return tuple(one.irp for one in found)
+
+    def held_seconds(self, request: int, block: int) -> float | None:
+        """How long a request in a TRIAGE_9F_POWER block has been outstanding."""
+        scene = self.scene
+        if block not in self._held:
+            found = self._ask("power requests", lambda: held_seconds(scene.memory, scene.symbols, block))
+            self._held[block] = found or {}
+        return self._held[block].get(request)
+
+    def function_driver(self, device: int) -> str | None:
+        """The lowest driver above the bus in the stack of a device object."""
+        found = self._ask("device", lambda: self.scene.device(device))
+        drivers = found.drivers[1:] if found is not None else ()
+        return next((one for one in drivers if one and not is_kernel_name(one) and not is_bus(one)), None)
+
+    def device_behind(self, fx_device: int) -> int | None:
+        """The physical device object of a POP_FX_DEVICE, by its devnode."""
+        return self._ask("power framework", lambda: device_of_fx(self.scene.memory, self.scene.devices, fx_device))
+
+    def instance_path(self, device: int) -> str | None:
+        """The instance path of a device object's devnode."""
+        found = self._ask("device", lambda: self.scene.device(device))
+        return found.node.instance_path if found is not None and found.node is not None else None
 
     def worked_on(self, thread: int) -> DeviceEvidence | None:
         """The device a thread works on, by the strongest evidence there is."""

@@ -6,6 +6,7 @@ from analysis.address import VirtAddr
 from analysis.bugchecks.tables import Parameters
 from analysis.formats.image import ExceptionRecord
 from analysis.kernel.facts import Irp, Module, Process, StackLocation, Thread
+from analysis.kernel.whea import HardwareError
 
 
 def module(name: str, base: int, *, unloaded: bool = False) -> Module:
@@ -32,6 +33,17 @@ class FakeView:
     devices: dict[int, str] = field(default_factory=dict)
     drivers: dict[int, str] = field(default_factory=dict)
     exceptions: dict[int, ExceptionRecord] = field(default_factory=dict)
+    texts: dict[int, str] = field(default_factory=dict)
+    tags: dict[int, str] = field(default_factory=dict)
+    functions: dict[int, str] = field(default_factory=dict)
+    behind: dict[int, int] = field(default_factory=dict)
+    paths: dict[int, str] = field(default_factory=dict)
+    owners: dict[int, tuple[Thread, ...]] = field(default_factory=dict)
+    errors: dict[int, HardwareError] = field(default_factory=dict)
+    requests: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    waiting: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)
+    dpc: int | None = None
     broken_driver: str | None = None
     architecture: str = "x64"
 
@@ -61,10 +73,41 @@ class FakeView:
         return self.drivers.get(address)
 
     def pending_devices(self, block: int) -> tuple[str, ...]:
-        return ()
+        return self.waiting.get(block, ())
 
     def power_requests(self, block: int) -> tuple[int, ...]:
-        return ()
+        return self.requests.get(block, ())
 
     def exception(self, address: int) -> ExceptionRecord | None:
         return self.exceptions.get(address)
+
+    def hardware_error(self, address: int) -> HardwareError | None:
+        return self.errors.get(address)
+
+    def text(self, address: int) -> str | None:
+        return self.texts.get(address)
+
+    def pool_tag(self, address: int) -> str | None:
+        return self.tags.get(address)
+
+    def function_driver(self, device: int) -> str | None:
+        return self.functions.get(device)
+
+    def device_behind(self, fx_device: int) -> int | None:
+        return self.behind.get(fx_device)
+
+    def instance_path(self, device: int) -> str | None:
+        return self.paths.get(device)
+
+    def lock_owners(self, lock: int) -> tuple[Thread, ...]:
+        return self.owners.get(lock, ())
+
+    def active_dpc(self) -> int | None:
+        return self.dpc
+
+    def driver_of_service(self, beginning: str) -> str | None:
+        found = [one.name for one in self.modules if one.name.startswith(beginning.lower())]
+        return found[0] if len(found) == 1 else None
+
+    def held_seconds(self, request: int, block: int) -> float | None:
+        return self.seconds.get(request)

@@ -1,0 +1,113 @@
+"""Hardware error records: what is said of each section, and of records that are cut, wild or none."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.kernel.machine_checks import read_status
+from analysis.kernel.whea import HEADER_SIZE, parse_record, read_record
+from tests.kernel import error_records as made
+from tests.symbols.flat import FlatMemory
+
+AT = 0xFFFF_8000_0000_1000
+UNCORRECTED = 1 << 63 | 1 << 61 | 1 << 60
+MACHINE = made.machine_check(3, 5, UNCORRECTED | 0x0135, 6)
+
+
+@pytest.mark.parametrize(
+    ("code", "what", "kind"),
+    [
+        (0x0005, "a parity error inside the processor", "processor"),
+        (0x0400, "an internal timer that ran out", "processor"),
+        (0x0135, "an error in a data cache, level 1 (data read)", "processor"),
+        (0x1135, "an error in a data cache, level 1 (data read)", "processor"),
+        (0x0151, "an error in an instruction cache, level 1 (instruction fetch)", "processor"),
+        (0x0019, "an error in an address translation buffer (generic, level 1)", "processor"),
+        (0x009F, "an error of the memory controller on a memory channel that is not named (read)", "memory"),
+        (0x0092, "an error of the memory controller on memory channel 2 (read)", "memory"),
+        (0x0E0B, "an input/output error", "processor"),
+        (0x0800, "an error on the bus or interconnect (as the source)", "processor"),
+        (0x2000, "the machine-check code 0x2000", "processor"),
+    ],
+)
+def test_machine_check_codes_in_words(code: int, what: str, kind: str) -> None:
+    status = read_status(UNCORRECTED | code)
+    assert (status.what, status.kind) == (what, kind)
+    assert status.valid
+    assert status.uncorrected
+
+
+def test_a_processor_is_named_by_number_apic_id_and_bank() -> None:
+    raw = made.record((made.PROCESSOR, made.processor(6)), (made.MACHINE_CHECK, MACHINE))
+    found = parse_record(raw)
+    assert found is not None
+    assert (found.kind, found.severity) == ("processor", "fatal")
+    assert found.what == "Intel processor 3 (APIC id 6), bank 5"
+    assert found.facts[0] == "the processor with APIC id 6 reported a cache error while reading data"
+    assert "an error in a data cache" in found.facts[1]
+
+
+def test_memory_is_named_by_node_card_module_and_rank() -> None:
+    raw = made.record((made.MEMORY, made.memory(1, 0, 2, 1, 3, 0x1_2345_6000)), fru="DIMM_B2")
+    found = parse_record(raw)
+    assert found is not None
+    assert found.kind == "memory"
+    assert found.what == "a memory module (node 1, card 0, module 2, rank 1)"
+    assert "multi-bit ECC error" in found.facts[0]
+    assert "0x123456000" in found.facts[0]
+    assert "DIMM_B2" in found.facts[0]
+
+
+def test_a_memory_controller_error_in_a_bank_is_memory() -> None:
+    body = made.machine_check(0, 7, UNCORRECTED | 0x0091, 0)
+    found = parse_record(made.record((made.MACHINE_CHECK, body)))
+    assert found is not None
+    assert found.kind == "memory"
+    assert found.what == "memory behind Intel processor 0, bank 7"
+
+
+def test_a_pci_express_device_is_named_by_bus_device_function() -> None:
+    raw = made.record((made.PCIE, made.pcie(0, 0x3, 0x1C, 4, (0x10DE, 0x2204), 1 << 14 | 1 << 18)))
+    found = parse_record(raw)
+    assert found is not None
+    assert found.kind == "pcie"
+    assert found.what == "the PCI Express endpoint at 0000:03:1c.4 (VEN_10DE&DEV_2204)"
+    assert "completion timeout, malformed packet" in found.facts[0]
+
+
+def test_sections_that_are_not_known_are_named_as_unread() -> None:
+    found = parse_record(made.record((made.UNKNOWN, b"abc")))
+    assert found is not None
+    assert (found.kind, found.facts) == ("other", ())
+    assert found.unread == (f"section {made.UNKNOWN}",)
+
+
+def test_a_record_is_read_from_memory_only_where_one_is() -> None:
+    raw = made.record((made.MACHINE_CHECK, MACHINE))
+    memory = FlatMemory({AT: raw, AT + 0x2000: bytes(0x200), AT + 0x4000: raw[:HEADER_SIZE]})
+    assert read_record(memory, AT) is not None
+    assert read_record(memory, AT + 0x2000) is None
+    assert read_record(memory, AT + 0x9000) is None
+    assert read_record(memory, 0x1000) is None
+    cut = read_record(memory, AT + 0x4000)
+    assert cut is not None
+    assert cut.facts == ()
+
+
+def test_a_record_cut_at_every_byte_never_raises() -> None:
+    raw = made.record(
+        (made.PROCESSOR, made.processor(6)),
+        (made.MACHINE_CHECK, MACHINE),
+        (made.MEMORY, made.memory(0, 1, 2, 3, 2, 4)),
+        (made.PCIE, made.pcie(0, 1, 2, 3, (4, 5), 6)),
+    )
+    for end in range(len(raw)):
+        parse_record(raw[:end])
+
+
+@given(st.binary(max_size=600), st.integers(0, 0xFFFF))
+def test_wild_records_never_raise(body: bytes, count: int) -> None:
+    raw = bytearray(made.record((made.MACHINE_CHECK, MACHINE)))
+    raw[10:12] = count.to_bytes(2, "little")
+    raw[HEADER_SIZE : HEADER_SIZE + len(body)] = body
+    parse_record(bytes(raw))
