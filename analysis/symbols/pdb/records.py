@@ -4,7 +4,7 @@ Source: the public headers cvinfo.h of Microsoft's microsoft-pdb repository, and
 """
 
 import struct
-from collections.abc import Callable
+from array import array
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,39 +20,39 @@ _NUMBERS: dict[int, struct.Struct] = {
     0x800A: struct.Struct("<Q"),
 }
 _BYTES: dict[int, bool] = {0x8017: True, 0x8018: False}  # 16 bytes, signed or not
+NUMBER_SIZES = {**{leaf: form.size for leaf, form in _NUMBERS.items()}, **dict.fromkeys(_BYTES, 16)}
+"""Bytes behind the leaf that says how a number is written."""
 
 
 class BadRecord(Exception):
     """A record contradicts itself; the argument completes "it …" for a person."""
 
 
-def record_offsets(data: bytes, start: int, wanted: Callable[[int], bool] | None = None) -> NDArray[np.int64]:
-    """Where the records of a stream begin, from ``start`` on; only of the kinds that are ``wanted``.
+def record_offsets(
+    data: bytes, start: int, end: int | None = None, wanted: frozenset[int] | None = None
+) -> NDArray[np.int64]:
+    """Where the records between two offsets of a stream begin; only those of the kinds ``wanted``.
 
     Each record moves on by at least four bytes, so there are no more of them than a quarter of the stream's bytes.
-    A record that goes on behind the stream's end, or is not of a length that keeps the next one aligned, raises.
 
     Raises:
-        BadRecord: the stream is damaged.
+        BadRecord: a record goes on behind the end, or is of a length that leaves the next one unaligned.
     """
-    words = memoryview(data)[: len(data) & ~1].cast("H")
-    end = len(words) - 1
-    kinds: dict[int, bool] = {}
-    found: list[int] = []
+    end = len(data) if end is None else end
+    words = memoryview(data)[: end & ~1].cast("H")
+    last = len(words) - 1
+    found = array("q")
     at = start >> 1
-    while at < end:
-        length, kind = words[at], words[at + 1]
+    while at < last:
+        length = words[at]
         if length < 2 or length & 1:
             raise BadRecord(f"has a record of {length} bytes at {2 * at:#x} of a stream")
-        take = kinds.get(kind)
-        if take is None:
-            take = kinds[kind] = wanted is None or wanted(kind)
-        if take:
-            found.append(at)
+        if wanted is None or words[at + 1] in wanted:
+            found.append(2 * at)
         at += (length >> 1) + 1
     if at > len(words):
-        raise BadRecord(f"has a record that goes on behind the end of its stream of {len(data)} bytes")
-    return np.array(found, np.int64) * 2
+        raise BadRecord(f"has a record that goes on behind the end of its stream of {end} bytes")
+    return np.array(found, np.int64)
 
 
 def text(data: bytes, at: int, end: int) -> tuple[str, int]:

@@ -12,6 +12,7 @@ SIZES = {
     **dict.fromkeys((0x42,), 10),
     **dict.fromkeys((0x44,), 6),
 }
+SIGNED = frozenset({0x10, 0x11, 0x12, 0x13, 0x68, 0x70, 0x72, 0x74, 0x76})  # integers, by the low byte of the index
 POINTERS = {1: 2, 2: 4, 3: 4, 4: 4, 5: 6, 6: 8, 7: 16}  # mode → size in bytes
 
 

@@ -41,7 +41,7 @@ class GlobalSymbols:
     def __init__(self, data: bytes, sections: Sections) -> None:
         self._data = data
         self._sections = sections
-        records = record_offsets(data, 0, GLOBALS.__contains__)
+        records = record_offsets(data, 0, wanted=GLOBALS)
         kinds = _words(data, records, 2)
         self._publics = records[kinds == S_PUB32]
         self._globals = records[np.isin(kinds, list(DATA))]
@@ -126,7 +126,7 @@ class ModuleSymbols:
     def __init__(self, data: bytes, sections: Sections) -> None:
         self._data = data
         self._sections = sections
-        found = [self._read(record) for record in record_offsets(data, MODULE_SIGNATURE, CODE.__contains__).tolist()]
+        found = [self._read(record) for record in record_offsets(data, MODULE_SIGNATURE, wanted=CODE).tolist()]
         placed = {function.start: function for function in found if function is not None}
         self.functions = tuple(placed[start] for start in sorted(placed))
         self._starts = [function.start for function in self.functions]

@@ -99,7 +99,7 @@ class PdbTable:
         udt = types.find(name) if types else None
         if types is None or udt is None or udt.kind != "enum":
             return None
-        return self._attempt(lambda: types.fields(udt).enumerators, f"the enumeration {name}")
+        return self._attempt(lambda: types.enumerators(udt), f"the enumeration {name}")
 
     def functions(self) -> Iterator[Function]:
         """Every function of every module whose symbols can be read, as RVAs as linked."""

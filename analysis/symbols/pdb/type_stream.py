@@ -8,25 +8,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
+from analysis.symbols.pdb.definitions import (
+    FORWARD,
+    KINDS,
+    LF_ENUM,
+    LF_STRUCTURE_19,
+    LF_UNION,
+    UNIQUE_NAME,
+    find_definitions,
+)
 from analysis.symbols.pdb.fields import FieldList, read_field_list
 from analysis.symbols.pdb.records import BadRecord, number, record_offsets, text
-from analysis.symbols.pdb.simple import FIRST_INDEX, simple_size
+from analysis.symbols.pdb.simple import FIRST_INDEX, SIGNED, simple_size
 
 TPI = struct.Struct("<5I")
 LF_MODIFIER, LF_POINTER, LF_BITFIELD, LF_FIELDLIST = 0x1001, 0x1002, 0x1205, 0x1203
-LF_ARRAY, LF_CLASS, LF_STRUCTURE, LF_UNION, LF_ENUM, LF_INTERFACE = 0x1503, 0x1504, 0x1505, 0x1506, 0x1507, 0x1519
-LF_STRUCTURE_19 = 0x1609  # since Visual Studio 2019 16.9, for few: count and properties in another order
-KINDS = {
-    LF_CLASS: "class",
-    LF_STRUCTURE: "struct",
-    LF_STRUCTURE_19: "struct",
-    LF_INTERFACE: "interface",
-    LF_UNION: "union",
-    LF_ENUM: "enum",
-}
-FORWARD, UNIQUE_NAME = 0x80, 0x200
+LF_ARRAY = 0x1503
 MAX_NESTING = 32
 
 
@@ -34,7 +31,8 @@ MAX_NESTING = 32
 class Udt:
     """A named type: ``kind`` is struct, class, union, interface or enum; ``size`` in bytes, of an enum its integer's.
 
-    ``fields`` is the index of its field list (0: none). ``forward`` tells a mere announcement from the definition.
+    ``fields`` is the index of its field list (0: none), ``integer`` of an enumeration's integer type. ``forward`` tells
+    a mere announcement from the definition.
     """
 
     index: int
@@ -44,6 +42,7 @@ class Udt:
     size: int
     fields: int
     forward: bool
+    integer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,33 +68,27 @@ class Types:
         _, header, self._first, last, size = TPI.unpack_from(data)
         if header < TPI.size or header % 4 or header + size > len(data) or not FIRST_INDEX <= self._first <= last:
             raise BadRecord(f"has a type stream of {len(data)} bytes that contradicts itself")
-        self._data = data[header : header + size]
-        self._offsets = record_offsets(self._data, 0)
+        self._data = data
+        self._offsets = record_offsets(data, header, header + size)
         if last - self._first != len(self._offsets):
             raise BadRecord(f"claims {last - self._first} types and has {len(self._offsets)}")
         self._described: dict[int, Udt] = {}
+        self._named = find_definitions(data, self._offsets)
         # A name that is defined more than once (in several modules, or unnamed) means its first definition.
-        self._definitions: dict[str, int] = {}
-        self._unique: dict[str, int] = {}
-        for udt in self.definitions():
-            self._definitions.setdefault(udt.name, udt.index)
-            if udt.unique:
-                self._unique[udt.unique] = udt.index
+        self._definitions = {name: place + self._first for name, place in reversed(self._named.names(data))}
 
     def __len__(self) -> int:
         return len(self._offsets)
 
     def find(self, name: str) -> Udt | None:
         """The definition of a structure, union or enumeration by its name; None: there is none."""
-        index = self._definitions.get(name)
+        index = self._definitions.get(name.encode())
         return None if index is None else self.udt(index)
 
     def definitions(self) -> Iterator[Udt]:
         """Every definition, in the order of the file; of unnamed types there are many of one name."""
-        for index in self._udts:
-            udt = self.udt(index)
-            if not udt.forward:
-                yield udt
+        for place in self._named.places.tolist():
+            yield self._read_udt(place + self._first)
 
     def udt(self, index: int) -> Udt:
         """The structure, union or enumeration at an index. Raises: BadRecord."""
@@ -109,7 +102,8 @@ class Types:
         found = self.udt(index)
         if not found.forward:
             return found
-        other = self._unique.get(found.unique) if found.unique else self._definitions.get(found.name)
+        definitions, name = (self._unique, found.unique) if found.unique else (self._definitions, found.name)
+        other = definitions.get(name.encode())
         return found if other is None else self.udt(other)
 
     def fields(self, udt: Udt) -> FieldList:
@@ -126,18 +120,27 @@ class Types:
             following = found.continues
         return found
 
+    def enumerators(self, udt: Udt) -> dict[str, int]:
+        """Names and values of an enumeration. Raises: BadRecord."""
+        found = self.fields(udt).enumerators
+        if udt.integer & 0xFF not in SIGNED or udt.integer >= FIRST_INDEX or not udt.size:
+            return found
+        # Older compilers write every negative value as a large 64-bit one.
+        top = 1 << 63
+        return {name: value - 2 * top if value >= top else value for name, value in found.items()}
+
     def shape(self, index: int) -> Shape:
         """What a member of that type is. Raises: BadRecord."""
         return self._shape(index, MAX_NESTING)
 
     def spelled(self, udt: Udt) -> str:
         """The name that finds a type again: its own, or one with its index where that is not unique."""
-        return udt.name if self._definitions.get(udt.name) == udt.index else f"__unnamed_{udt.index:x}"
+        return udt.name if self._definitions.get(udt.name.encode()) == udt.index else f"__unnamed_{udt.index:x}"
 
     def by_spelling(self, name: str) -> Udt | None:
         """The type that ``spelled`` gave this name, or None."""
         prefix, _, index = name.rpartition("_")
-        if prefix == "__unnamed" and name not in self._definitions:
+        if prefix == "__unnamed" and name.encode() not in self._definitions:
             try:
                 return self.udt(int(index, 16))
             except (ValueError, BadRecord):
@@ -184,14 +187,15 @@ class Types:
         else:
             properties, fields = self._u32(at) >> 16, self._u32(at + 4)
             behind = at + (8 if kind == LF_UNION else 16)
+        integer = 0
         if kind == LF_ENUM:
-            fields, behind = self._u32(at + 8), at + 12
-            size = self._shape(self._u32(at + 4), MAX_NESTING).size
+            integer, fields, behind = self._u32(at + 4), self._u32(at + 8), at + 12
+            size = self._shape(integer, MAX_NESTING).size
         else:
             size, behind = number(self._data, behind, end)
         name, behind = text(self._data, behind, end)
         unique = text(self._data, behind, end)[0] if properties & UNIQUE_NAME else ""
-        return Udt(index, KINDS[kind], name, unique, size, fields, bool(properties & FORWARD))
+        return Udt(index, KINDS[kind], name, unique, size, fields, bool(properties & FORWARD), integer)
 
     def _record(self, index: int) -> tuple[int, int, int]:
         """Kind, offset of the rest and end of the record at an index."""
@@ -206,11 +210,9 @@ class Types:
         return int.from_bytes(self._data[at : at + 4], "little")
 
     @cached_property
-    def _udts(self) -> list[int]:
-        words = np.frombuffer(self._data, "<u2", len(self._data) // 2)
-        kinds = words[(self._offsets >> 1) + 1] if len(self._offsets) else words
-        places: list[int] = np.flatnonzero(np.isin(kinds, list(KINDS))).tolist()
-        return [place + self._first for place in places]
+    def _unique(self) -> dict[bytes, int]:
+        named = list(self._named.unique_names(self._data))
+        return {name: place + self._first for name, place in reversed(named)}
 
 
 def simple_size_shape(index: int) -> Shape:
