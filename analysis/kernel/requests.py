@@ -45,7 +45,7 @@ def read_request_waits(
         found = _own(memory, names, devices, thread)
         if found is None and _waits_on_its_stack(thread) and looked < _MAX_STACKS:
             looked += 1
-            found = _on_stack(memory, names, devices, thread)
+            found = _on_stack(memory, names, devices, thread, module_at)
         if found is not None:
             locks.append(_lock(thread, *found))
     return locks, []
@@ -66,8 +66,10 @@ def _own(memory: Memory, names: KernelNames, devices: Devices, thread: Thread) -
     return None
 
 
-def _on_stack(memory: Memory, names: KernelNames, devices: Devices, thread: Thread) -> tuple[Irp, Trust] | None:
-    for address in _candidates(memory, thread):
+def _on_stack(
+    memory: Memory, names: KernelNames, devices: Devices, thread: Thread, module_at: ModuleAt
+) -> tuple[Irp, Trust] | None:
+    for address in _candidates(memory, thread, module_at):
         link = _link(memory, names, address, thread)
         irp = read_irp(memory, names, devices, address) if link is not None else None
         if link is not None and irp is not None and irp.current is not None:
@@ -75,16 +77,19 @@ def _on_stack(memory: Memory, names: KernelNames, devices: Devices, thread: Thre
     return None
 
 
-def _candidates(memory: Memory, thread: Thread) -> Iterator[int]:
+def _candidates(memory: Memory, thread: Thread, module_at: ModuleAt) -> Iterator[int]:
     if not thread.kernel_stack or not thread.stack_resident or thread.stack_base is None:
         return
+    own = range(thread.stack_limit or thread.kernel_stack, thread.stack_base)
     size = max(0, min(_STACK_WINDOW, thread.stack_base - thread.kernel_stack))
     data = memory.read_available(thread.kernel_stack, size)
     seen: set[int] = set()
     for (word,) in struct.iter_unpack("<Q", data[: len(data) // 8 * 8]):
-        if word % 8 or not is_kernel(word) or word in seen:
+        if word % 8 or not is_kernel(word) or word in seen or word in own:
             continue
         seen.add(word)
+        if module_at(word) is not None:
+            continue
         try:
             if memory.u16(word) == IO_TYPE_IRP:
                 yield word

@@ -21,6 +21,7 @@ _SUSPENDED = frozenset({"Suspended", "WrSuspended"})
 _SLEEPING = frozenset({"DelayExecution", "WrDelayExecution"})
 _HIGHEST_DYNAMIC = 15  # above are the real-time priorities, which Windows never changes
 _NOBODY = "nothing records who will signal it"
+_BY_ADDRESS = "waits for another thread of its program to wake it; for which, only the program's own memory tells"
 _MAX_OBJECTS = 4
 _MAX_NODES = 4
 
@@ -58,7 +59,8 @@ def waits_for(scene: Scene, thread: Thread) -> str | None:
         told = " and ".join(f"{lock.description}{_who(lock)}" for lock in requests[:_MAX_OBJECTS])
         return f"waits for the {told}"
     if not thread.waits:
-        return None
+        # Waits by address and by a critical section (Windows 8 and later) name no object to the kernel.
+        return _BY_ADDRESS if thread.wait_reason == "WrAlertByThreadId" else None
     joined = " and " if thread.all_of else " or "
     objects = joined.join(_object(scene, thread, waited) for waited in thread.waits[:_MAX_OBJECTS])
     more = len(thread.waits) - _MAX_OBJECTS
