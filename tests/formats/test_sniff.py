@@ -95,9 +95,9 @@ def test_any_bytes_are_named_and_never_quoted(tmp_path_factory: pytest.TempPathF
     "text", [b"<!---->" * 1150 + b"x", b"<!--" * 2000, b"<title" * 1300, b"<title>" + b"not " * 2000]
 )
 def test_text_made_to_confuse_costs_no_time(tmp_path: Path, text: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     name_of(tmp_path, text)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_huge_file_of_zeros_is_not_read_to_its_end(tmp_path: Path) -> None:

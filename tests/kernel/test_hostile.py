@@ -54,10 +54,10 @@ def test_memory_that_lies_costs_notes_and_no_more(scenario: str, build: int, tmp
         memory = open_memory(image)
         symbols = open_kernel_symbols(image, memory, SymbolSources())
         for seed in range(15):
-            started = time.monotonic()
+            started = time.process_time()
             scene = read_scene(image, Lying(memory, seed, pointers), symbols)
             waits = find_waits(scene)
-            assert time.monotonic() - started < 20
+            assert time.process_time() - started < 20
             for chain in waits.chains:
                 assert chain.lock.owners
                 assert chain.lock.waiters

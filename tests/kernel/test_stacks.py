@@ -448,11 +448,11 @@ def test_no_stack_and_no_unwind_data_crash_or_hang_the_walk(words: list[int], in
 def test_a_stack_full_of_return_addresses_costs_one_look_at_each_word() -> None:
     memory = Bytes()
     memory.put_u64(LIMIT, *[NT + WAIT + RETURNS] * (0x6000 // 8))
-    started = time.perf_counter()
+    started = time.process_time()
     stack = walk(memory, thread(LIMIT))
     assert len(stack.frames) == MAX_STACK_FRAMES
     assert "limit" in stack.end
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 TRIAGE = Path("../shared/data/dumps/triage_x64.dmp")
