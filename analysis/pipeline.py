@@ -159,7 +159,7 @@ def _on_text(scene: PrintedScene, made: Report) -> Report:
         threads=printed_facts.thread_facts(scene, made.threads),
         modules=tuple(one for one in made.modules if one.size),
         windbg=theirs,
-        notes=(*printed_facts.notes(made.notes), *printed_facts.disagreement(theirs, made.verdict)),
+        notes=(*printed_facts.notes(made.notes), *printed_facts.beside(theirs, made.verdict)),
     )
 
 

@@ -55,6 +55,9 @@ def explain_printed(scene: PrintedScene) -> Explained:
 def _with_corruptor(scene: PrintedScene, one: Explained) -> Explained:
     # WinDbg compares code in memory with the files it came from; this field is what it found.
     found = scene.text.fields.get("MEMORY_CORRUPTOR")
+    if "MISALIGNED_IP" in scene.text.fields and one.blamed is None and one.stop is not Stop.DELIBERATE:
+        why = "WinDbg found the instruction pointer within an instruction (MISALIGNED_IP): no program jumps there"
+        return replace(one, blamed=Blamed("hardware", "the processor or memory", None, "low", (why,)))
     if not found or one.blamed is not None or one.stop is Stop.DELIBERATE:
         return one
     why = f"WinDbg found code in memory that differs from its file (MEMORY_CORRUPTOR: {found})"

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from analysis.bugchecks.status import describe_status
 from analysis.kernel.printed import PrintedScene
-from analysis.kernel.printed.scene import UNNAMED, build_of
+from analysis.kernel.printed.scene import MAJOR, UNNAMED, build_of
 from analysis.symbols.windows import os_name
 from analysis.verdict import report
 from analysis.verdict.bucket import failure_id_hash
 from analysis.verdict.modules import stem
 from analysis.verdict.printed import NO_MODULES, TAKEN_OVER, theirs_of
 from analysis.verdict.report import hexa
+from analysis.verdict.system import timestamp
 
 NOT_LISTED = "is on no process' list of threads"
 
@@ -29,8 +30,8 @@ def exception_facts(scene: PrintedScene) -> report.ExceptionFacts | None:
 
 def system_facts(scene: PrintedScene) -> report.System:
     """The report's ``system``: only what the text says."""
-    fields, build = scene.text.fields, build_of(scene.text)
-    major = re.search(r"(?<!\d)\d{4,6}(?!\d)", build or "")
+    fields, banner, build = scene.text.fields, scene.text.banner, build_of(scene.text)
+    major = MAJOR.search(build or "")
     count = re.match(r"[0-9a-f]{1,4}$", fields.get("CPU_COUNT", ""))
     made = [fields[name] for name in ("SYSTEM_MANUFACTURER", "SYSTEM_PRODUCT_NAME") if fields.get(name)]
     return report.System(
@@ -38,8 +39,10 @@ def system_facts(scene: PrintedScene) -> report.System:
         os=(os_name(int(major[0]), None) if major else None) or fields.get("OSNAME") or None,
         build=build,
         architecture=scene.text.architecture,
-        processors=int(count[0], 16) if count else None,
-        crash_time=_time(fields.get("TARGET_TIME", "")),
+        processors=int(count[0], 16) if count else banner.processors,
+        crash_time=_time(fields.get("TARGET_TIME", ""))
+        or (timestamp(banner.crash_time) if banner.crash_time else None),
+        uptime_seconds=banner.uptime,
         hardware=" ".join(made) or None,
     )
 
@@ -86,12 +89,16 @@ def _agrees(scene: PrintedScene, ours: report.Culprit | None) -> bool | None:
     return ours.module is not None and stem(scene.images.image(theirs)) == stem(ours.module)
 
 
-def disagreement(theirs: report.WindbgVerdict, ours: report.Verdict) -> Sequence[str]:
-    """A note where WinDbg and this report blame different modules."""
-    if theirs.agrees is not False or ours.culprit is None:
+def beside(theirs: report.WindbgVerdict, ours: report.Verdict) -> tuple[str, ...]:
+    """WinDbg's verdict as a note, for those who read the report as text."""
+    name = theirs.module_name or theirs.image_name
+    said = [f"module {name}"] if name else []
+    said += [f"bucket {theirs.failure_bucket_id}"] if theirs.failure_bucket_id else []
+    if not said:
         return ()
-    name = ours.culprit.module or ours.culprit.kind
-    return (f"WinDbg blames {theirs.module_name or theirs.image_name}, this report {name}: see the reasons",)
+    who = (ours.culprit.module or ours.culprit.kind) if ours.culprit else "nobody"
+    how = "the same module" if theirs.agrees else f"this report blames {who}, for the reasons given"
+    return (f"WinDbg's own verdict: {', '.join(said)} ({'taken over here' if is_taken_over(ours) else how})",)
 
 
 def thread_facts(scene: PrintedScene, threads: Sequence[report.ThreadFacts]) -> tuple[report.ThreadFacts, ...]:

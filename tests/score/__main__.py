@@ -73,13 +73,19 @@ def _totals(rows: Sequence[Row]) -> None:
 
 
 def _disagreements(rows: Sequence[Row]) -> None:
-    print("\ndisagreements:")
+    told = [row for row in rows if row.kind != "inconclusive" and not row.agrees]
+    print(f"\ndisagreements: {len(told) or 'none'}")
+    for row in told:
+        how = "taken over, no evidence" if row.taken_over else row.confidence
+        print(f"  {row.name}: WinDbg {row.theirs}, here {row.ours} ({how}): {row.because}")
+    print("\nnamed here where WinDbg names nobody:")
     for row in rows:
-        if not row.agrees:
-            print(f"  {row.name}: WinDbg {row.theirs}, here {row.ours} ({row.confidence}): {row.because}")
-    for row in rows:
-        if row.kind == "in_stack" and not same(row.theirs, row.from_frames):
-            print(f"  {row.name}: WinDbg {row.theirs}, frames alone {row.from_frames}")
+        if row.kind == "inconclusive" and row.ours != "nobody":
+            print(f"  {row.name}: {row.ours} ({row.confidence}): {row.because}")
+    blind = [row for row in rows if row.kind != "inconclusive" and row.agrees and not same(row.theirs, row.blind)]
+    print("\nagreement that rests on WinDbg's own words (SYMBOL_NAME, FAULTING_MODULE):")
+    for row in blind:
+        print(f"  {row.name}: {row.theirs}, blind {row.blind}")
 
 
 def _buckets(rows: Sequence[Row]) -> None:

@@ -66,7 +66,10 @@ def test_the_driver_that_holds_a_shown_request_is_blamed_not_the_bus(tmp_path: P
     )
     assert report.windbg is not None
     assert report.windbg.agrees is False
-    assert any(note.startswith("WinDbg blames pci, this report cardrdr8.sys") for note in report.notes)
+    assert report.notes[-1] == (
+        "WinDbg's own verdict: module pci, bucket 0x9F_3_IMAGE_pci.sys "
+        "(this report blames cardrdr8.sys, for the reasons given)"
+    )
 
 
 def test_a_stack_without_any_code_still_names_a_driver(tmp_path: Path) -> None:

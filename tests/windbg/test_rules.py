@@ -237,3 +237,24 @@ def test_lines_shortened_by_their_author_are_frames(tmp_path: Path) -> None:
         "... : nt!KeBugCheckEx ...\n... : VerifierExt!Abort+0x6f ...\n... : mydrv6!OnInterrupt+0x69 [c:\\a.c @ 26]\n"
     )
     assert named(report_of(tmp_path, fault(stack, title="DRIVER_VERIFIER_DETECTED_VIOLATION (c4)"))) == "mydrv6.sys"
+
+
+def test_an_instruction_pointer_within_an_instruction_is_hardware(tmp_path: Path) -> None:
+    fields = "MISALIGNED_IP: \nnt!KiSwapContext+1\nMODULE_NAME: hardware\nIMAGE_NAME:  hardware\n"
+    report = report_of(tmp_path, fault("nt!KiPageFault+0x1\nsome1+0x10\n", fields=fields))
+    assert (named(report), report.verdict.confidence) == ("hardware", "low")
+
+
+def test_the_banner_tells_the_machine(tmp_path: Path) -> None:
+    banner = (
+        "Microsoft (R) Windows Debugger Version 10.0.1.1 AMD64\n"
+        "Windows 10 Kernel Version 19041 MP (12 procs) Free x64\n"
+        "Built by: 19041.1.amd64fre.vb_release.191206-1406\nMachine Name:\n"
+        "Debug session time: Thu Dec 17 15:51:45.544 2020 (UTC - 7:00)\nSystem Uptime: 1 days 0:00:58.312\n"
+    )
+    report = report_of(tmp_path, banner + fault("nt!KiPageFault+0x1\nsome1+0x10\n"))
+    machine = report.system
+    assert (machine.build, machine.processors, machine.architecture) == ("10.0.19041.1", 12, "x64")
+    assert (machine.crash_time, machine.uptime_seconds) == ("2020-12-17T22:51:45Z", 86458)
+    odd = banner.replace("Dec 17 15:51", "Feb 31 25:61").replace("- 7:00", "- 99:00")
+    assert report_of(tmp_path, odd + fault("nt!KiPageFault+0x1\nsome1+0x10\n")).system.crash_time is None

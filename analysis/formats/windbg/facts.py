@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum
 
 
@@ -11,6 +12,17 @@ class Reliability(IntEnum):
     GUESSED = 1  # behind "Frame IP not in any known module"
     FOLLOWED = 2  # behind "Stack unwind information not available"
     UNWOUND = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """What is printed when a dump is opened. ``build`` is "19041" or "19041.1", ``uptime`` seconds."""
+
+    build: str | None = None
+    processors: int | None = None
+    architecture: str | None = None
+    crash_time: datetime | None = None
+    uptime: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,5 +163,6 @@ class WindbgText:
     devices: tuple[PrintedDevice, ...] = ()
     exception: PrintedException | None = None
     architecture: str | None = None
+    banner: Banner = Banner()
     user_mode: bool = False
     notes: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from analysis.errors import NotADump
 from analysis.formats.raw import RawFile
 from analysis.formats.windbg.analyze import Analysis, read_analysis
+from analysis.formats.windbg.banner import read_banner
 from analysis.formats.windbg.facts import Point, PrintedException, PrintedStack, PrintedThread, WindbgText
 from analysis.formats.windbg.locks import read_locks
 from analysis.formats.windbg.modules import fitting, read_images, read_modules, read_points
@@ -47,6 +48,7 @@ def parse_windbg(lines: Sequence[str], notes: Sequence[str] = ()) -> WindbgText:
     threads = read_threads(lines)
     main = _main_stack(lines, threads)
     _from_stack(analysis, main)
+    banner = read_banner(lines)
     stacks = [stack for stack in (main, *(thread.stack for thread in threads)) if stack is not None]
     _narrow(analysis.arguments, analysis.fields, main)
     values = (*(analysis.arguments.get(which, 0) for which in range(1, 5)),)
@@ -75,7 +77,9 @@ def parse_windbg(lines: Sequence[str], notes: Sequence[str] = ()) -> WindbgText:
         irps=read_irps(lines),
         devices=read_devices(lines),
         exception=_exception(lines),
-        architecture=_architecture(analysis.fields, main, points, [*values, *(one.address for one in threads)]),
+        banner=banner,
+        architecture=banner.architecture
+        or _architecture(analysis.fields, main, points, [*values, *(one.address for one in threads)]),
         user_mode=_is_user_mode(analysis, main),
         notes=tuple(told),
     )

@@ -19,11 +19,13 @@ from analysis.kernel.waiting_for import doing
 from analysis.kernel.working_on import WorkedOn
 from analysis.memory.reader import Memory
 from analysis.symbols.kernel import KernelSymbols
+from analysis.symbols.windows import version_of
 
 KIND = "windbg-text"
 MACHINES = {"x64": MACHINE_X64, "x86": MACHINE_X86, "arm64": MACHINE_ARM64}
 HOW = "names are those that WinDbg printed"
 UNNAMED = VirtAddr(0)  # stands for the thread of a stack that the text shows without saying whose it is
+MAJOR = re.compile(r"(?<!\d)\d{4,6}(?!\d)")
 _STOPPING = ("KeBugCheckEx", "KeBugCheck2", "KeBugCheck", "KiBugCheckDebugBreak", "RtlpBreakWithStatusInstruction")
 _COMMAND_THREAD = re.compile(rf"\.thread (?:/\w+ )*({HEX})\b")
 
@@ -214,18 +216,21 @@ def _symbols(text: WindbgText) -> KernelSymbols:
 
 
 def build_of(text: WindbgText) -> str | None:
-    """The Windows build that the text names: "10.0.22621.2506", "10.0.17134", or None."""
+    """The Windows build that the text names: "10.0.22621.2506", "6.1.7601", or None."""
     for known in (text.fields.get("OS_VERSION"), text.keys.get("WER.OS.Version"), text.fields.get("BUILDOSVER_STR")):
         found = re.match(r"\d{1,2}\.\d{1,2}\.\d{4,6}(?:\.\d{1,6})?", known or "")
         if found:
             return found[0]
     number_only = text.fields.get("OSBUILD") or text.fields.get("BUILD_VERSION_STRING", "").partition(".")[0]
-    return number_only if re.fullmatch(r"\d{4,6}", number_only) else None
+    if re.fullmatch(r"\d{4,6}", number_only):
+        return version_of(int(number_only))
+    major, _, update = (text.banner.build or "").partition(".")
+    return version_of(int(major)) + (f".{update}" if update else "") if major else None
 
 
 def _header(text: WindbgText) -> DumpHeader:
     exception = text.exception
-    build = re.search(r"\d{4,6}", build_of(text) or "")
+    build = MAJOR.search(build_of(text) or "")
     return DumpHeader(
         kind=KIND,
         type_code=0,
