@@ -121,9 +121,10 @@ class RawFile:
                 self._touched[chunk] = self._round
                 self._new_chunks += 1
         if self._new_chunks > _MOST_CHUNKS:
-            self._give_back()
+            self.give_back()
 
-    def _give_back(self) -> None:
+    def give_back(self) -> None:
+        """Let the system take the mapped pages back; what is read again comes from the file again."""
         self._new_chunks = 0
         self._round = self._round % 255 + 1
         if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):

@@ -21,6 +21,7 @@ HEADER = struct.Struct("<6I")
 BLOCK_LIST = 0x34  # where the header's list of blocks begins that hold the directory's own list of blocks
 BLOCK_SIZES = tuple(1 << power for power in range(9, 17))
 NO_STREAM = 0xFFFF_FFFF
+LARGE = 1 << 20  # bytes
 
 
 class Msf:
@@ -133,17 +134,26 @@ class Msf:
             raise self.bad(f"its {what} lies in block {int(blocks.max())}, but it has {self._block_count}")
         # Streams mostly lie in a few runs of blocks: one read for each run.
         breaks = np.flatnonzero(np.diff(blocks.astype(np.int64)) != 1) + 1
-        parts = []
+        parts: list[memoryview] = []
         left = size
         for run in np.split(blocks, breaks) if len(blocks) else ():
             part = min(left, len(run) * self._block)
-            parts.append(self._read(int(run[0]) * self._block, part, what))
+            parts.append(self._view(int(run[0]) * self._block, part, what))
             left -= part
-        return b"".join(parts)
+        joined = b"".join(parts)
+        for view in parts:
+            view.release()
+        # What was copied need not be in memory twice.
+        if size >= LARGE:
+            self._raw.give_back()
+        return joined
 
     def _read(self, offset: int, size: int, what: str) -> bytes:
+        return bytes(self._view(offset, size, what))
+
+    def _view(self, offset: int, size: int, what: str) -> memoryview:
         try:
-            return self._raw.read(offset, size, what)
+            return self._raw.view(offset, size, what)
         except BadDump as cut:
             raise self.bad(f"cut short: its {what} goes on behind the end of the file") from cut
 
