@@ -56,7 +56,9 @@ def _pileup(
 
 @app.command()
 def analyze(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="A dump: a path or an http(s) link.")],
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="A dump or saved WinDbg output: a path or an http(s) link.")
+    ],
     as_json: AsJson = False,
     symbols: Annotated[
         list[str] | None,

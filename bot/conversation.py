@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -21,6 +21,8 @@ from bot.sending import Refused, Sender, Upload
 from storage.events import Posts
 
 log = logging.getLogger(__name__)
+
+Settle = Callable[[bool], Awaitable[list[bool | None]]]
 
 SUMMARY = "summary"
 STEP_SECONDS = 1.5  # between two progress edits of one reply
@@ -39,10 +41,14 @@ class Place:
 
 
 class Conversation:
-    """One link's replies. ``key`` is the job's, ``source`` what people know the link by."""
+    """One link's replies. ``key`` is the job's, ``source`` what people know the link by.
 
-    def __init__(self, sender: Sender, posts: Posts, place: Place, key: str, source: str) -> None:
+    ``settle`` notes how this link ended and says how each link of the message did, None while it is not known.
+    """
+
+    def __init__(self, sender: Sender, posts: Posts, place: Place, key: str, source: str, *, settle: Settle) -> None:
         self.place = place
+        self._settle = settle
         self._sender = sender
         self._posts = posts
         self._key = key
@@ -80,13 +86,20 @@ class Conversation:
     async def end(self, message: Message, *, fine: bool) -> str:
         """Turn the reply into its final form and the reaction into a result; the reply's time stamp.
 
+        The reaction is the message's, not the link's: of several links the last one brings it, a cross if any failed.
+
         Raises:
             Refused, Unreachable.
         """
         await self.hush()
         ts = await self._final(message)
-        await self._sender.react(self.place.channel, self.place.ts, FINE if fine else BAD)
-        await self._sender.react(self.place.channel, self.place.ts, SEEN, add=False)
+        outcomes = await self._settle(fine) or [fine]
+        if None not in outcomes:
+            good, other = (FINE, BAD) if all(outcomes) else (BAD, FINE)
+            await self._sender.react(self.place.channel, self.place.ts, good)
+            if len(outcomes) > 1:  # a link that was edited in later may turn the result
+                await self._sender.react(self.place.channel, self.place.ts, other, add=False)
+            await self._sender.react(self.place.channel, self.place.ts, SEEN, add=False)
         return ts
 
     async def hush(self) -> None:

@@ -130,8 +130,15 @@ def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identit
     async def fetch(link: Link, path: Path, progress: Callable[[Arrived], None]) -> Fetched:
         return await download(link, path, settings.fetch_limits, settings.policy, progress=progress)
 
-    async def analyse_in_child(path: Path, source: str, progress: child.Progress) -> Report:
-        order = child.Order(path, source, settings.symbol_paths(), settings.home / "cache")
+    async def analyse_in_child(fetched: Fetched, progress: child.Progress) -> Report:
+        order = child.Order(
+            fetched.path,
+            fetched.source,
+            settings.symbol_paths(),
+            settings.home / "cache",
+            fetched.sha256,
+            round(fetched.seconds, 3),
+        )
         limits = child.ChildLimits(settings.analysis_seconds, int(settings.analysis_memory))
         return await child.analyze(order, limits, progress)
 

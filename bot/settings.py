@@ -64,7 +64,8 @@ class Settings(BaseSettings):
     http_port: int = Field(default=3000, ge=1, le=65535, description="Port for events when `PILEUP_TRANSPORT=http`.")
     channels: Words = Field(
         default=frozenset(),
-        description="Channel ids the bot works in, separated by commas. Empty: wherever it is invited.",
+        description="Channel ids the bot works in, separated by commas; direct messages need none. "
+        "Empty: wherever it is invited.",
     )
     users: Words = Field(default=frozenset(), description="User ids the bot listens to. Empty: everybody.")
     broadcast_channels: Words = Field(

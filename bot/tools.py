@@ -15,7 +15,7 @@ from bot.sending import Sender
 from storage.store import Store
 
 Fetch = Callable[[Link, Path, Callable[[Arrived], None]], Awaitable[Fetched]]
-Analyse = Callable[[Path, str, Callable[[str, float | None], None]], Awaitable[Report]]
+Analyse = Callable[[Fetched, Callable[[str, float | None], None]], Awaitable[Report]]
 Answer = Callable[[str, Place], Message]
 
 

@@ -5,7 +5,7 @@ the thread and the job's memory say. Stopped gracefully, it gives the job back a
 """
 
 import asyncio
-import dataclasses
+import functools
 import logging
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +18,7 @@ from bot.conversation import Conversation, Place
 from bot.fetch.links import link
 from bot.fetch.pasted import pasted
 from bot.fetch.problems import FetchFailed
-from bot.fetch.workspace import job_name, workspace
+from bot.fetch.workspace import job_name, workspace_aside
 from bot.listeners.intake import ANALYZE, ASK
 from bot.orphans import worker_name
 from bot.sending import Refused, Unreachable
@@ -106,7 +106,12 @@ def _conversation(tools: Tools, job: Job) -> Conversation:
     place = Place(
         asked["team"], asked["channel"], asked["ts"], asked["thread"], asked["channel"] in tools.broadcast_channels
     )
-    return Conversation(tools.sender, tools.store.posts, place, job.key, asked.get("shown", ""))
+
+    async def settle(fine: bool) -> list[bool | None]:
+        await _remember(tools, job, fine=fine)
+        return await asyncio.to_thread(tools.store.events.outcomes, place.team, place.channel, place.ts)
+
+    return Conversation(tools.sender, tools.store.posts, place, job.key, asked.get("shown", ""), settle=settle)
 
 
 async def _reply(tools: Tools, job: Job, talk: Conversation) -> None:
@@ -126,7 +131,7 @@ async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:
         report = await _recalled(tools, job)
         if report is None:
             await talk.begin("Reading" if job.payload.get("pasted") else "Downloading")
-            with workspace(tools.home, job_name(job.id), keep=tools.keep_dumps) as directory:
+            async with workspace_aside(tools.home, job_name(job.id), keep=tools.keep_dumps) as directory:
                 report = await _report(tools, job, talk, directory)
     except (FetchFailed, AnalysisFailed) as failed:
         log.info("job %d failed: %s", job.id, failed.kind)
@@ -153,11 +158,9 @@ async def _recalled(tools: Tools, job: Job) -> Report | None:
 
 async def _report(tools: Tools, job: Job, talk: Conversation, directory: Path) -> Report:
     if job.payload.get("pasted"):
-        source = job.payload["shown"]
-        fetched = await asyncio.to_thread(pasted, directory / "pasted.txt", job.secret or "", source)
+        fetched = await asyncio.to_thread(pasted, directory / "pasted.txt", job.secret or "", job.payload["shown"])
     else:
         wanted = link(job.secret or job.payload["shown"])
-        source = wanted.shown
         fetched = await tools.fetch(
             wanted, directory / "dump", lambda arrived: talk.progress("Downloading", arrived.fraction, str(arrived))
         )
@@ -165,21 +168,17 @@ async def _report(tools: Tools, job: Job, talk: Conversation, directory: Path) -
         same = await asyncio.to_thread(tools.store.duplicates.same_dump, fetched.identity, fetched.sha256)
         known = None if same is None else await asyncio.to_thread(tools.store.reports.report, same.report.id)
         if same is not None and known is not None:
-            await _remember(tools, job, same.report.id)
+            await _remember(tools, job, report=same.report.id)
             return known
         talk.progress("Analysing", 0.0)
-        report = await tools.analyse(
-            fetched.path, source, lambda stage, fraction: talk.progress(f"Analysing: {stage}", fraction)
-        )
-        timings = dataclasses.replace(report.timings, fetch_seconds=round(fetched.seconds, 3))
-        report = dataclasses.replace(report, timings=timings)
+        report = await tools.analyse(fetched, lambda stage, fraction: talk.progress(f"Analysing: {stage}", fraction))
         stored = await asyncio.to_thread(tools.store.remember, report)
-        await _remember(tools, job, stored.id)
+        await _remember(tools, job, report=stored.id)
         return report
 
 
-async def _remember(tools: Tools, job: Job, number: int) -> None:
-    if not await asyncio.to_thread(tools.store.jobs.remember, job, report=number):
+async def _remember(tools: Tools, job: Job, **facts: Any) -> None:
+    if not await asyncio.to_thread(functools.partial(tools.store.jobs.remember, job, **facts)):
         raise LostJob
 
 

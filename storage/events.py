@@ -6,6 +6,7 @@ transaction: a crash between them would lose the job for ever, since the redeliv
 """
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -57,6 +58,19 @@ class Events:
             if event_id is not None and not self.first(event_id):
                 return []
             return [job for job in map(self._request, requests) if job is not None]
+
+    def outcomes(self, team: str, channel: str, ts: str) -> list[bool | None]:
+        """How each link of one message ended, oldest first: true, false, or None while nobody knows.
+
+        A job says it by remembering ``fine``, before it is over; one that failed without a word ended badly.
+        """
+        rows = self._database.rows(
+            "SELECT jobs.state, jobs.memory FROM requests JOIN jobs ON jobs.id = requests.job_id "
+            "WHERE requests.team = ? AND requests.channel = ? AND requests.ts = ? ORDER BY jobs.id",
+            [team, channel, ts],
+        )
+        ended = {"done": True, "failed": False}
+        return [json.loads(row["memory"]).get("fine", ended.get(row["state"])) for row in rows]
 
     def first(self, event_id: str) -> bool:
         """True the first time this event id is shown, false ever after."""

@@ -10,12 +10,14 @@ from analysis.verdict.story import Story, lock_text
 from analysis.verdict.text_limits import text_limits
 
 KERNEL_ONLY = ("kernel-bitmap", "kernel-summary")  # kinds of dumps without the pages of programs
-CUT_SHORT = "The file is cut short: what lay behind its end is missing, and a complete copy of it may tell more."
 COMPLETE_DUMP = (
     "If it hangs again, a complete or active memory dump (CrashDumpEnabled=1, FilterPages=1 for active) also tells "
     "what programs waited for."
 )
 VERIFY = "To catch it in the act, on a test machine: verifier /standard /driver {driver} (undo: verifier /reset)."
+CUT_SHORT = (
+    "The file is cut short (truncated): what lay behind its end is missing; a complete copy of it may tell more."
+)
 FULLER_DUMP = (
     "Let Windows write more next time: System > Advanced > Startup and Recovery > Kernel memory dump (registry "
     "CrashDumpEnabled=2). Such a dump holds the locks, all threads and their stacks."
@@ -134,8 +136,6 @@ def _of_kind(scene: Scene) -> list[str]:
             "This is a kernel dump: pages of programs are not in it, so what a program was doing in user mode cannot "
             "be told; a complete memory dump (CrashDumpEnabled=1) would hold them."
         )
-    if scene.image.truncated:
-        told.append("The file is truncated: its end is missing, and with it an unknown part of memory.")
     if scene.image.header.architecture == "arm64":
         told.append("Memory beyond the saved blocks of an ARM64 dump is not read yet.")
     return told

@@ -149,11 +149,15 @@ def _nobody(scene: Scene, story: Story) -> str:
         device = _device_name(story)
         about = f"; Plug and Play was busy with {device}" if device else ""
         return f"{who} {front}{lock}, but no driver can be named: {why}{about}."
+    cut = not isinstance(scene, PrintedScene) and scene.image.truncated
     if story.stop is Stop.DELIBERATE:
         looked = "locks are not in this dump" if scene.image.triage else "no lock or wait explains a hang"
+        if cut:
+            looked = "the file is cut short: what could explain a hang may be missing"
         return f"Nobody is blamed: this stop was deliberate ({explained.name}), and {looked}."
     what = "text" if isinstance(scene, PrintedScene) else "dump"
-    return f"No culprit can be named for {explained.name}: this {what} holds no evidence against any driver."
+    held = "the file is cut short, and what is left of it holds" if cut else f"this {what} holds"
+    return f"No culprit can be named for {explained.name}: {held} no evidence against any driver."
 
 
 def _deadlock(scene: Scene, story: Story, cycle: Cycle) -> str:

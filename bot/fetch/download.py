@@ -83,7 +83,7 @@ async def download(
                 await _persist(transfer, client)
         return transfer.fetched(path, time.monotonic() - started)
     except BaseException as error:
-        path.unlink(missing_ok=True)  # noqa: ASYNC240  # one call, and nothing may come between
+        await asyncio.to_thread(path.unlink, missing_ok=True)
         told = failure_of(error, link.host, limits, _so_far(transfer))
         if told is None or told is error:
             raise

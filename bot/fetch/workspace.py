@@ -1,8 +1,9 @@
 """A directory for one job's files, deleted when the job lets go of it."""
 
+import asyncio
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 
@@ -34,3 +35,17 @@ def workspace(home: Path, name: str, *, keep: bool = False) -> Iterator[Path]:
     finally:
         if not keep:
             shutil.rmtree(directory, ignore_errors=True)
+
+
+@asynccontextmanager
+async def workspace_aside(home: Path, name: str, *, keep: bool = False) -> AsyncIterator[Path]:
+    """``workspace`` beside an event loop: a file system takes seconds to delete a dump of many gigabytes.
+
+    Raises: as ``workspace``.
+    """
+    made = workspace(home, name, keep=keep)
+    directory = await asyncio.to_thread(made.__enter__)
+    try:
+        yield directory
+    finally:
+        await asyncio.to_thread(made.__exit__, None, None, None)

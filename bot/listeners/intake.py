@@ -26,7 +26,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Whom and where the bot listens to; empty sets allow everybody and everywhere."""
+    """Whom and where the bot listens to; empty sets allow everybody and everywhere, direct messages need no channel."""
 
     bot_user: str
     channels: frozenset[str] = frozenset()
@@ -36,7 +36,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A message as far as it matters. ``addressed``: a mention or a direct message."""
+    """A message as far as it matters. ``addressed``: a mention or a direct message, ``direct``: the latter."""
 
     team: str
     channel: str
@@ -45,6 +45,7 @@ class Heard:
     user: str
     text: str
     addressed: bool
+    direct: bool = False
     old_links: frozenset[str] = frozenset()
     is_edit: bool = False
 
@@ -91,11 +92,12 @@ def _heard(body: Json, rules: Rules) -> Heard | None:
     ts = message["ts"]
     team = body.get("team_id") or event.get("team") or ""
     thread = message.get("thread_ts") or ts
-    return Heard(team, event["channel"], ts, thread, message["user"], text, addressed, old_links, is_edit)
+    return Heard(team, event["channel"], ts, thread, message["user"], text, addressed, is_im, old_links, is_edit)
 
 
 def _is_allowed(heard: Heard, rules: Rules) -> bool:
-    return (not rules.channels or heard.channel in rules.channels) and (not rules.users or heard.user in rules.users)
+    is_place = heard.direct or not rules.channels or heard.channel in rules.channels
+    return is_place and (not rules.users or heard.user in rules.users)
 
 
 def _for_link(heard: Heard, link: Link) -> Request:

@@ -137,7 +137,7 @@ def _seen(asked: _Asked) -> Answer:
         return _never(asked)
     verb = "was mentioned in" if mentioned else "was seen"
     times = _crashes(span.count) if mentioned else _times(span.count)
-    first = f"Yes: {asked.subject} {verb} {times}{asked.time}{_hosts(span, asked)}{_days(span)}."
+    first = f"Yes: {asked.subject} {verb} {times}{asked.time}{_hosts(span, asked)}{_days(span, asked)}."
     return Answer((first, *_most_often(asked)), asked.rows(SHOWN_ROWS))
 
 
@@ -145,11 +145,11 @@ def _count(asked: _Asked) -> Answer:
     asked, _ = _widened(asked)
     span = asked.store.search.span(asked.query)
     if not asked.names:
-        said = f"{_crashes(span.count)}{asked.time}{_hosts(span, asked)}{_days(span)}."
+        said = f"{_crashes(span.count)}{asked.time}{_hosts(span, asked)}{_days(span, asked)}."
         return Answer((said,), asked.rows(SHOWN_ROWS))
     if not span.count:
         return _never(asked)
-    said = f"{asked.subject}: {_times(span.count)}{asked.time}{_hosts(span, asked)}{_days(span)}."
+    said = f"{asked.subject}: {_times(span.count)}{asked.time}{_hosts(span, asked)}{_days(span, asked)}."
     return Answer((said, *_most_often(asked)), asked.rows(SHOWN_ROWS))
 
 
@@ -271,11 +271,14 @@ def _hosts(span: Span, asked: _Asked) -> str:
     return f", on {counted(len(span.hosts), 'host')} ({listed})"
 
 
-def _days(span: Span) -> str:
+def _days(span: Span, asked: _Asked) -> str:
     if span.first_seen is None or span.last_seen is None:
         return ""
     first, last = day(span.first_seen), day(span.last_seen)
-    return f", on {first}" if first == last else f", first on {first}, last on {last}"
+    since = asked.query.since
+    # A crash of February counts as seen "since May" when it was reported then: without a word that reads like a slip.
+    older = " by the dump's own clock (reported later)" if since is not None and span.first_seen < since else ""
+    return f", on {first}{older}" if first == last else f", first on {first}{older}, last on {last}"
 
 
 def day(moment: datetime) -> str:

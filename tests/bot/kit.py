@@ -12,6 +12,7 @@ from typing import Any
 
 from analysis.verdict.report import Report
 from bot.child import AnalysisFailed
+from bot.fetch.download import Fetched
 from bot.mrkdwn import plain
 from bot.sandbox import Message, StandIn
 from bot.sandbox.server import APP_TOKEN, BOT_TOKEN
@@ -43,10 +44,10 @@ class Analyst:
     runs: int = 0
     running: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def __call__(self, path: Path, source: str, progress: Callable[[str, float | None], None]) -> Report:
+    async def __call__(self, fetched: Fetched, progress: Callable[[str, float | None], None]) -> Report:
         self.runs += 1
         self.running.set()
-        content = path.read_bytes()  # noqa: ASYNC240  # a few kilobytes
+        content = fetched.path.read_bytes()  # a few kilobytes
         for step in range(1, 5):
             progress("reading threads", step / 5)
             await asyncio.sleep(self.seconds / 4)
@@ -58,7 +59,7 @@ class Analyst:
             report.dump,
             identity=identity(content),
             sha256=hashlib.sha256(content).hexdigest(),
-            source=source,
+            source=fetched.source,
             size_bytes=len(content),
         )
         return dataclasses.replace(report, dump=about)

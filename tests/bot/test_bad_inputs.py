@@ -27,7 +27,7 @@ INPUTS = {
     "empty": (page(b""), ["empty"]),
     "four": (page(b"PAGE"), ["4 bytes"]),
     "truncated": (page(bytes(HEADER[:0x1000])), ["cut off"]),
-    "header": (page(bytes(HEADER)), ["Confidence: none"]),
+    "header": (page(bytes(HEADER)), ["cut short", "Confidence: none"]),
     "random": (page(RANDOM), ["not known"]),
     "large": (page(b"PAGEDU64" * 200_000), ["size cap", "1 MB"]),
     "slow": (endless(), ["5 s"]),

@@ -103,6 +103,12 @@ def test_whoever_is_not_allowed_is_not_heard(rules: Rules) -> None:
     assert requests(body(f"<@{BOT}> {DUMP}"), rules) == []
 
 
+def test_a_list_of_channels_does_not_shut_out_direct_messages() -> None:
+    rules = Rules(BOT, channels=frozenset({"C2"}))
+    assert links(requests(body(DUMP, channel="D1", channel_type="im"), rules)) == ["https://h.example/a.dmp?sig=1&x=2"]
+    assert requests(body(DUMP, channel="D1", channel_type="im"), Rules(BOT, users=frozenset({"U2"}))) == []
+
+
 def test_a_very_long_question_is_cut() -> None:
     (request,) = requests(body(f"<@{BOT}> " + "why " * 1000), RULES)
     assert len(request.job.payload["question"]) <= 500

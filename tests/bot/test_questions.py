@@ -196,6 +196,14 @@ def test_seen_says_how_often_where_and_when(store: Store) -> None:
     assert [row.thread.permalink if row.thread else None for row in answer.rows] == ["p3", "p2", "p1"]
 
 
+def test_a_crash_that_was_only_reported_in_that_time_says_so(store: Store) -> None:
+    store.remember(report("old", module="relic.sys", signature="o", crashed=datetime(2021, 2, 21, 1, 38, tzinfo=UTC)))
+    (first, *_) = ask(store, "have we seen relic since May?", NOW).lines
+    assert first == (
+        "Yes: relic.sys was seen once since May, on 21 February 2021 by the dump's own clock (reported later)."
+    )
+
+
 def test_not_seen_says_when_else(store: Store) -> None:
     answer = ask(store, "rassstp since October", NOW)
     assert answer.lines == (

@@ -9,6 +9,7 @@ import pytest
 
 from analysis.verdict.report import Report
 from bot import worker
+from bot.fetch.download import Fetched
 from bot.orphans import bereave, worker_name
 from bot.sandbox import StandIn
 from storage.database import open_database
@@ -28,7 +29,7 @@ async def slack() -> AsyncIterator[StandIn]:
 class Broken(Analyst):
     """An analysis with a fault of ours in it."""
 
-    async def __call__(self, path: Path, source: str, progress: Callable[[str, float | None], None]) -> Report:
+    async def __call__(self, fetched: Fetched, progress: Callable[[str, float | None], None]) -> Report:
         self.runs += 1
         raise RuntimeError("a fault of ours")
 
@@ -52,6 +53,30 @@ async def test_a_file_that_is_no_dump_gets_one_line_and_a_cross(slack: StandIn, 
         await until(lambda: is_done(slack, said))
     (reply,) = replies(slack, said)
     assert reply.text == "Not a dump that can be read: this is something else."
+    assert list(said.reactions) == ["x"]
+
+
+@pytest.mark.parametrize("bad_first", [True, False])
+async def test_of_two_links_the_last_one_brings_the_reaction_and_a_failure_counts(
+    slack: StandIn, tmp_path: Path, bad_first: bool
+) -> None:
+    class OneSlow(Analyst):
+        async def __call__(self, fetched: Fetched, progress: Callable[[str, float | None], None]) -> Report:
+            is_bad = fetched.path.read_bytes() == b"hello"
+            if is_bad != bad_first:
+                await free.wait()
+            return await super().__call__(fetched, progress)
+
+    free = asyncio.Event()
+    routes = {"a.dmp": page(b"hello"), "b.dmp": page(dump("seed"))}
+    async with serving(**routes) as files, bot(slack, tmp_path, OneSlow()):
+        said = slack.workspace.say(CRASHES, ANNA, f"{files.url('/a.dmp')} {files.url('/b.dmp')}")
+        first = "something else" if bad_first else "rassstp.sys holds"
+        await until(lambda: any(first in shown(reply) for reply in replies(slack, said)))
+        await until(lambda: bad_first or is_told(slack, said))
+        assert list(said.reactions) == ["eyes"]
+        free.set()
+        await until(lambda: is_done(slack, said))
     assert list(said.reactions) == ["x"]
 
 
@@ -117,9 +142,9 @@ async def test_a_link_that_must_wait_for_a_worker_is_greeted_meanwhile(slack: St
 
 async def test_many_workers_at_work_do_not_delay_an_acknowledgement(slack: StandIn, tmp_path: Path) -> None:
     class Blocking(Analyst):
-        async def __call__(self, path: Path, source: str, progress: Callable[[str, float | None], None]) -> Report:
+        async def __call__(self, fetched: Fetched, progress: Callable[[str, float | None], None]) -> Report:
             await asyncio.to_thread(asyncio.run, asyncio.sleep(2))  # as a child is waited for
-            return await super().__call__(path, source, progress)
+            return await super().__call__(fetched, progress)
 
     routes = {f"{number}.dmp": page(dump("seed", number)) for number in range(12)}
     async with serving(**routes) as files, bot(slack, tmp_path, Blocking(), workers=12):

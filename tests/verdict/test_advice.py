@@ -17,7 +17,9 @@ from tests.bugchecks.views import FakeView
 from tests.verdict.frames import stack
 
 # A scene that answers nothing: these stories ask only whether the dump is a small one and which images it lists.
-BARE = cast("Scene", SimpleNamespace(image=SimpleNamespace(triage=None), facts=SimpleNamespace(modules=())))
+BARE = cast(
+    "Scene", SimpleNamespace(image=SimpleNamespace(triage=None, truncated=False), facts=SimpleNamespace(modules=()))
+)
 
 
 def story(code: int, parameters: Parameters, frames: str = "", **view: Any) -> Story:
