@@ -1,6 +1,6 @@
 """Full dumps (type 1): all physical memory, as runs of pages listed in the header.
 
-The pages follow from 0x2000 on in the order of the runs.
+The pages follow the header (0x2000 bytes, 0x1000 in a 32-bit dump) in the order of the runs.
 """
 
 import struct
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from analysis.address import PAGE_SIZE
 from analysis.formats.header import FIRST_RUN, HEADER_SIZE, MAX_HEADER_RUNS, MAX_PAGE_FRAME, RUNS
+from analysis.formats.header32 import FIRST_RUN32, HEADER32_SIZE, MAX_HEADER_RUNS32, RUNS32
 from analysis.formats.raw import RawFile
 
 
@@ -37,29 +38,47 @@ def read_runs(raw: RawFile) -> tuple[RunMap | None, bool, tuple[str, ...]]:
     """The pages of a full dump as far as the file holds them, whether it was cut short, and notes. None where no page
     can be used."""
     number, _, total = struct.unpack("<IIQ", raw.read(RUNS, 16, "the memory descriptor"))
-    if raw.available(HEADER_SIZE, 1) == 0:
+    return place_runs(raw, HEADER_SIZE, total, _listed(raw, FIRST_RUN, number, MAX_HEADER_RUNS, "<QQ"))
+
+
+def read_runs32(raw: RawFile) -> tuple[RunMap | None, bool, tuple[str, ...]]:
+    """As ``read_runs``, of a 32-bit dump."""
+    number, total = struct.unpack("<II", raw.read(RUNS32, 8, "the memory descriptor"))
+    return place_runs(raw, HEADER32_SIZE, total, _listed(raw, FIRST_RUN32, number, MAX_HEADER_RUNS32, "<II"))
+
+
+def _listed(raw: RawFile, first: int, number: int, most: int, layout: str) -> list[tuple[int, int]] | str:
+    """The runs that a header lists as (first page frame, number of pages), or why they cannot be."""
+    if not 0 < number <= most:
+        return f"the header claims {number} runs of memory, where 1 to {most} are possible: no page is usable"
+    data = raw.read(first, number * struct.calcsize(layout), "the memory runs")
+    return list(struct.iter_unpack(layout, data))
+
+
+def place_runs(
+    raw: RawFile, header: int, total: int, claimed: list[tuple[int, int]] | str
+) -> tuple[RunMap | None, bool, tuple[str, ...]]:
+    """Where the pages of the claimed runs lie, which follow the ``header`` bytes of the header in their order."""
+    if raw.available(header, 1) == 0:
         return None, True, ("the file ends behind its header: no page of memory was saved",)
-    if not 0 < number <= MAX_HEADER_RUNS:
-        note = (
-            f"the header claims {number} runs of memory, where 1 to {MAX_HEADER_RUNS} are possible: no page is usable"
-        )
-        return None, False, (note,)
-    data = raw.read(FIRST_RUN, number * 16, "the memory runs")
-    claimed = list(struct.iter_unpack("<QQ", data))
+    if isinstance(claimed, str):
+        return None, False, (claimed,)
     notes = []
     if sum(count for _, count in claimed) != total:
         notes.append(f"the header counts {total} pages, its runs {sum(count for _, count in claimed)}")
-    runs, missing = _place(raw, claimed, notes)
+    runs, missing = _place(raw, header, claimed, notes)
     if missing:
         notes.append(f"the file is cut short: {missing} of {missing + sum(run[1] for run in runs)} pages are missing")
     ends = [base + count for base, count in claimed if base + count <= MAX_PAGE_FRAME]
     return RunMap(runs, max(ends, default=0)) if runs else None, missing > 0, tuple(notes)
 
 
-def _place(raw: RawFile, claimed: list[tuple[int, int]], notes: list[str]) -> tuple[list[tuple[int, int, int]], int]:
+def _place(
+    raw: RawFile, header: int, claimed: list[tuple[int, int]], notes: list[str]
+) -> tuple[list[tuple[int, int, int]], int]:
     """The runs as far as the file holds them, and how many pages it lacks."""
     runs: list[tuple[int, int, int]] = []
-    missing, position = 0, HEADER_SIZE
+    missing, position = 0, header
     for base, count in claimed:
         here = raw.available(position, count * PAGE_SIZE) // PAGE_SIZE
         missing += count - here

@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 from analysis.address import PAGE_SIZE, PhysAddr, VirtAddr
 from analysis.errors import NotADump
-from analysis.formats.image import ARCHITECTURES, MACHINE_ARM64, DumpHeader, ExceptionRecord
+from analysis.formats.image import ARCHITECTURES, MACHINE_ARM64, MACHINE_X86, DumpHeader, ExceptionRecord
 from analysis.formats.raw import RawFile
 
 HEADER_SIZE = 0x2000
 TYPE_FULL = 1
+TYPE_SUMMARY = 2
 TYPE_TRIAGE = 4
 TYPES_BITMAP = (5, 6)
 
@@ -44,7 +45,7 @@ def read_header(raw: RawFile, kind: str) -> DumpHeader:
     """
     data = raw.read(0, HEADER_SIZE, "the dump header")
     machine = _u32(data, 0x30)
-    if machine not in dict(ARCHITECTURES):
+    if machine not in dict(ARCHITECTURES) or machine == MACHINE_X86:
         raise NotADump(f"a kernel dump of an unknown machine type ({machine:#x})")
     p1, p2, p3, p4 = struct.unpack_from("<4Q", data, 0x40)
     product, suite = _u32(data, _PRODUCT_TYPE), _u32(data, _SUITE_MASK)
@@ -64,12 +65,12 @@ def read_header(raw: RawFile, kind: str) -> DumpHeader:
         kdbg=VirtAddr(_set(_u64(data, 0x80)) or 0),
         context=_read_context(data, machine),
         exception=_read_exception(data),
-        crash_time=_read_time(_u64(data, _SYSTEM_TIME)),
-        uptime_seconds=_read_uptime(_u64(data, _UPTIME)),
+        crash_time=read_time(_u64(data, _SYSTEM_TIME)),
+        uptime_seconds=read_uptime(_u64(data, _UPTIME)),
         product_type=None if product == _FILLER32 else product,
         suite_mask=None if suite == _FILLER32 else suite,
         memory_bytes=_read_memory_bytes(data),
-        comment=_read_comment(data[_COMMENT : _COMMENT + _COMMENT_SIZE]),
+        comment=read_comment(data[_COMMENT : _COMMENT + _COMMENT_SIZE]),
     )
 
 
@@ -119,7 +120,8 @@ def _read_exception(data: bytes) -> ExceptionRecord | None:
     return ExceptionRecord(code, flags, address, struct.unpack_from(f"<{used}Q", data, _EXCEPTION + 0x20))
 
 
-def _read_time(filetime: int) -> datetime | None:
+def read_time(filetime: int) -> datetime | None:
+    """A FILETIME as a moment; None where it is filler or no time that can be."""
     if filetime >= 1 << 63 or filetime == _FILLER64:
         return None
     try:
@@ -129,8 +131,9 @@ def _read_time(filetime: int) -> datetime | None:
     return when if _EARLIEST <= when <= _LATEST else None
 
 
-def _read_uptime(ticks: int) -> float | None:
-    seconds = ticks / 10_000_000  # units of 100 ns
+def read_uptime(ticks: int) -> float | None:
+    """Units of 100 ns as seconds; None where no machine ran so long."""
+    seconds = ticks / 10_000_000
     return seconds if 0 < seconds <= _LONGEST_UPTIME_SECONDS else None
 
 
@@ -142,7 +145,8 @@ def _read_memory_bytes(data: bytes) -> int | None:
     return total * PAGE_SIZE if 0 < total == listed <= MAX_PAGE_FRAME else None
 
 
-def _read_comment(data: bytes) -> str | None:
+def read_comment(data: bytes) -> str | None:
+    """The comment of the writer in its 128 bytes; None where there is none."""
     if data.startswith(b"PAGE"):
         return None
     text = data.split(b"\0", 1)[0].decode("ascii", "replace")

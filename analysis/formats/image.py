@@ -27,11 +27,11 @@ class ExceptionRecord:
 
 @dataclass(frozen=True, slots=True)
 class DumpHeader:
-    """The first 8 KiB of a 64-bit kernel dump. What the writer left unset (filler words 'PAGE') is None or 0.
+    """The first 8 KiB of a 64-bit kernel dump, or the first 4 KiB of a 32-bit one.
 
-    ``kind`` is the report's word, ``build`` the major build (19041), ``code`` and ``parameters`` as written, not
-    normalised. ``memory_bytes`` is the machine's memory, where its runs are listed.
-    ``context`` is the raw CONTEXT of the crashing processor, empty where none was written.
+    What the writer left unset (filler words 'PAGE') is None or 0. ``kind`` is the report's word, ``build`` the major
+    build (19041), ``code`` and ``parameters`` as written, not normalised. ``memory_bytes`` is the machine's memory,
+    where its runs are listed. ``context`` is the raw CONTEXT of the crashing processor, empty where none was written.
     """
 
     kind: str
@@ -55,6 +55,7 @@ class DumpHeader:
     suite_mask: int | None
     comment: str | None = None
     memory_bytes: int | None = None
+    pae: bool = False  # 32-bit: whether page table entries have 64 bits
 
     @property
     def architecture(self) -> str:

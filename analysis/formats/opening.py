@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
-from analysis.formats.bitmap import read_bitmap
-from analysis.formats.full import read_runs
-from analysis.formats.header import TYPE_FULL, TYPE_TRIAGE, capture_hint, read_header
-from analysis.formats.image import MACHINE_ARM64, DumpImage
+from analysis.formats.bitmap import read_bitmap, read_summary
+from analysis.formats.full import read_runs, read_runs32
+from analysis.formats.header import HEADER_SIZE, TYPE_FULL, TYPE_SUMMARY, TYPE_TRIAGE, capture_hint, read_header
+from analysis.formats.header32 import HEADER32_SIZE, read_header32
+from analysis.formats.image import MACHINE_ARM64, MACHINE_X86, DumpHeader, DumpImage, PageMap
+from analysis.formats.ranges import TYPES_RANGES, read_ranges
 from analysis.formats.raw import RawFile
-from analysis.formats.sniff import sniff
+from analysis.formats.sniff import is_32_bit, sniff
 from analysis.formats.triage import read_triage
+from analysis.formats.triage32 import read_triage32
 
 
 def open_dump(path: Path) -> DumpImage:
@@ -28,13 +31,26 @@ def open_dump(path: Path) -> DumpImage:
 
 
 def _open(raw: RawFile) -> DumpImage:
-    header = read_header(raw, sniff(raw))
+    kind = sniff(raw)
+    header = read_header32(raw, kind) if is_32_bit(raw) else read_header(raw, kind)
     hint = capture_hint(header)
     capture = () if hint is None else (f"this looks like a capture of a running machine: {hint}",)
     if header.type_code == TYPE_TRIAGE:
-        triage, truncated, notes = read_triage(raw, header)
+        triage, truncated, notes = read_triage32(raw) if header.machine == MACHINE_X86 else read_triage(raw, header)
         return DumpImage(raw, header, None, triage, truncated, (*capture, *notes))
-    pages, truncated, notes = read_runs(raw) if header.type_code == TYPE_FULL else read_bitmap(raw)
+    pages, truncated, notes = _pages(raw, header)
     if header.machine == MACHINE_ARM64:
         notes = (*notes, "page tables of ARM64 are not supported yet: only the header of this dump was read")
     return DumpImage(raw, header, pages, None, truncated, (*capture, *notes))
+
+
+def _pages(raw: RawFile, header: DumpHeader) -> tuple[PageMap | None, bool, tuple[str, ...]]:
+    small = header.machine == MACHINE_X86
+    size = HEADER32_SIZE if small else HEADER_SIZE
+    if header.type_code == TYPE_FULL:
+        return read_runs32(raw) if small else read_runs(raw)
+    if header.type_code == TYPE_SUMMARY:
+        return read_summary(raw, size)
+    if header.type_code in TYPES_RANGES:
+        return read_ranges(raw, header.type_code)
+    return read_bitmap(raw, size)

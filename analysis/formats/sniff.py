@@ -5,7 +5,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from analysis.errors import NotADump
-from analysis.formats.header import HEADER_SIZE, TYPE_FULL, TYPE_TRIAGE, TYPES_BITMAP
+from analysis.formats.header import HEADER_SIZE, TYPE_FULL, TYPE_SUMMARY, TYPE_TRIAGE, TYPES_BITMAP
+from analysis.formats.header32 import HEADER32_SIZE, TYPE32
+from analysis.formats.ranges import TYPES_RANGES
 from analysis.formats.raw import RawFile
 
 _HEAD = 0x2000
@@ -55,12 +57,9 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xd2\xbe\xd2\xbe", "a virtual machine's saved state (VMware)"),
 )
 _ELF_CORE = 4
-_UNSUPPORTED_TYPES = {
-    2: "a kernel summary dump of an old kind (type 2), not supported yet",
-    8: "a kernel dump of type 8, written by a debugger, not supported yet",
-    9: "a kernel dump of type 9, written by a debugger, not supported yet",
-    10: "a kernel dump of type 10, written by a debugger, not supported yet",
-}
+_KERNEL_DUMPS = (b"PAGEDU64", b"PAGEDUMP")
+_TYPES64 = {TYPE_FULL, TYPE_SUMMARY, TYPE_TRIAGE, *TYPES_BITMAP, *TYPES_RANGES}
+_TYPES32 = {TYPE_FULL: "kernel-full", TYPE_SUMMARY: "kernel-summary", TYPE_TRIAGE: "kernel-triage"}
 _HTML = re.compile(rb"(?is)\s*(?>\s*<!--.*?-->)*+\s*<(!doctype\s+html|html|head|body|script|meta|title)\b")
 # A link to a dump that gives a page instead mostly wants a person to sign in first, often by script alone; only a
 # title that says so makes it an error page.
@@ -76,7 +75,8 @@ class _Start(NamedTuple):
 
 
 def sniff(raw: RawFile) -> str:
-    """The report's word for the kind of dump ("kernel-triage", "kernel-full", "kernel-bitmap", "kernel-bitmap-full").
+    """The report's word for the kind of dump: "kernel-triage", "kernel-full", "kernel-summary", "kernel-bitmap",
+    "kernel-bitmap-full" or "kernel-ranges".
 
     Raises:
         NotADump: anything else; ``what`` names it and never quotes its bytes.
@@ -89,12 +89,21 @@ def sniff(raw: RawFile) -> str:
     return _kind(raw)
 
 
+def is_32_bit(raw: RawFile) -> bool:
+    """Whether the file is a 32-bit kernel dump by its signature."""
+    return raw.read(0, raw.available(0, 8), "the signature") == b"PAGEDUMP"
+
+
 def _kind(raw: RawFile) -> str:
+    if is_32_bit(raw):
+        return _TYPES32[raw.u32(TYPE32, "the dump type")]
     type_code = raw.u32(_TYPE_OFFSET, "the dump type")
     if type_code == TYPE_TRIAGE:
         return "kernel-triage"
-    if type_code == TYPE_FULL:
-        return "kernel-full"
+    if type_code in {TYPE_FULL, TYPE_SUMMARY}:
+        return _TYPES32[type_code]
+    if type_code in TYPES_RANGES:
+        return "kernel-ranges"
     # The second signature tells what was saved; the type only speaks where the file ends before it.
     signature = raw.read(_BITMAP_SIGNATURE, raw.available(_BITMAP_SIGNATURE, 4), "the bitmap signature")
     if signature in {b"SDMP", b"FDMP"}:
@@ -117,7 +126,7 @@ def _zeros(start: _Start) -> str | None:
 
 def _other_kernel_dump(start: _Start) -> str | None:
     if start.head.startswith(b"PAGEDUMP"):
-        return "a 32-bit kernel dump"
+        return _other_32_bit(start)
     if start.head.startswith(b"PAGE") and len(start.head) < 8:
         return f"the first {len(start.head)} bytes of a kernel dump, cut off inside its header"
     if not start.head.startswith(b"PAGEDU64"):
@@ -127,13 +136,19 @@ def _other_kernel_dump(start: _Start) -> str | None:
     if int.from_bytes(start.head[_MACHINE_OFFSET : _MACHINE_OFFSET + 4], "little") == _MACHINE_ITANIUM:
         return "an Itanium kernel dump"
     type_code = int.from_bytes(start.head[_TYPE_OFFSET : _TYPE_OFFSET + 4], "little")
-    if type_code in {TYPE_FULL, TYPE_TRIAGE, *TYPES_BITMAP}:
-        return None
-    return _UNSUPPORTED_TYPES.get(type_code, f"a kernel dump of unknown type {type_code:#x}")
+    return None if type_code in _TYPES64 else f"a kernel dump of unknown type {type_code:#x}"
+
+
+def _other_32_bit(start: _Start) -> str | None:
+    size = start.raw.size
+    if size < HEADER32_SIZE:
+        return f"the beginning of a 32-bit kernel dump, cut off inside its header ({size} of {HEADER32_SIZE} bytes)"
+    type_code = int.from_bytes(start.head[TYPE32 : TYPE32 + 4], "little")
+    return None if type_code in _TYPES32 else f"a 32-bit kernel dump of unknown type {type_code:#x}"
 
 
 def _magic(start: _Start) -> str | None:
-    if start.head.startswith(b"PAGEDU64"):
+    if start.head.startswith(_KERNEL_DUMPS):
         return None
     if start.head.startswith(b"\x7fELF"):
         is_core = int.from_bytes(start.head[16:18], "little") == _ELF_CORE
@@ -143,7 +158,7 @@ def _magic(start: _Start) -> str | None:
 
 
 def _text(start: _Start) -> str | None:
-    if start.head.startswith(b"PAGEDU64"):
+    if start.head.startswith(_KERNEL_DUMPS):
         return None
     text = _as_text(start.head)
     if text is None:
@@ -179,13 +194,13 @@ def _as_text(head: bytes) -> str | None:
 
 
 def _short(start: _Start) -> str | None:
-    if start.raw.size < HEADER_SIZE and not start.head.startswith(b"PAGEDU64"):
+    if start.raw.size < HEADER_SIZE and not start.head.startswith(_KERNEL_DUMPS):
         return f"a file of {start.raw.size} bytes, shorter than a dump's header"
     return None
 
 
 def _unknown(start: _Start) -> str | None:
-    return None if start.head.startswith(b"PAGEDU64") else "a file of a format not known here"
+    return None if start.head.startswith(_KERNEL_DUMPS) else "a file of a format not known here"
 
 
 _TABLE: tuple[Callable[[_Start], str | None], ...] = (

@@ -58,7 +58,7 @@ def read_triage(raw: RawFile, header: DumpHeader) -> tuple[TriageData, bool, tup
         thread=_copy(raw, fields, "thread", found),
         debugger_data=_block(raw, debugger_data, "the debugger data", found),
         data_page=_block(raw, page, "the data page", found),
-        broken_driver=_read_name(raw, fields["broken_driver"]) or None,
+        broken_driver=read_name(raw, fields["broken_driver"]) or None,
     )
     if found.truncated:
         found.notes.append("the file is cut short: blocks behind its end are missing")
@@ -164,7 +164,7 @@ def _can_be_loaded(driver: TriageDriver) -> bool:
 
 def _read_driver(raw: RawFile, offset: int) -> TriageDriver:
     # An offset of the name, then the loader's entry: DllBase, SizeOfImage, CheckSum, TimeDateStamp.
-    path = _read_name(raw, raw.u32(offset, "a driver's name offset"))
+    path = read_name(raw, raw.u32(offset, "a driver's name offset"))
     return TriageDriver(
         name=path.replace("/", "\\").rsplit("\\", 1)[-1],
         base=raw.u64(offset + 0x38, "a driver's base"),
@@ -175,7 +175,7 @@ def _read_driver(raw: RawFile, offset: int) -> TriageDriver:
     )
 
 
-def _read_name(raw: RawFile, offset: int) -> str:
+def read_name(raw: RawFile, offset: int) -> str:
     """A string of the pool: a 32-bit number of characters, then UTF-16. Empty where it does not fit in the file."""
     if not offset or raw.available(offset, 4) < 4:
         return ""

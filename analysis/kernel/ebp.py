@@ -20,6 +20,10 @@ from analysis.trust import Trust
 CONTEXT_X86_SIZE = 0x2CC
 _FLAGS_X86 = 0x1_0000
 _EBP, _EIP, _ESP = 0xB4, 0xB8, 0xC4
+# KTRAP_FRAME, the same in every 32-bit Windows. It begins with a copy of Ebp and Eip, so that a walk by frame pointers
+# comes through it.
+_TRAP_EBP, _TRAP_EIP, _TRAP_CS, _TRAP_ESP = 0x60, 0x68, 0x6C, 0x74
+_KERNEL_CS = 8
 # From a broken chain on, this much of the stack is looked through for each next frame.
 _SCAN_BYTES = 0x2000
 _PAGE = 0x1000
@@ -40,6 +44,16 @@ def x86_registers(context: bytes) -> X86Registers | None:
         return None
     ebp, eip, esp = (int.from_bytes(context[at : at + 4], "little") for at in (_EBP, _EIP, _ESP))
     return X86Registers(eip, esp, ebp) if esp and esp % 4 == 0 else None
+
+
+def x86_trap(memory: Memory, address: int) -> X86Registers | None:
+    """What a 32-bit KTRAP_FRAME interrupted in kernel mode; None where there is none. A trap in kernel mode saves no
+    stack pointer: the interrupted stack goes on where the frame ends."""
+    try:
+        ebp, eip, segment = (memory.u32(address + at) for at in (_TRAP_EBP, _TRAP_EIP, _TRAP_CS))
+    except Unreadable:
+        return None
+    return X86Registers(eip, address + _TRAP_ESP, ebp) if segment & 0xFFFF == _KERNEL_CS and address % 4 == 0 else None
 
 
 def x86_stack(memory: Memory, names: Symbolizer, registers: X86Registers, high: int | None = None) -> Stack:
@@ -99,9 +113,13 @@ class _Walk:
         above, returns_to = (self.memory.u32(self.pointer + at) for at in (0, 4))
         if returns_to == 0:
             return "the bottom of the stack: the next return address is 0"
-        if not self._is_return(returns_to):
+        trapped = x86_trap(self.memory, self.pointer)
+        if trapped is not None and trapped.eip == returns_to and self.names.owner(returns_to) is not None:
+            self._add(returns_to, trapped.esp, self.trust)
+        elif self._is_return(returns_to):
+            self._add(returns_to, self.pointer + 8, self.trust)
+        else:
             return None
-        self._add(returns_to, self.pointer + 8, self.trust)
         self.pointer = above
         return "the bottom of the stack: the last frame pointer is 0" if above == 0 else ""
 

@@ -13,6 +13,7 @@ from analysis.kernel.dispatcher import is_process, is_thread
 from analysis.kernel.facts import KernelFacts, Lock, Module, Process, Thread
 from analysis.kernel.locks import read_locks
 from analysis.kernel.modules import name_kernel, read_modules, read_unloaded, with_image
+from analysis.kernel.modules32 import read_modules32
 from analysis.kernel.processes import read_process, read_processes
 from analysis.kernel.processors import read_running
 from analysis.kernel.published import published_reader
@@ -25,6 +26,7 @@ from analysis.symbols.kernel import KernelSymbols
 _T = TypeVar("_T")
 # An owner that no process lists may itself wait for something whose owner no process lists. Seen: one level.
 _MAX_ROUNDS = 4
+ONLY_MODULES = "32-bit kernel: its modules and the crashing stack are read, no processes, threads and locks"
 _WITH_PROGRAMS = frozenset({"kernel-full", "kernel-bitmap-full", "kernel-ranges"})
 
 
@@ -33,6 +35,8 @@ def read_facts(image: DumpImage, memory: Memory, symbols: KernelSymbols) -> tupl
     reading = _Reading(image, memory, symbols)
     modules = reading.modules()
     unloaded = reading.unloaded()
+    if memory.pointer_size == 4:
+        return KernelFacts(modules, unloaded, notes=(*reading.notes, ONLY_MODULES)), None
     reader = reading.attempt("threads", reading.thread_reader)
     processes, threads = reading.processes_and_threads(reader)
     locks = reading.locks(modules, reader, processes, threads)
@@ -59,7 +63,8 @@ class _Reading:
         if self.image.triage is not None:
             return _triage_modules(self.image.triage, self.symbols.base)
         head = self.symbols.address("PsLoadedModuleList") or self.image.header.loaded_modules
-        modules, notes = read_modules(self.memory, head, self.symbols.base)
+        read = read_modules32 if self.memory.pointer_size == 4 else read_modules
+        modules, notes = read(self.memory, head, self.symbols.base)
         self.notes += notes
         return tuple(with_image(self.memory, module) for module in modules)
 
@@ -70,6 +75,8 @@ class _Reading:
                 for one in self.image.triage.unloaded
                 if one.start <= one.end
             )
+        if self.memory.pointer_size == 4:
+            return ()
         pointer = self.symbols.address("MmUnloadedDrivers")
         if pointer is None:
             self.notes.append("unloaded drivers: where their list is cannot be told")

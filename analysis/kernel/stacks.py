@@ -20,6 +20,7 @@ from analysis.kernel.context import (
     read_switch_frame,
     read_trap_frame,
 )
+from analysis.kernel.ebp import x86_registers, x86_stack, x86_trap
 from analysis.kernel.facts import Frame, Module, Stack, Thread
 from analysis.kernel.frame_pointers import arm64_stack
 from analysis.kernel.images import Images
@@ -35,6 +36,7 @@ from analysis.symbols.names import SymbolTable
 from analysis.trust import Trust
 
 MAX_STACK_SWITCHES = 4
+NO_CONTEXT = "there is no context record to start from"
 
 
 class WalkSymbols(KernelNames, Protocol):
@@ -130,16 +132,21 @@ class Walker:
 
     def context_stack(self, context: bytes, thread: Thread | None = None) -> Stack:
         """The stack from a CONTEXT record's bytes; ``thread``, where known, gives the stack's bounds."""
+        if self._memory.pointer_size == 4:
+            small = x86_registers(context)
+            return x86_stack(self._memory, self.names, small) if small else Stack(end=NO_CONTEXT)
         arm64 = arm64_registers(context)
         if arm64 is not None:
             return arm64_stack(self._memory, self.names, arm64)
         registers = context_registers(context)
         if registers is None:
-            return Stack(end="there is no context record to start from")
+            return Stack(end=NO_CONTEXT)
         return self.register_stack(registers, thread)
 
     def trap_stack(self, address: int, thread: Thread | None = None) -> Stack:
         """The stack of what a KTRAP_FRAME interrupted."""
+        if self._memory.pointer_size == 4:
+            return self._trap_stack32(address)
         try:
             trap = read_trap_frame(self._memory, address)
         except Unreadable as gap:
@@ -147,6 +154,10 @@ class Walker:
         if trap.user_mode:
             return Stack(end=f"the trap came from user mode, at {trap.registers.rip:#x}")
         return self.register_stack(trap.registers, thread)
+
+    def _trap_stack32(self, address: int) -> Stack:
+        trapped = x86_trap(self._memory, address)
+        return x86_stack(self._memory, self.names, trapped) if trapped else Stack(end="no trap frame to start from")
 
     def register_stack(self, registers: Registers, thread: Thread | None = None) -> Stack:
         """The stack of code that was stopped with these registers."""

@@ -28,6 +28,7 @@ ENOUGH, BEYOND_DOUBT = 3, 4
 
 # Where KLDR_DATA_TABLE_ENTRY has DllBase and SizeOfImage, in every 64-bit Windows.
 KLDR_BASE, KLDR_SIZE = 0x30, 0x40
+KLDR_BASE_32, KLDR_SIZE_32 = 0x18, 0x20
 
 # nt is mapped with its data at most this far above its headers.
 SCAN_BYTES = 32 << 20
@@ -77,10 +78,11 @@ def _from_drivers(image: DumpImage, head: int) -> tuple[int, int] | None:
 # The list's head is one of nt's variables, so nt is the entry around it: on every Windows the first.
 def _from_list(memory: Memory, head: int) -> tuple[int, int] | None:
     entry = head
+    at_base, at_size = (KLDR_BASE, KLDR_SIZE) if memory.pointer_size == 8 else (KLDR_BASE_32, KLDR_SIZE_32)
     for _ in range(8):
         try:
             entry = memory.pointer(entry)
-            base, size = memory.pointer(entry + KLDR_BASE), memory.u32(entry + KLDR_SIZE)
+            base, size = memory.pointer(entry + at_base), memory.u32(entry + at_size)
         except Unreadable:
             return None
         if base <= head < base + size:

@@ -7,6 +7,8 @@ NT_WORKSTATION = 1  # product type of a dump header; 2 is a domain controller, 3
 
 # First build of a line → client, server. None: there is no product of that kind in the line.
 PRODUCTS: tuple[tuple[int, str | None, str | None], ...] = (
+    (2195, "Windows 2000", "Windows 2000 Server"),
+    (2600, "Windows XP", None),
     (3790, "Windows XP x64", "Windows Server 2003"),
     (6000, "Windows Vista", "Windows Server 2008"),
     (7600, "Windows 7", "Windows Server 2008 R2"),
@@ -26,7 +28,16 @@ PRODUCTS: tuple[tuple[int, str | None, str | None], ...] = (
     (26100, "Windows 11", "Windows Server 2025"),
 )
 
-VERSIONS = ((3790, "5.2"), (6000, "6.0"), (7600, "6.1"), (9200, "6.2"), (9600, "6.3"), (10240, "10.0"))
+VERSIONS = (
+    (2195, "5.0"),
+    (2600, "5.1"),
+    (3790, "5.2"),
+    (6000, "6.0"),
+    (7600, "6.1"),
+    (9200, "6.2"),
+    (9600, "6.3"),
+    (10240, "10.0"),
+)
 
 
 def os_name(build: int, product_type: int | None) -> str | None:

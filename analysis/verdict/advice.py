@@ -35,11 +35,16 @@ def next_steps(scene: Scene, story: Story) -> tuple[str, ...]:
     return tuple(dict.fromkeys(steps))
 
 
+DEBUGGER_KERNEL = 8  # the dump type of a debugger's dump without user pages
+SMALL_KERNEL = "Threads, requests and locks of a 32-bit kernel: only its modules and the crashing stack are read."
+
+
 def cannot_tell(scene: Scene, story: Story) -> tuple[str, ...]:
     """What is missing, why, and which setting or symbols would help."""
     if isinstance(scene, PrintedScene):
         return tuple(dict.fromkeys((*text_limits(scene), *story.explained.cannot_tell)))
     told = [CUT_SHORT] if scene.image.truncated else []
+    told += [SMALL_KERNEL] if scene.memory.pointer_size == 4 else []
     told += [*_of_kind(scene), *_of_symbols(scene), *_of_stacks(scene, story), *story.explained.cannot_tell]
     for link in story.waits.chains:
         expected, found = link.lock.waiters_expected, len(link.lock.waiters)
@@ -131,7 +136,7 @@ def _of_kind(scene: Scene) -> list[str]:
             "This is a small dump: it holds one stack, the list of drivers and a few blocks. Locks, other threads and "
             "who waited for whom are not in it; a kernel memory dump (CrashDumpEnabled=2) would hold them."
         )
-    elif scene.image.header.kind in KERNEL_ONLY:
+    elif scene.image.header.kind in KERNEL_ONLY or scene.image.header.type_code == DEBUGGER_KERNEL:
         told.append(
             "This is a kernel dump: pages of programs are not in it, so what a program was doing in user mode cannot "
             "be told; a complete memory dump (CrashDumpEnabled=1) would hold them."

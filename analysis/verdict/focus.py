@@ -6,11 +6,12 @@ from analysis.address import VirtAddr
 from analysis.bugchecks.explained import Explained, FocusKind
 from analysis.errors import Unreadable
 from analysis.kernel.context import CONTEXT_SIZE, TRAP_FRAME_SIZE, context_registers, read_trap_frame
+from analysis.kernel.ebp import CONTEXT_X86_SIZE
 from analysis.kernel.facts import Stack, Thread
 from analysis.kernel.running import processor_stack, running_on
 from analysis.kernel.scene import Scene
 
-ARM64_CONTEXT_SIZE = 0x390
+CONTEXT_SIZES = {"x64": CONTEXT_SIZE, "arm64": 0x390, "x86": CONTEXT_X86_SIZE}
 TRAP_RIP = 0x168  # KTRAP_FRAME.Rip, the same in all x64 builds
 DEEPEST_TRAP = 0x4000  # bytes from the stop itself to the fault: KeBugCheckEx' own frames are larger than most
 
@@ -19,6 +20,8 @@ def crashing_thread(scene: Scene) -> VirtAddr | None:
     """The thread in which the machine stopped: the one whose stack holds the saved stack pointer."""
     if scene.crashing is not None:
         return scene.crashing
+    if scene.memory.pointer_size == 4:
+        return None
     registers = context_registers(scene.image.header.context)
     for thread in scene.facts.threads.values():
         if registers is not None and _holds(thread, registers.rsp):
@@ -46,7 +49,7 @@ def focus_stack(scene: Scene, explained: Explained, crashing: VirtAddr | None) -
         if stack.frames:
             return stack
     if focus.kind is FocusKind.CONTEXT:
-        size = ARM64_CONTEXT_SIZE if scene.image.header.architecture == "arm64" else CONTEXT_SIZE
+        size = CONTEXT_SIZES[scene.image.header.architecture]
         try:
             stack = scene.walker.context_stack(scene.memory.read(focus.address, size), thread)
         except Unreadable:
@@ -58,7 +61,7 @@ def focus_stack(scene: Scene, explained: Explained, crashing: VirtAddr | None) -
 
 def _crash_stack(scene: Scene, explained: Explained, thread: Thread | None) -> Stack:
     stack = scene.walker.context_stack(scene.image.header.context, thread)
-    wanted = explained.instruction
+    wanted = explained.instruction if scene.memory.pointer_size == 8 else None
     if wanted is None or any(frame.address == wanted for frame in stack.frames):
         return stack
     # Without the kernel's unwind data a walk gets lost in the trap handler. The bugcheck names the instruction that

@@ -9,7 +9,16 @@ from pathlib import Path
 from tests.forge import facts, ntnames, writers
 from tests.forge.context import context_record
 from tests.forge.facts import Facts
-from tests.forge.header import BITMAP_FULL, BITMAP_KERNEL, FULL, TRIAGE, HeaderValues, exception_record
+from tests.forge.header import (
+    BITMAP_FULL,
+    BITMAP_KERNEL,
+    FULL,
+    RANGES_KERNEL,
+    SUMMARY,
+    TRIAGE,
+    HeaderValues,
+    exception_record,
+)
 from tests.forge.image import Image
 from tests.forge.isf import write_isf
 from tests.forge.kernel import background
@@ -36,8 +45,16 @@ from tests.forge.scenarios.story import Cast, Outcome, Scenario
 from tests.forge.scenarios.wide import ROWS
 from tests.forge.triage import TriageSource, write_triage
 
+DEFAULT_TYPES = {
+    "full": FULL,
+    "bitmap": BITMAP_KERNEL,
+    "bitmap-full": BITMAP_FULL,
+    "triage": TRIAGE,
+    "summary": SUMMARY,
+    "ranges": RANGES_KERNEL,
+}
 BREAKPOINT_STOP = 0x80000003
-KINDS = ("full", "bitmap", "bitmap-full")  # those that hold pages; "triage" holds blocks
+KINDS = ("full", "bitmap", "bitmap-full", "summary", "ranges")  # those that hold pages; "triage" holds blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,10 @@ class Forged:
             writers.write_full(path, self.machine.memory, self.header, memory_bytes)
         elif self.kind == "triage":
             write_triage(path, self.machine, self.header, self.facts, self.triage)
+        elif self.kind == "summary":
+            writers.write_summary(path, self.machine.memory, self.header)
+        elif self.kind == "ranges":
+            writers.write_ranges(path, self.machine.memory, self.header, self.type_code)
         else:
             signature = b"SDMP" if self.kind == "bitmap" else b"FDMP"
             writers.write_bitmap(path, self.machine.memory, self.header, self.type_code, signature)
@@ -83,12 +104,13 @@ def forge(
 ) -> Forged:
     """Build a machine that stopped as ``scenario`` tells.
 
-    ``kind`` is full, bitmap ('SDMP'), bitmap-full ('FDMP') or triage (the small dump); ``type_code`` pairs 5 or 6 with
-    either bitmap. ``seed`` draws the cast and all order. ``symbols`` and ``guid`` give the kernel the addresses of a
-    real symbol table. ``layouts`` "shifted" moves structure members to where no table has them. A ``build`` without
-    layouts of its own has those of the nearest older major. ``images`` "stripped" leaves code, unwind data and headers
-    of drivers and of pageable kernel code out of memory, as a machine short of memory has it. ``driver_pdbs`` gives
-    each driver a record that names a PDB; the facts then tell what that would say.
+    ``kind`` is full, bitmap ('SDMP'), bitmap-full ('FDMP'), summary (type 2), ranges ('RDMP') or triage (the small
+    dump); ``type_code`` pairs 5 or 6 with either bitmap, and 8, 9 or 10 with ranges. ``seed`` draws the cast and all
+    order. ``symbols`` and ``guid`` give the kernel the addresses of a real symbol table. ``layouts`` "shifted" moves
+    structure members to where no table has them. A ``build`` without layouts of its own has those of the nearest older
+    major. ``images`` "stripped" leaves code, unwind data and headers of drivers and of pageable kernel code out of
+    memory, as a machine short of memory has it. ``driver_pdbs`` gives each driver a record that names a PDB; the facts
+    then tell what that would say.
     Raises: KeyError for an unknown scenario, ValueError for an unknown kind.
     """
     if kind not in (*KINDS, "triage"):
@@ -107,7 +129,7 @@ def forge(
     tell = SCENARIOS.get(scenario) or ROWS[scenario].build
     outcome = _populate(kernel, tell, Cast(rng, drawn=seed is not None))
     header = _header(kernel, outcome)
-    default_type = {"full": FULL, "bitmap": BITMAP_KERNEL, "bitmap-full": BITMAP_FULL, "triage": TRIAGE}[kind]
+    default_type = DEFAULT_TYPES[kind]
     triage = _triage(kernel, outcome)
     return Forged(_facts(kernel, outcome, scenario), machine, used, header, kind, type_code or default_type, triage)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tests.forge.layouts.private import DUMP_HEADER64, HEADER_SIZE, MAX_RUNS
 
-FULL, SUMMARY, TRIAGE, BITMAP_FULL, BITMAP_KERNEL = 1, 2, 4, 5, 6
+FULL, SUMMARY, TRIAGE, BITMAP_FULL, BITMAP_KERNEL, RANGES_KERNEL = 1, 2, 4, 5, 6, 8
 PAGES_DATA, PHYSICAL_DATA = 0x1000, 0x2000
 
 

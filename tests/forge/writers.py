@@ -1,4 +1,7 @@
-"""Dump files from a machine's memory: full with page runs, and the two bitmap kinds. Holes in the file cost nothing."""
+"""Dump files from a machine's memory: full with page runs, the bitmap kinds, and a debugger's page ranges.
+
+Holes in the file cost nothing.
+"""
 
 import struct
 from pathlib import Path
@@ -75,4 +78,43 @@ def write_bitmap(path: Path, memory: PhysicalMemory, values: HeaderValues, dump_
             content = bytes(memory.frames[frame])
             if content.count(0) != PAGE:
                 file.seek(first + index * PAGE)
+                file.write(content)
+
+
+def write_summary(path: Path, memory: PhysicalMemory, values: HeaderValues) -> None:
+    """A kernel summary of the older kind (type 2): 32-bit numbers, then the bitmap, then the pages."""
+    frames = memory.saved()
+    bits = frames[-1] + 1
+    bitmap = bytearray((bits + 31) // 32 * 4)
+    for frame in frames:
+        bitmap[frame // 8] |= 1 << frame % 8
+    first = HEADER_SIZE + 0x28 + len(bitmap) + PAGE - 1 & -PAGE
+    block = bytearray(first - HEADER_SIZE)
+    struct.pack_into("<4s4sIIIII", block, 0, b"SDMP", b"DUMP", 0, first, bits, len(frames), bits)
+    block[0x28 : 0x28 + len(bitmap)] = bitmap
+    _write_pages(path, memory, header_pages(values, 2, first, page_runs(frames, 1 << 30)) + block, frames)
+
+
+def write_ranges(path: Path, memory: PhysicalMemory, values: HeaderValues, dump_type: int) -> None:
+    """A dump as a debugger writes it (types 8, 9 and 10): ranges of frames, then their pages."""
+    frames = [frame for frame in memory.saved() if frame]
+    ranges = page_runs(frames, 0)
+    listed = b"".join(struct.pack("<QQ", *one) for one in ranges) + bytes(16)
+    first = HEADER_SIZE + 0x30 + len(listed) + PAGE - 1 & -PAGE
+    block = bytearray(first - HEADER_SIZE)
+    struct.pack_into("<I4s4sIQQ", block, 0, 0x40, b"RDMP", b"DUMP", 0, first - 0x2020, first)
+    if dump_type == 10:
+        struct.pack_into("<IIQ", block, 0x20, len(ranges), 0, len(frames))
+    block[0x30 : 0x30 + len(listed)] = listed
+    _write_pages(path, memory, header_pages(values, dump_type, first, page_runs(frames, 1 << 30)) + block, frames)
+
+
+def _write_pages(path: Path, memory: PhysicalMemory, head: bytearray, frames: list[int]) -> None:
+    with path.open("wb") as file:
+        file.truncate(len(head) + len(frames) * PAGE)
+        file.write(head)
+        for index, frame in enumerate(frames):
+            content = bytes(memory.frames[frame])
+            if content.count(0) != PAGE:
+                file.seek(len(head) + index * PAGE)
                 file.write(content)
