@@ -28,10 +28,10 @@ def with_symbols(row: Row, build: int) -> bool:
     return bool((build // 7 + len(row.name)) % 2)
 
 
-def judge(row: Row, build: int) -> str | None:
+def judge(row: Row, build: int, seed: int | None = None) -> str | None:
     """None where the report of the row on that build is right; else what is wrong."""
     with tempfile.TemporaryDirectory() as directory:
-        forged = forge(row.name, build=build, kind=kind_of(row, build))
+        forged = forge(row.name, build=build, kind=kind_of(row, build), seed=seed)
         try:
             hold_against_truth(told(forged, Path(directory), symbols=with_symbols(row, build)), forged)
         except AssertionError as difference:

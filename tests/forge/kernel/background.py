@@ -64,7 +64,7 @@ def add_processes(kernel: Kernel) -> dict[str, Process]:
 def add_idle_threads(kernel: Kernel, half: int) -> None:
     """Threads that wait for work. ``half`` 0 or 1: so that the story's threads stand between them on every list."""
     counts = [("System", SYSTEM_THREADS), *((name, threads) for name, _, threads in PROCESSES)]
-    for process, (_, threads) in zip(kernel.processes, counts, strict=True):
+    for process, (_, threads) in zip(kernel.processes, counts, strict=False):  # a story may add some
         amount = threads // 2 if half else threads - threads // 2
         for _ in range(amount):
             _system_thread(kernel, process) if process.is_system else _user_thread(kernel, process)

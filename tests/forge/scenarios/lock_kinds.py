@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from tests.forge.kernel.background import WAIT
 from tests.forge.kernel.objects import fast_mutex, mutant
+from tests.forge.kernel.processes import add_process
 from tests.forge.kernel.push_locks import FIRST_WITH_RECORD, push_lock
 from tests.forge.kernel.replies import (
     ITEM_FRAME,
@@ -18,7 +19,7 @@ from tests.forge.kernel.replies import (
     work_queue,
 )
 from tests.forge.kernel.resources import add_fast_resource, add_resource, wait_for
-from tests.forge.kernel.state import EXECUTIVE, WR_GUARDED_MUTEX, Frame, Kernel, Process, Thread
+from tests.forge.kernel.state import EXECUTIVE, USER_REQUEST, WR_GUARDED_MUTEX, Frame, Kernel, Process, Thread
 from tests.forge.kernel.threads import add_thread, wait
 from tests.forge.scenarios.locks import AnyLock
 from tests.forge.scenarios.story import named
@@ -164,6 +165,27 @@ class Join(Lock):
         wait(self.kernel, thread, [self.address], EXECUTIVE, seconds)
 
 
+class Ending(Lock):
+    """A process as an object: told to end, and held up by the one thread of it that hangs."""
+
+    def __init__(self, kernel: Kernel, home: Process) -> None:
+        super().__init__(kernel, home)
+        self.process = add_process(kernel, "setup.exe", home.pid)
+        self.address = self.process.address
+
+    def owner_process(self) -> Process:
+        """Itself."""
+        return self.process
+
+    def own(self, thread: Thread) -> None:
+        """Told to end."""
+        self.kernel.machine.put("_ETHREAD", thread.address, CrossThreadFlags=1)
+
+    def block(self, thread: Thread, seconds: float) -> None:
+        """A program's wait: it counts because the process hangs on its way out."""
+        wait(self.kernel, thread, [self.address], USER_REQUEST, seconds, mode=1)
+
+
 class Alpc(Lock):
     """An ALPC message whose reply the waiter needs."""
 
@@ -250,6 +272,7 @@ KINDS: dict[str, type[Lock]] = {
     "guarded-mutex": GuardedMutex,
     "push-lock": PushLock,
     "thread": Join,
+    "process": Ending,
     "alpc": Alpc,
     "queue": Queue,
     "critical-section": CriticalSection,

@@ -1,52 +1,34 @@
 """The table of lock stories: each kind of lock, chains of one to four, cycles of two and three, states of owners.
 
-All are stops that a person asked for (0xE2): nothing but the locks tells what was wrong. A row is a kind of lock and a
-shape; ``stories`` lists those that a build can have.
+A row is a kind of lock and a shape, or a story of its own; ``ROWS`` has all of them by name.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.forge.facts import Expected
-from tests.forge.image import Image
 from tests.forge.kernel.background import WAIT
-from tests.forge.kernel.devices import add_irp, add_node
-from tests.forge.kernel.modules import add_driver_object
-from tests.forge.kernel.objects import event, queue
-from tests.forge.kernel.resources import share, wait_for
-from tests.forge.kernel.stacks import StackWriter, new_stack
+from tests.forge.kernel.objects import event
 from tests.forge.kernel.state import (
-    DELAY,
     EXECUTIVE,
-    SUSPENDED,
-    WR_QUEUE,
-    Frame,
     Kernel,
     Process,
-    Thread,
 )
-from tests.forge.kernel.threads import add_running, add_thread, make_ready, terminate, wait
-from tests.forge.scenarios.lock_kinds import KINDS, Alpc, Lock, Queue, Resource
-from tests.forge.scenarios.manual import MANUALLY_INITIATED
+from tests.forge.kernel.threads import add_thread, wait
+from tests.forge.scenarios.lock_kinds import KINDS, Lock
+from tests.forge.scenarios.lock_stories import OTHERS, OWNERS, inside, owner, stop, unrecorded
 from tests.forge.scenarios.story import (
     Cast,
-    Culprit,
     Outcome,
     Scenario,
     blocked,
-    device_stack,
     driver_image,
     frame_address,
     named,
-    stop_in_idle,
 )
-
-IO = ("IopfCallDriver", "IofCallDriver", "IopSynchronousServiceTail", "IopXxxControlFile", "NtDeviceIoControlFile")
-IRP_MJ_DEVICE_CONTROL = 0x0E
-
 
 DEPTHS = (1, 2, 3, 4)
 CYCLES = (2, 3)
+NO_CYCLES = frozenset({"process"})  # a thread that is told to end wakes from a wait for another program's end
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +41,25 @@ class Row:
     full_only: bool = False
 
 
-def chain(kind: str, depth: int) -> Scenario:
-    """``depth`` locks of a kind in a row; the last owner waits in a driver for something that nobody owns."""
+def chain(*kinds: str) -> Scenario:
+    """Locks of these kinds in a row; the owner of the first waits in a driver for something that nobody owns."""
 
     def tell(kernel: Kernel, cast: Cast) -> Outcome:
         (driver,) = cast.third_party(1)
         image = driver_image(kernel, driver)
         home = named(kernel, "services.exe")
-        locks = [KINDS[kind](kernel, _home(kind, level, kernel, home)) for level in range(depth)]
-        stuck = add_thread(kernel, _owner_home(locks, 0), [*kernel.frames(*WAIT), *_inside(kernel, image)])
+        locks: list[Lock] = []
+        for kind in reversed(kinds):  # who waits for a lock must live where the next one wants its owner
+            locks.insert(0, KINDS[kind](kernel, home))
+            home = locks[0].owner_process()
+        stuck = add_thread(kernel, home, [*kernel.frames(*WAIT), *inside(kernel, image)])
         wait(kernel, stuck, [event(kernel)], EXECUTIVE, 400.0)
         locks[0].own(stuck)
         waiting = []
         for level, lock in enumerate(locks):
             thread = lock.waiter(kernel.frames("IopSynchronousServiceTail", "NtReadFile"))
             lock.block(thread, 390.0 - 10 * level)
-            if level + 1 < depth:
+            if level + 1 < len(locks):
                 locks[level + 1].own(thread)
             waiting.append(blocked(thread, lock.address))
         expected = Expected(
@@ -97,9 +82,8 @@ def cycle(kind: str, size: int) -> Scenario:
     def tell(kernel: Kernel, cast: Cast) -> Outcome:
         drivers = cast.third_party(size)
         images = [driver_image(kernel, driver) for driver in drivers]
-        home = named(kernel, "services.exe")
-        locks = [KINDS[kind](kernel, _home(kind, number, kernel, home)) for number in range(size)]
-        threads = [lock.waiter(_inside(kernel, image)) for lock, image in zip(locks, images, strict=True)]
+        locks = [KINDS[kind](kernel, _home(kind, kernel)) for _ in range(size)]
+        threads = [lock.waiter(inside(kernel, image)) for lock, image in zip(locks, images, strict=True)]
         for number, lock in enumerate(locks):
             lock.own(threads[(number + 1) % size])
         for number, (lock, thread) in enumerate(zip(locks, threads, strict=True)):
@@ -117,236 +101,14 @@ def cycle(kind: str, size: int) -> Scenario:
     return tell
 
 
-def _home(kind: str, level: int, kernel: Kernel, home: Process) -> Process:
-    # Who waits must live where its own lock wants its owner: servers and workers have homes of their own.
-    if kind == "alpc":
-        return named(kernel, "lsass.exe")
-    return named(kernel, "System") if kind == "queue" else home
+def _home(kind: str, kernel: Kernel) -> Process:
+    # In a circle everybody waits and owns: servers and workers live where such threads do.
+    return named(kernel, {"alpc": "lsass.exe", "queue": "System"}.get(kind, "services.exe"))
 
 
-def _owner_home(locks: Sequence[Lock], level: int) -> Process:
-    return locks[level].owner_process()
-
-
-def _inside(kernel: Kernel, image: Image) -> list[Frame]:
-    return [Frame(image, "WaitForDevice"), Frame(image, "Dispatch"), *kernel.frames(*IO)]
-
-
-def stop(kernel: Kernel, expected: Expected) -> Outcome:
-    """Somebody pressed the keys on an idle processor."""
-    stop_in_idle(kernel, kernel.frames("KiExecuteAllDpcs", "KiRetireDpcList"))
-    return Outcome(MANUALLY_INITIATED, (0, 0, 0, 0), expected)
-
-
-def owner(state: str) -> Scenario:
-    """A resource whose owner is not blocked by anybody: it runs, is ready, has ended, idles, sleeps or is suspended."""
-
-    def tell(kernel: Kernel, cast: Cast) -> Outcome:
-        (driver,) = cast.third_party(1)
-        image = driver_image(kernel, driver)
-        lock = Resource(kernel, named(kernel, "services.exe"))
-        if state == "running":
-            thread = _running(kernel, named(kernel, "spoolsv.exe"), _inside(kernel, image))
-        else:
-            thread = add_thread(kernel, named(kernel, "System"), kernel.frames(*WAIT, "ExpWorkerThread"))
-            _put_to(kernel, thread, state)
-        lock.own(thread)
-        waiting = lock.waiter(kernel.frames("NtReadFile"))
-        lock.block(waiting, 120.0)
-        if state == "terminated":
-            terminate(kernel, thread)
-        expected = Expected(
-            culprit=driver.driver if state == "running" else None,
-            root=thread.address,
-            lock=lock.address,
-            locks=(lock.address,),
-            drivers=(driver.driver,) if state == "running" else (),
-            blocked=(blocked(waiting, lock.address),),
-        )
-        return stop(kernel, expected)
-
-    return tell
-
-
-def _put_to(kernel: Kernel, thread: Thread, state: str) -> None:
-    if state == "ready":
-        make_ready(kernel, thread)
-    elif state == "idle":
-        wait(kernel, thread, [queue(kernel, tag="ExWq")], WR_QUEUE, 100.0)
-    elif state == "sleeping":
-        wait(kernel, thread, [], DELAY, 100.0)
-    elif state == "suspended":
-        wait(kernel, thread, [event(kernel)], SUSPENDED, 100.0)
-    else:
-        wait(kernel, thread, [event(kernel)], EXECUTIVE, 100.0)
-
-
-def _running(kernel: Kernel, process: Process, frames: Sequence[Frame]) -> Thread:
-    """A thread on a processor of its own, its registers in the processor's block as a freeze leaves them."""
-    stack = StackWriter(kernel, new_stack(kernel))
-    stack.bottom_user(0x7FFE_1A2B_0040, 0x2B_0000_0400)
-    for frame in reversed(frames):
-        stack.call(frame)
-    thread = add_running(kernel, process, stack)
-    kernel.frozen.append((thread, stack))
-    return thread
-
-
-def shared(kernel: Kernel, cast: Cast) -> Outcome:
-    """Two owners share a resource and each is stuck in another driver: nobody alone is to blame for long."""
-    one, two = cast.third_party(2)
-    threads = []
-    for driver, seconds in ((one, 500.0), (two, 300.0)):
-        frames = [*kernel.frames(*WAIT), *_inside(kernel, driver_image(kernel, driver))]
-        thread = add_thread(kernel, named(kernel, "svchost.exe"), frames)
-        wait(kernel, thread, [event(kernel)], EXECUTIVE, seconds)
-        threads.append(thread)
-    lock = Resource(kernel, named(kernel, "services.exe"))
-    assert lock.any.resource is not None
-    share(kernel, lock.any.resource, threads)
-    waiting = lock.waiter(kernel.frames("NtReadFile"))
-    lock.block(waiting, 290.0)
-    expected = Expected(
-        culprit=one.driver,  # it has not moved for longer
-        root=threads[0].address,
-        lock=lock.address,
-        locks=(lock.address,),
-        drivers=(one.driver,),
-        blocked=(blocked(waiting, lock.address),),
-    )
-    return stop(kernel, expected)
-
-
-def pileups(kernel: Kernel, cast: Cast) -> Outcome:
-    """Two pile-ups apart from each other: a long one of small programs, a short one of wininit.exe."""
-    one, two = cast.third_party(2)
-    small = _pileup(kernel, two, ["notepad.exe", "chrome.exe", "MsMpEng.exe"])
-    great = _pileup(kernel, one, ["wininit.exe", "lsass.exe"])
-    expected = Expected(
-        culprit=one.driver,
-        root=great[0].address,
-        lock=great[1].address,
-        locks=(great[1].address, small[1].address),
-        drivers=(one.driver,),
-        impact_process="wininit.exe",
-        blocked=tuple(blocked(thread, lock.address) for _, lock, threads in (great, small) for thread in threads),
-    )
-    return stop(kernel, expected)
-
-
-def _pileup(kernel: Kernel, driver: Culprit, programs: Sequence[str]) -> tuple[Thread, Resource, list[Thread]]:
-    frames = [*kernel.frames(*WAIT), *_inside(kernel, driver_image(kernel, driver))]
-    stuck = add_thread(kernel, named(kernel, "svchost.exe"), frames)
-    wait(kernel, stuck, [event(kernel)], EXECUTIVE, 400.0)
-    lock = Resource(kernel, named(kernel, "services.exe"))
-    lock.own(stuck)
-    threads = []
-    for name in programs:
-        lock.home = named(kernel, name)
-        threads.append(lock.waiter(kernel.frames("NtReadFile")))
-    assert lock.any.resource is not None
-    wait_for(kernel, lock.any.resource, [(thread, 300.0 - 5 * at) for at, thread in enumerate(threads)])
-    return stuck, lock, threads
-
-
-def stuck_queue(kernel: Kernel, cast: Cast) -> Outcome:
-    """All workers of a queue stand behind a resource whose owner is stuck in a driver; a program waits for an item."""
-    (driver,) = cast.third_party(1)
-    image = driver_image(kernel, driver)
-    system = named(kernel, "System")
-    stuck = add_thread(kernel, named(kernel, "svchost.exe"), [*kernel.frames(*WAIT), *_inside(kernel, image)])
-    wait(kernel, stuck, [event(kernel)], EXECUTIVE, 400.0)
-    lock, items = Resource(kernel, system), Queue(kernel, named(kernel, "explorer.exe"))
-    lock.own(stuck)
-    workers = [lock.waiter(kernel.frames("ExpWorkerThread")) for _ in range(3)]
-    assert lock.any.resource is not None
-    wait_for(kernel, lock.any.resource, [(worker, 390.0 - at) for at, worker in enumerate(workers)])
-    for worker in workers:
-        items.own(worker)
-    client = items.waiter(kernel.frames("NtReadFile"))
-    items.block(client, 380.0)
-    expected = Expected(
-        culprit=driver.driver,
-        root=stuck.address,
-        lock=lock.address,
-        locks=(lock.address, items.address),
-        drivers=(driver.driver,),
-        blocked=(*(blocked(w, lock.address) for w in workers), blocked(client, items.address)),
-    )
-    return stop(kernel, expected)
-
-
-def idle_worker(kernel: Kernel, cast: Cast) -> Outcome:
-    """A queue with one worker stuck and one idle is no lock: its items are taken."""
-    (driver,) = cast.third_party(1)
-    items = Queue(kernel, named(kernel, "explorer.exe"))
-    frames = [*kernel.frames(*WAIT), *_inside(kernel, driver_image(kernel, driver))]
-    busy = add_thread(kernel, named(kernel, "System"), frames)
-    wait(kernel, busy, [event(kernel)], EXECUTIVE, 400.0)
-    free = add_thread(kernel, named(kernel, "System"), kernel.frames(*WAIT, "ExpWorkerThread"))
-    wait(kernel, free, [items.address], WR_QUEUE, 3.0)
-    for worker in (busy, free):
-        items.own(worker)
-    client = items.waiter(kernel.frames("NtReadFile"))
-    items.block(client, 2.0)
-    return stop(kernel, Expected(culprit=None))
-
-
-def asynchronous_reply(kernel: Kernel, cast: Cast) -> Outcome:
-    """The server's thread took the message and went back to its pool: it is not what the client waits for."""
-    cast.third_party(1)
-    lock = Alpc(kernel, named(kernel, "explorer.exe"))
-    server = add_thread(kernel, named(kernel, "lsass.exe"), kernel.frames(*WAIT, "NtRemoveIoCompletion"))
-    wait(kernel, server, [queue(kernel)], WR_QUEUE, 500.0, mode=1)
-    lock.own(server)
-    client = lock.waiter(kernel.frames("NtReadFile"))
-    lock.block(client, 500.0)
-    return stop(kernel, Expected(culprit=None))
-
-
-def request(*, listed: bool) -> Scenario:
-    """A resource's owner waits for a request that another driver has; no driver is on its stack."""
-
-    def tell(kernel: Kernel, cast: Cast) -> Outcome:
-        upper, lower = cast.third_party(2)
-        root = add_node(kernel, "HTREE\\ROOT\\0", "", 0)
-        bus = add_driver_object(kernel, kernel.image("pci.sys"), "pci")
-        drivers = [add_driver_object(kernel, driver_image(kernel, one), one.service) for one in (lower, upper)]
-        _, devices = device_stack(kernel, root, lower, [bus, *drivers])
-        frames = [*kernel.frames(*WAIT, "IopSynchronousCall", "NtDeviceIoControlFile")]
-        holder = add_thread(kernel, named(kernel, "services.exe"), frames)
-        local = holder.frame("IopSynchronousCall").sp + 0x30
-        done = event(kernel, address=local)
-        wait(kernel, holder, [done], EXECUTIVE, 300.0)
-        order = list(reversed(devices))
-        irp = add_irp(kernel, order, IRP_MJ_DEVICE_CONTROL, thread=holder, current=1, event=done, listed=listed)
-        kernel.machine.u64(local + 0x20, irp)
-        lock = Resource(kernel, named(kernel, "explorer.exe"))
-        lock.own(holder)
-        waiting = lock.waiter(kernel.frames("NtReadFile"))
-        lock.block(waiting, 280.0)
-        expected = Expected(
-            culprit=lower.driver,
-            root=holder.address,
-            lock=lock.address,
-            locks=(lock.address,),
-            drivers=(lower.driver,),
-            blocked=(blocked(waiting, lock.address),),
-        )
-        return stop(kernel, expected)
-
-    return tell
-
-
-OWNERS = ("running", "ready", "terminated", "idle", "sleeping", "suspended")
-OTHERS: dict[str, Scenario] = {
-    "shared-owners": shared,
-    "two-pileups": pileups,
-    "queue-all-workers": stuck_queue,
-    "queue-idle-worker": idle_worker,
-    "alpc-idle-server": asynchronous_reply,
-    "irp-listed": request(listed=True),
-    "irp-on-stack": request(listed=False),
+MIXED: dict[str, Scenario] = {
+    "mixed-system": chain("eresource", "queue", "mutant", "alpc"),
+    "mixed-programs": chain("mutant", "alpc", "thread", "fast-mutex"),
 }
 
 
@@ -354,10 +116,12 @@ def rows() -> tuple[Row, ...]:
     """The whole table."""
     found = []
     for kind, lock in KINDS.items():
-        found += [Row(f"{kind}-chain-{n}", chain(kind, n), lock.first_build, lock.full_only) for n in DEPTHS]
-        found += [Row(f"{kind}-cycle-{n}", cycle(kind, n), lock.first_build, lock.full_only) for n in CYCLES]
+        found += [Row(f"{kind}-chain-{n}", chain(*[kind] * n), lock.first_build, lock.full_only) for n in DEPTHS]
+        if kind not in NO_CYCLES:
+            found += [Row(f"{kind}-cycle-{n}", cycle(kind, n), lock.first_build, lock.full_only) for n in CYCLES]
     found += [Row(f"owner-{state}", owner(state)) for state in OWNERS]
-    found += [Row(name, tell) for name, tell in OTHERS.items()]
+    found += [Row(name, tell) for name, tell in (*OTHERS.items(), *MIXED.items())]
+    found.append(Row("push-lock-unrecorded", unrecorded, 9600))
     return tuple(found)
 
 
