@@ -15,6 +15,8 @@ from analysis.verdict.modules import Strength, is_bus, is_framework, stem, stren
 from analysis.verdict.report import Confidence
 from analysis.verdict.walk import Candidate, Walk, called_kernel, frame_count, walk_stack
 
+# Driver Verifier's own stops: a driver broke its rules, never the kernel that found it.
+VERIFIER = frozenset({0xC4, 0xC9, 0xE6, 0x1C4})
 BAD_POOL_CALLER = 0xC2  # the call itself was wrong, whatever state the pool was in
 LEVELS: tuple[Confidence, ...] = ("none", "low", "medium", "high")
 
@@ -129,6 +131,8 @@ def _fault(case: Case, walk: Walk) -> Blame:
         return _from_hint(hint, case.frames)
     if chosen is None:
         return Blame(None, None, None, "none", reasons=_outside_reason(walk))
+    if chosen.strength is Strength.NEVER and case.code in VERIFIER:
+        return Blame(None, None, None, "none")
     if chosen.strength is Strength.NEVER:
         why = f"no driver is on the stack; {chosen.function} is the first kernel function above the stop itself"
         return Blame(chosen.module, chosen.function, "windows", "low", reasons=(why,), frame=chosen.frame)

@@ -100,8 +100,8 @@ def test_a_reset_display_driver_without_a_name_is_not_the_port_driver(tmp_path: 
     ("fields", "expected"),
     [
         ("FAULTING_MODULE: 9fee1000 leak3\n", "leak3.sys"),
-        ("FAULTING_MODULE: 80400000 nt\n", "ntoskrnl.exe"),
-        ("", "ntoskrnl.exe"),
+        ("FAULTING_MODULE: 80400000 nt\n", None),
+        ("", None),
     ],
 )
 def test_the_faulting_module_counts_where_no_driver_is_on_the_stack(fields: str, expected: str, tmp_path: Path) -> None:
