@@ -16,7 +16,7 @@ from analysis.kernel.lists import walk_list
 from analysis.limits import MAX_MODULES, MAX_UNLOADED_MODULES
 from analysis.memory.reader import Memory
 from analysis.memory.snapshot import Snapshot
-from analysis.symbols.pe import read_image
+from analysis.symbols.pe import PeImage, read_image
 
 KERNEL = "ntoskrnl.exe"
 
@@ -27,6 +27,7 @@ _FULL_NAME = 0x48
 _BASE_NAME = 0x58
 _UNLOADED = struct.Struct("<HH4xQQQQ")
 _MAX_IMAGE_SIZE = 1 << 31
+_UNNAMED = "unnamed-"
 
 
 def read_modules(memory: Memory, head: int, kernel_base: int) -> tuple[tuple[Module, ...], tuple[str, ...]]:
@@ -73,7 +74,22 @@ def with_image(memory: Memory, module: Module) -> Module:
     except (Unreadable, BadDump):
         return module
     version = image.version()
+    if is_unnamed(module):
+        module = replace(module, name=_own_name(image))
     return replace(module, timestamp=image.timestamp, version=version.file, vendor=version.company, pdb=image.pdb)
+
+
+def is_unnamed(module: Module) -> bool:
+    """Whether the list's name of the module could not be read."""
+    return module.name.startswith(_UNNAMED)
+
+
+def _own_name(image: PeImage) -> str:
+    # What the image says of itself: its PDB is called like it. Else what identifies an image on a symbol server:
+    # the same on every start of Windows, as an address is not.
+    if image.pdb and (stem := image.pdb.name.replace("/", "\\").rpartition("\\")[2].rpartition(".")[0]):
+        return f"{stem.lower()}.sys"
+    return f"{_UNNAMED}{image.timestamp:08x}{image.size_of_image:x}.sys"
 
 
 def _read_entry(memory: Memory, address: int) -> Module | None:
@@ -85,7 +101,7 @@ def _read_entry(memory: Memory, address: int) -> Module | None:
     path = _text(entry, address + _FULL_NAME)
     name = _text(entry, address + _BASE_NAME) or _file_name(path or "")
     # A name that was paged out must not become another module's: the address says which image is meant.
-    return Module(name.lower() or f"unnamed-{base:x}.sys", VirtAddr(base), size, path=path)
+    return Module(name.lower() or f"{_UNNAMED}{base:x}.sys", VirtAddr(base), size, path=path)
 
 
 def _text(memory: Memory, address: int) -> str | None:

@@ -1,11 +1,17 @@
 """Loaded and unloaded drivers, with pages missing where a dump lacks them."""
 
 import struct
+from pathlib import Path
 
 import pytest
 
+from analysis.address import VirtAddr
 from analysis.errors import Unreadable
+from analysis.formats import open_dump
+from analysis.kernel.facts import Module
 from analysis.kernel.modules import read_modules, read_unloaded, with_image
+from analysis.memory import open_memory
+from tests.forge import forge
 from tests.kernel.invented import KERNEL_BASE, Bytes
 
 HEAD = 0xFFFF_F800_2000_0000
@@ -122,3 +128,12 @@ def test_an_array_cut_by_a_missing_page_gives_what_is_there() -> None:
     memory = unloaded(("one.sys", BASES[1], BASES[1] + 1), ("two.sys", BASES[2], BASES[2] + 1))
     memory.lose(ARRAY + 0x28, 1)
     assert [m.name for m in read_unloaded(memory, POINTER)] == ["one.sys"]
+
+
+def test_a_driver_without_a_name_is_called_by_what_its_image_says_of_itself(tmp_path: Path) -> None:
+    forged = forge("seed", build=19041, kind="bitmap")
+    with open_dump(forged.write(tmp_path / "seed.dmp")) as image:
+        memory = open_memory(image)
+        for fact in forged.facts.modules[1:6]:
+            module = Module(f"unnamed-{fact.base:x}.sys", VirtAddr(fact.base), fact.size)
+            assert with_image(memory, module).name.partition(".")[0] == fact.name.lower().partition(".")[0]
