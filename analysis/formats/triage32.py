@@ -93,6 +93,14 @@ class _Reading:
             found.append(TriageDriver(short, base, size, stamp or None, checksum or None, path))
         return tuple(found)
 
+    def thread(self) -> DataBlock | None:
+        """The copy of the current thread; its address is the processor block's CurrentThread, at 4 on every build."""
+        offset, prcb = self.fields["thread"], self.fields["prcb"]
+        if not offset or not prcb or self.raw.available(prcb, 8) < 8:
+            return None
+        address = self.raw.u32(prcb + 4, "the current thread")
+        return DataBlock(address, offset, 0) if address >= KERNEL_START else None
+
     def unloaded(self) -> tuple[TriageUnloaded, ...]:
         table = self.fields["unloaded"]
         if not table:
@@ -126,6 +134,7 @@ def read_triage32(raw: RawFile) -> tuple[TriageData, bool, tuple[str, ...]]:
         drivers=reading.drivers(),
         unloaded=reading.unloaded(),
         stack=reading.block(fields["top_of_stack"], fields["stack"], fields["stack_size"], "the stack"),
+        thread=reading.thread(),
         data_page=reading.block(fields["page_address"], fields["page"], fields["page_size"], "the data page"),
         broken_driver=read_name(raw, fields["broken_driver"]) or None,
     )

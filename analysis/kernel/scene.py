@@ -9,6 +9,7 @@ from functools import cached_property
 from analysis.address import VirtAddr
 from analysis.errors import Unreadable
 from analysis.formats.image import DumpImage
+from analysis.kernel.current32 import current_thread32
 from analysis.kernel.devices import Devices
 from analysis.kernel.dispatcher import is_process, is_thread
 from analysis.kernel.driver_symbols import DriverSymbols
@@ -56,6 +57,8 @@ class Scene:
     @property
     def crashing(self) -> VirtAddr | None:
         """The thread that stopped, where something other than a saved context names it."""
+        if self.memory.pointer_size == 4 and self.image.triage is None:
+            return current_thread32(self.memory, self.image.header.kdbg)
         return None
 
     def module_at(self, address: int) -> Module | None:

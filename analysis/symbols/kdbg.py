@@ -98,8 +98,10 @@ class Kdbg:
 
 
 def find_kdbg(image: HasKdbg, memory: Memory) -> tuple[Kdbg | None, str]:
-    """The dump's KDBG, or None and a sentence that says why not."""
+    """The dump's KDBG, or None and a sentence that says why not: an empty one for 32-bit, whose offsets are others."""
     address = image.header.kdbg
+    if memory.pointer_size == 4:
+        return None, ""
     if not is_kernel(address):
         return None, "the dump header does not say where the kernel's debugger data is"
     try:

@@ -166,6 +166,10 @@ def _threads(scene: Scene, story: Story) -> Iterable[report.ThreadFacts]:
     wanted += [held.thread for link in story.waits.chains for held in link.lock.owners]
     wanted += [thread for cycle in story.waits.deadlocks for thread in cycle.threads]
     wanted += [one.thread for one in story.waits.blocked]
+    if story.thread is None and story.crashing is None and story.stack.frames:
+        # Whose stack it is cannot be told; what it says carries the verdict all the same.
+        frames = tuple(_frame(frame) for frame in story.stack.frames)
+        yield report.ThreadFacts(address=hexa(0), stack=frames, stack_end=story.stack.end)
     for index, address in enumerate(dict.fromkeys(wanted)):
         thread = scene.thread(address)
         if thread is None and address not in (story.thread, story.crashing):

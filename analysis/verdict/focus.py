@@ -20,9 +20,7 @@ def crashing_thread(scene: Scene) -> VirtAddr | None:
     """The thread in which the machine stopped: the one whose stack holds the saved stack pointer."""
     if scene.crashing is not None:
         return scene.crashing
-    if scene.memory.pointer_size == 4:
-        return None
-    registers = context_registers(scene.image.header.context)
+    registers = context_registers(scene.image.header.context) if scene.memory.pointer_size == 8 else None
     for thread in scene.facts.threads.values():
         if registers is not None and _holds(thread, registers.rsp):
             return thread.address

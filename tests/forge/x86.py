@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 PAGE = 0x1000
 NT, DRIVER, STACK, LISTS, CONTEXT_COPY = 0x8280_0000, 0x8C00_0000, 0x9000_0000, 0x8C10_0000, 0x8C10_0800
 NT_SIZE, DRIVER_SIZE = 0x20_0000, 0x4000
-LIST_HEAD = NT + 0x12_3000
+LIST_HEAD, KDBG, THREAD = NT + 0x12_3000, NT + 0x10_0000, LISTS + 0xC00
 STOP, TRAP_HANDLER, CALLED, FAULT = NT + 0x5000, NT + 0x6010, NT + 0x7010, DRIVER + 0x1234
 CALL = b"\xe8\0\0\0\0"
 NAMES = (("ntkrnlpa.exe", NT, NT_SIZE, 0x4A5BC007), ("bad.sys", DRIVER, DRIVER_SIZE, 0x4F000001))
@@ -46,6 +46,12 @@ class Machine32:
         self._images()
         self._modules()
         self._stack()
+        # KDBG, KiProcessorBlock's address in it, sign-extended; a KPRCB; a thread object.
+        self.write(KDBG + 0x10, b"KDBG")
+        self.write(KDBG + 0x218, struct.pack("<Q", KDBG + 0x400 | 0xFFFF_FFFF << 32))
+        self.write(KDBG + 0x400, struct.pack("<I", KDBG + 0x500))
+        self.write(KDBG + 0x504, struct.pack("<I", THREAD))
+        self.write(THREAD, b"\6")
         self.context = context(STOP + 8, STACK + 0x1000, STACK + 0x1010)
         self.write(CONTEXT_COPY, self.context)
 
@@ -154,7 +160,7 @@ class Machine32:
         struct.pack_into("<6I", page, 0x10, self.root, 0x8300_0000, LIST_HEAD, LIST_HEAD + 0x100, 0x14C, 2)
         struct.pack_into("<5I", page, 0x28, self.code, *self.parameters)
         page[0x5C] = self.pae
-        struct.pack_into("<I", page, 0x60, NT + 0x10_0000)
+        struct.pack_into("<I", page, 0x60, KDBG)
         page[0x320 : 0x320 + len(self.context)] = self.context
         struct.pack_into("<5I", page, 0x7D0, 0x8000_0003, 1, 0, STOP, 0)
         page[0x820] = 0
@@ -200,6 +206,7 @@ class Machine32:
             return len(out) - len(data)
 
         fields[10], fields[11], fields[18] = put(self.read(STACK + 0x1000, 0x400)), 0x400, STACK + 0x1000
+        fields[7], fields[9] = put(struct.pack("<II", 0, THREAD)), put(b"\6" + bytes(0x100))
         gone = struct.pack("<HHI", 14, 14, 0) + "old.sys".encode("utf-16-le").ljust(24, b"\0")
         fields[6] = put(struct.pack("<I", 1) + gone + struct.pack("<II", 0x8D00_0000, 0x8D00_4000))
         names = [put(struct.pack("<I", len(name)) + name.encode("utf-16-le") + b"\0\0") for name, *_ in NAMES]

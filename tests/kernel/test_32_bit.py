@@ -11,7 +11,7 @@ from analysis.formats import open_dump
 from analysis.memory import open_memory
 from analysis.pipeline import analyze
 from analysis.verdict.report import Report
-from tests.forge.x86 import CONTEXT_COPY, DRIVER, FAULT, LIST_HEAD, NT, STACK, Machine32
+from tests.forge.x86 import CONTEXT_COPY, DRIVER, FAULT, LIST_HEAD, NT, STACK, THREAD, Machine32
 
 KINDS = {"kernel-full": Machine32.full, "kernel-summary": Machine32.summary, "kernel-triage": Machine32.triage}
 
@@ -37,6 +37,14 @@ def test_the_driver_that_failed_is_named_in_every_kind(tmp_path: Path, kind: str
     assert made.modules[1].timestamp == "0x4f000001"
     assert made.verdict.culprit is not None
     assert (made.verdict.culprit.module, made.verdict.culprit.kind) == ("bad.sys", "driver")
+    (thread,) = made.threads
+    assert thread.address == f"{THREAD:#x}"
+    assert [(one.symbol, one.trust) for one in thread.stack] == [
+        ("nt+0x5008", "context"),
+        ("nt+0x6010", "frame-pointer"),
+        ("bad+0x1234", "frame-pointer"),
+        ("nt+0x7010", "frame-pointer"),
+    ]
     assert made.blocking.chains == ()
     assert any("32-bit kernel" in one for one in made.verdict.cannot_tell)
     assert made.bucket.failure_bucket_id == "AV_bad!unknown_function"
