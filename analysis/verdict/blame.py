@@ -17,6 +17,7 @@ from analysis.verdict.walk import Candidate, Walk, called_kernel, frame_count, w
 
 # Driver Verifier's own stops: a driver broke its rules, never the kernel that found it.
 VERIFIER = frozenset({0xC4, 0xC9, 0xE6, 0x1C4})
+DPC_WATCHDOG = 0x133
 BAD_POOL_CALLER = 0xC2  # the call itself was wrong, whatever state the pool was in
 LEVELS: tuple[Confidence, ...] = ("none", "low", "medium", "high")
 
@@ -163,7 +164,9 @@ def _hang(case: Case, walk: Walk) -> Blame:
         return _from_hint(hint, case.frames)
     if driver is None or case.device is None:
         if chosen is not None:
-            return _from_candidate(chosen)
+            # A processor that ran too long was in the innermost driver; a waiting thread is in whoever called that.
+            caps = _nearer(case, walk, chosen) if case.code == DPC_WATCHDOG else ()
+            return _capped(_from_candidate(chosen), caps)
         return _from_hint(hint, case.frames) if hint is not None else Blame(None, None, None, "none")
     level: Confidence = "low" if case.device.trust <= Trust.SCAN else "medium"
     alone = Blame(driver, None, "driver", level, reasons=(case.device.why,))

@@ -258,3 +258,12 @@ def test_the_banner_tells_the_machine(tmp_path: Path) -> None:
     assert (machine.crash_time, machine.uptime_seconds) == ("2020-12-17T22:51:45Z", 86458)
     odd = banner.replace("Dec 17 15:51", "Feb 31 25:61").replace("- 7:00", "- 99:00")
     assert report_of(tmp_path, odd + fault("nt!KiPageFault+0x1\nsome1+0x10\n")).system.crash_time is None
+
+
+def test_a_long_call_under_a_port_driver_is_not_surely_its_clients(tmp_path: Path) -> None:
+    title, first = "DPC_WATCHDOG_VIOLATION (133)", "00000000"
+    under = "nt!KeAccumulateTicks+0x1\nstorport!RaidUnitCompleteRequest+0x9\niavend3+0x1234\nnt!KiRetireDpcList+0x1\n"
+    report = report_of(tmp_path, fault(under, title=title, first=first))
+    assert (named(report), report.verdict.confidence) == ("iavend3.sys", "medium")
+    itself = "nt!KeAccumulateTicks+0x1\niavend3+0x1234\nnt!KiRetireDpcList+0x1\n"
+    assert report_of(tmp_path, fault(itself, title=title, first=first)).verdict.confidence == "high"
