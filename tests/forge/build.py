@@ -43,6 +43,7 @@ from tests.forge.machine import Machine
 from tests.forge.scenarios import SCENARIOS
 from tests.forge.scenarios.story import Cast, Outcome, Scenario
 from tests.forge.scenarios.wide import ROWS
+from tests.forge.scenarios.wrong import WAYS
 from tests.forge.triage import TriageSource, write_triage
 
 DEFAULT_TYPES = {
@@ -126,7 +127,7 @@ def forge(
     kernel.stripped = images == "stripped"
     kernel.driver_pdbs = driver_pdbs
     kernel.open_chains = seed is not None and seed % 2 == 1
-    tell = SCENARIOS.get(scenario) or ROWS[scenario].build
+    tell = SCENARIOS.get(scenario) or (WAYS.get(scenario) or ROWS[scenario]).build
     outcome = _populate(kernel, tell, Cast(rng, drawn=seed is not None))
     header = _header(kernel, outcome)
     default_type = DEFAULT_TYPES[kind]

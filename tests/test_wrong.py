@@ -1,0 +1,68 @@
+"""Twenty ways to be wrong, as one table: ``python -m tests.test_wrong`` prints what is said in each."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from analysis.pipeline import Options, analyze
+from analysis.verdict.blame import LEVELS
+from analysis.verdict.report import Report
+from tests.forge import Forged, all_builds, forge
+from tests.forge.scenarios.wrong import WAYS
+
+BUILD = 19041
+
+
+def told(name: str, directory: Path, *, build: int = BUILD, seed: int | None = None) -> tuple[Report, Forged]:
+    """The report of one machine, made with the kernel's own names."""
+    forged = forge(name, build=build, kind="bitmap", seed=seed)
+    forged.write(directory / "MEMORY.DMP")
+    forged.write_isf(directory)
+    report = analyze(directory / "MEMORY.DMP", Options(symbols=(directory,)))
+    report.to_json()
+    return report, forged
+
+
+def verdict_on(name: str, report: Report, forged: Forged) -> str | None:
+    """What is wrong with the answer; None for a right one."""
+    way, verdict = WAYS[name], report.verdict
+    kind = verdict.culprit.kind if verdict.culprit else None
+    module = verdict.culprit.module if verdict.culprit else None
+    if (kind, module) != (way.kind, forged.facts.expected.culprit):
+        return f"blames {kind} {module}, not {way.kind} {forged.facts.expected.culprit}"
+    if LEVELS.index(verdict.confidence) > LEVELS.index(way.most):
+        return f"is {verdict.confidence}, at most {way.most} is right"
+    return None
+
+
+def test_there_are_twenty_ways_at_least() -> None:
+    assert len(WAYS) >= 20
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_the_obvious_answer_is_not_given(name: str, tmp_path: Path) -> None:
+    assert verdict_on(name, *told(name, tmp_path)) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", all_builds())
+@pytest.mark.parametrize("name", WAYS)
+def test_the_obvious_answer_is_not_given_on_any_build(name: str, build: int, tmp_path: Path) -> None:
+    assert verdict_on(name, *told(name, tmp_path, build=build, seed=build)) is None
+
+
+def main() -> None:
+    """Print the table: what tempts, what is said, and how sure it is."""
+    for name in WAYS:
+        with tempfile.TemporaryDirectory() as directory:
+            report, forged = told(name, Path(directory))
+        verdict = report.verdict
+        culprit = (verdict.culprit.module or verdict.culprit.kind) if verdict.culprit else "nobody"
+        problem = verdict_on(name, report, forged)
+        print(f"{'WRONG' if problem else 'right':6}{name:20}{culprit:18}{verdict.confidence:8}{verdict.summary}")
+        print(f"      {'':20}({WAYS[name].temptation}{f': {problem}' if problem else ''})")
+
+
+if __name__ == "__main__":
+    main()
