@@ -195,7 +195,7 @@ class Irp:
 
 @dataclass(frozen=True, slots=True)
 class DeviceNode:
-    """A devnode: instance path ("SWD\\\\MSRRAS\\\\MS_SSTPMINIPORT"), service ("RasSstp"), numeric state."""
+    """A devnode: instance path ("PCI\\\\VEN_1234&DEV_5678\\\\3&11583659&0"), service ("AcmeNet"), numeric state."""
 
     address: VirtAddr
     instance_path: str | None
@@ -206,7 +206,7 @@ class DeviceNode:
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """A driver object. ``image`` is the module at its DriverStart, ``name`` its object name ("\\\\Driver\\\\RasSstp"),
+    """A driver object. ``image`` is the module at its DriverStart, ``name`` its object name ("\\\\Driver\\\\AcmeNet"),
     ``service`` the name of its key in the registry."""
 
     address: VirtAddr

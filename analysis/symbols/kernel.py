@@ -71,7 +71,7 @@ class KernelSymbols:
         return VirtAddr(self.base + rva) if rva is not None else self.published.get(name)
 
     def name_at(self, address: int) -> str | None:
-        """The symbol at exactly that address ("PiEngineLock"), or None."""
+        """The symbol at exactly that address ("CmpRegistryLock"), or None."""
         found = self.names.nearest(address - self.base) if self.names and self.contains(address) else None
         if found and found[1] == 0:
             return found[0]

@@ -20,7 +20,7 @@ class Place:
 
 
 def split_symbol(symbol: str) -> Place:
-    """The parts of a printed symbol; the function is None where no symbol named it ("rassstp+0x1234")."""
+    """The parts of a printed symbol; the function is None where no symbol named it ("acmenet+0x1234")."""
     module, bang, rest = symbol.partition("!")
     text = rest if bang else module
     match = re.fullmatch(r"(.*?)\+(?:0x)?([0-9a-fA-F]+)", text)

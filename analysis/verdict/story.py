@@ -251,7 +251,7 @@ def lock_text(lock: Lock) -> str:
 
 
 def held(lock: Lock) -> str:
-    """What whoever owned a lock did with it: "held nt!PiEngineLock exclusively", "did not reply to the …"."""
+    """What whoever owned a lock did with it: "held nt!CmpRegistryLock exclusively", "did not reply to the …"."""
     if lock.kind is LockKind.ALPC:
         return f"did not reply to {lock_text(lock)}"
     if lock.kind in (LockKind.THREAD, LockKind.PROCESS):
