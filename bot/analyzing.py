@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.child import AnalysisFailed, Child, ChildLimits, Order
-from bot.console import print_lines, progress_on, report_lines
+from bot.console import print_lines, printable, progress_on, report_lines
 
 if TYPE_CHECKING:
     from bot.fetch.download import Fetched
@@ -46,7 +46,7 @@ def analyze(request: Request) -> int:
     try:
         document, seen = _analyze(request)
     except Stop as stop:
-        print(f"pileup: {stop.line}", file=sys.stderr)
+        print(f"pileup: {printable(stop.line)}", file=sys.stderr)
         return stop.status
     if request.as_json:
         print(json.dumps(document, indent=2))

@@ -8,14 +8,19 @@ _NOISY = ("slack_bolt", "slack_sdk", "httpx", "httpcore", "asyncio", "aiohttp")
 
 
 class OneLine(logging.Formatter):
-    """A record as one line: whatever it quotes cannot forge a second one. A traceback follows indented."""
+    """A record as one line: what it quotes can neither forge a second one nor paint a terminal. A traceback follows
+    indented."""
 
     converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        first, *rest = super().format(record).splitlines() or [""]
+        first, *rest = [_printable(line) for line in super().format(record).splitlines()] or [""]
         return "\n".join([first, *(f"    {line}" for line in rest)])
+
+
+def _printable(line: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in line.replace("\t", " "))
 
 
 def configure(level: str) -> None:

@@ -77,6 +77,7 @@ class _Pages:
                 mrkdwn=functools.partial(render.mrkdwn, workspace=self._workspace),
                 blocks=functools.partial(render.blocks, workspace=self._workspace),
                 moment=render.moment,
+                emoji=render.emoji,
             )
         )
         return web.Response(text=html, content_type="text/html", headers=HEADERS)

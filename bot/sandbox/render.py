@@ -18,6 +18,7 @@ _MARKUP = re.compile(
     re.DOTALL,
 )
 _TAGS = {"bold": "b", "italic": "i", "strike": "s"}
+_EMOJI = {"eyes": "👀", "white_check_mark": "✅", "x": "❌"}
 _URL = re.compile(r"https?://[^\s<>]+")
 
 
@@ -90,6 +91,11 @@ def _sequence(inner: str, workspace: Workspace) -> Markup:
     if target.startswith("!"):
         return Markup('<span class="mention alarm">@{}</span>').format(target[1:])
     return _words(f"<{inner}>")
+
+
+def emoji(name: str) -> str:
+    """A reaction as its character, or by its name between colons where we know none."""
+    return _EMOJI.get(name, f":{name}:")
 
 
 def moment(seconds: str, fallback: str = "") -> Markup:

@@ -93,11 +93,11 @@ async def bot(
         await running
 
 
-async def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
+async def until(condition: Callable[[], Any], seconds: float = PATIENCE, poll: float = 0.02) -> None:
     """Wait for something to become true. Raises: TimeoutError."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110  # the condition is any expression
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(poll)
 
 
 def replies(slack: StandIn, parent: Message, channel: str = CRASHES) -> list[Message]:

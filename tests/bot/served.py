@@ -1,4 +1,7 @@
-"""The bot in a process of its own with the pretended analysis: what a test can kill. Settings come by environment."""
+"""The bot in a process of its own: what a test can kill. Settings come by environment.
+
+``ANALYSIS_TAKES`` seconds makes the analysis a pretended one; without it the real child runs.
+"""
 
 import asyncio
 import os
@@ -10,5 +13,6 @@ from tests.bot.kit import Analyst
 PACE_SECONDS = 0.4  # time enough to be killed between two messages
 
 if __name__ == "__main__":
-    takes = float(os.environ["ANALYSIS_TAKES"])
-    asyncio.run(serve(read_settings(), analyse=Analyst(seconds=takes), pace_seconds=PACE_SECONDS))
+    takes = os.environ.get("ANALYSIS_TAKES")
+    analyst = None if takes is None else Analyst(seconds=float(takes))
+    asyncio.run(serve(read_settings(), analyse=analyst, pace_seconds=PACE_SECONDS))

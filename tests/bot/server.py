@@ -43,10 +43,10 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(**routes: Answer) -> AsyncIterator[Server]:
+async def serving(host: str = "127.0.0.1", /, **routes: Answer) -> AsyncIterator[Server]:
     """Serve ``/name`` for each route until the block ends."""
     server = Server(routes={f"/{name}": answer for name, answer in routes.items()})
-    listener = await asyncio.start_server(server.connected, "127.0.0.1", 0)
+    listener = await asyncio.start_server(server.connected, host, 0)
     server.port = listener.sockets[0].getsockname()[1]
     try:
         yield server

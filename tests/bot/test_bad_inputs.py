@@ -30,7 +30,7 @@ INPUTS = {
     "header": (page(bytes(HEADER)), ["cut short", "Confidence: none"]),
     "random": (page(RANDOM), ["not known"]),
     "large": (page(b"PAGEDU64" * 200_000), ["size cap", "1 MB"]),
-    "slow": (endless(), ["5 s"]),
+    "slow": (endless(), ["3 s"]),
     "elsewhere": (redirect("http://169.254.169.254/x.dmp"), ["169.254.169.254"]),
     "text": (page(b"Release notes\n" * 500, "Content-Type: text/plain"), ["text"]),
 }
@@ -44,7 +44,7 @@ async def slack() -> AsyncIterator[StandIn]:
 
 async def test_each_bad_input_gets_one_clear_line(slack: StandIn, tmp_path: Path) -> None:
     routes = {name: answer for name, (answer, _) in INPUTS.items()}
-    limits: dict[str, Any] = {"max_download": "1MB", "download_seconds": 5, "download_attempts": 1, "workers": 4}
+    limits: dict[str, Any] = {"max_download": "1MB", "download_seconds": 3, "download_attempts": 1, "workers": 4}
     async with serving(**routes) as files, bot(slack, tmp_path, None, **limits):
         said = {name: slack.workspace.say(CRASHES, ANNA, f"{BOT} {files.url('/' + name)}") for name in INPUTS}
         for parent in said.values():

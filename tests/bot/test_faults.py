@@ -5,13 +5,14 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from bot.app import goes_direct
 from bot.sandbox import Message, StandIn
+from bot.sandbox.sample import unpack
 from bot.sandbox.server import APP_TOKEN, BOT_TOKEN
 from bot.serve import CannotServe, serve
 from tests.bot.kit import ANNA, BOT, CRASHES, Analyst, bot, dump, is_done, is_told, replies, settings, shown, until
@@ -57,7 +58,7 @@ async def test_events_are_acknowledged_in_time_while_an_analysis_runs(slack: Sta
 
 
 async def test_slow_answers_delay_neither_acknowledgements_nor_the_end(slack: StandIn, tmp_path: Path) -> None:
-    slack.faults.slow_seconds = 0.4
+    slack.faults.slow_seconds = 0.25
     async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
         said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
         await until(lambda: is_told(slack, said))
@@ -207,9 +208,7 @@ async def test_a_graceful_stop_gives_the_job_back_and_the_next_start_finishes_it
 
 
 @asynccontextmanager
-async def served(
-    slack: StandIn, home: Path, seconds: float, pace: float = 1.0
-) -> AsyncIterator["asyncio.subprocess.Process"]:
+async def served(slack: StandIn, home: Path, seconds: float | None) -> AsyncIterator["asyncio.subprocess.Process"]:
     """The bot in a process of its own, connected; killed at the end if it still runs."""
     before = len(slack.calls_of("apps.connections.open"))
     environment = os.environ | {
@@ -219,8 +218,9 @@ async def served(
         "PILEUP_SLACK_APP_TOKEN": APP_TOKEN,
         "PILEUP_SLACK_API_URL": slack.api_url,
         "PILEUP_ALLOW_PRIVATE_ADDRESSES": "true",
-        "ANALYSIS_TAKES": str(seconds),
     }
+    if seconds is not None:
+        environment["ANALYSIS_TAKES"] = str(seconds)
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bot.served", env=environment, cwd=home)
     try:
         await until(lambda: len(slack.calls_of("apps.connections.open")) > before and slack.socket_mode.connections)
@@ -232,7 +232,6 @@ async def served(
 
 
 KILLED_WHEN = {
-    "in the middle of the analysis": lambda slack, said: any("Analysing" in m.text for m in replies(slack, said)),
     "between the summary and the details": lambda slack, said: any("rassstp" in m.text for m in replies(slack, said)),
     "in the middle of the details": lambda slack, said: len(replies(slack, said)) >= 3,
 }
@@ -258,6 +257,50 @@ async def test_after_kill_9_the_job_finishes_in_one_thread_without_a_double_post
     assert len(keys(slack)) == len(set(keys(slack))) == 4
     assert "rassstp.sys holds nt!PiEngineLock" in words[0]
     assert "First time seen here." in words[0]
+
+
+def _analysing(bot: int) -> int | None:
+    # The bot's child that has its dump mapped: it is in the middle of its work.
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            if parent == bot and "/downloads/job-" in (status.parent / "maps").read_text():
+                return int(status.parent.name)
+    return None
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
+async def test_after_kill_9_in_the_middle_of_a_real_analysis_the_job_finishes(slack: StandIn, tmp_path: Path) -> None:
+    sample = unpack(tmp_path)
+    async with serving(**{"a.dmp": page(sample.dump.read_bytes())}) as files:
+        async with served(slack, tmp_path, None) as process:
+            said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+            await until(lambda: _analysing(process.pid), poll=0.003)
+            child = _analysing(process.pid)
+            assert child is not None, "the analysis was over before it could be stopped"
+            os.kill(child, signal.SIGSTOP)
+            await until(lambda: any("Analysing" in message.text for message in replies(slack, said)))
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+            os.kill(child, signal.SIGCONT)
+        async with served(slack, tmp_path, None) as process:
+            await until(lambda: is_told(slack, said) and is_done(slack, said), 30)
+            process.terminate()
+            assert await process.wait() == 0
+        await until(lambda: not _runs(child))  # the orphan ends by itself: nobody reads what it says
+    words = [shown(message) for message in replies(slack, said)]
+    assert len(words) == 6, words
+    assert len(keys(slack)) == len(set(keys(slack))) == 4
+    assert "rassstp.sys did not return" in words[0]
+    assert "First time seen here." in words[0]
+    assert list((tmp_path / "downloads").iterdir()) == []
+
+
+def _runs(process: int) -> bool:
+    try:
+        return (Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 async def test_killed_between_post_and_note_the_message_is_found_not_sent_again(slack: StandIn, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ async def test_a_link_becomes_a_thread_with_summary_and_details(slack: StandIn, 
 
 
 async def test_progress_is_shown_with_a_figure_before_the_verdict(slack: StandIn, tmp_path: Path) -> None:
-    analyst = Analyst(seconds=4)
+    analyst = Analyst(seconds=2.5)
     async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, analyst):
         said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
         await until(lambda: is_done(slack, said))

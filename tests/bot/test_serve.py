@@ -46,3 +46,8 @@ def test_a_traceback_is_kept_indented() -> None:
     assert first == "job 1"
     assert rest
     assert all(line.startswith("    ") for line in rest)
+
+
+def test_a_log_line_holds_nothing_that_a_terminal_obeys() -> None:
+    record = logging.LogRecord("bot", logging.INFO, __file__, 1, "driver %s", ("\x1b[2Jred\u202egpj.exe\x00",), None)
+    assert logs.OneLine("%(message)s").format(record) == "driver ?[2Jred?gpj.exe?"

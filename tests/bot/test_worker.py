@@ -131,7 +131,7 @@ async def test_an_event_that_could_not_be_stored_is_not_acknowledged_and_comes_a
 
 async def test_a_link_that_must_wait_for_a_worker_is_greeted_meanwhile(slack: StandIn, tmp_path: Path) -> None:
     routes = {"a.dmp": page(dump("seed", 1)), "b.dmp": page(dump("seed", 2))}
-    async with serving(**routes) as files, bot(slack, tmp_path, Analyst(seconds=3), workers=1):
+    async with serving(**routes) as files, bot(slack, tmp_path, Analyst(seconds=2), workers=1):
         first = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
         await until(lambda: replies(slack, first))
         second = slack.workspace.say(CRASHES, ANNA, files.url("/b.dmp"))

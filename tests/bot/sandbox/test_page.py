@@ -62,6 +62,19 @@ async def test_the_page_shows_channels_messages_blocks_and_threads(
     assert "<pre>0 &lt;frame&gt;</pre>" in thread
 
 
+async def test_reactions_are_drawn_and_a_direct_message_is_no_channel(
+    slack: StandIn, browser: aiohttp.ClientSession
+) -> None:
+    said = slack.workspace.say(CRASHES, ANNA, "look")
+    said.reactions.update({"white_check_mark": ["U0PILEUP01"], "<b>": [ANNA, "U0PILEUP01"]})
+    top = await read(browser, slack.base)
+    assert '<span title=":white_check_mark:">✅ 1</span>' in top
+    assert '<span title=":&lt;b&gt;:">:&lt;b&gt;: 2</span>' in top
+    direct = await read(browser, f"{slack.base}chat/D0ANNA0001")
+    assert "<title>@pileup – " in direct
+    assert 'placeholder="Message @pileup"' in direct
+
+
 async def test_a_person_can_post_and_reply_and_mention(slack: StandIn, browser: aiohttp.ClientSession) -> None:
     form = {"user": ANNA, "text": "@pileup see https://dumps.example/a.dmp?x=1&y=2 <now>", "thread": ""}
     async with browser.post(f"{slack.base}chat/{CRASHES}", data=form) as answer:
