@@ -27,6 +27,7 @@ _NO_DEBUG_INFO = 0xFFFF_FFFF_FFFF_FFFF
 _DEBUG_SECTION = 8  # RTL_CRITICAL_SECTION_DEBUG.CriticalSection
 _MAX_WAITERS = 4096
 _MAX_RECURSION = 0xFFFF
+_STACK_RESERVE = 1 << 20  # bytes: the default size of a stack; a section that others wait for lies on none
 _LOWEST = 0x1_0000  # nothing of a program lies below
 _COLLISION = 64  # bits: where an address is told apart from the same one of another process
 
@@ -76,9 +77,10 @@ def _may_wait(thread: Thread) -> bool:
 
 def _of_process(space: Memory, home: list[Thread], waiting: list[Thread], loader: int | None) -> Iterator[Lock]:
     by_number = {thread.tid: thread for thread in home}
+    judged: dict[int, _Section | None] = {}  # threads of one program have the same return addresses on their stacks
     found: dict[VirtAddr, tuple[_Section, list[Thread]]] = {}
     for thread in waiting:
-        section = _section_of(space, thread, by_number)
+        section = _section_of(space, thread, by_number, judged)
         if section is not None:
             found.setdefault(section.address, (section, []))[1].append(thread)
     for address, (section, waiters) in found.items():
@@ -96,7 +98,9 @@ def _of_process(space: Memory, home: list[Thread], waiting: list[Thread], loader
         )
 
 
-def _section_of(space: Memory, thread: Thread, by_number: Mapping[int, Thread]) -> _Section | None:
+def _section_of(
+    space: Memory, thread: Thread, by_number: Mapping[int, Thread], judged: dict[int, _Section | None]
+) -> _Section | None:
     if thread.trap_frame is None:
         return None
     try:
@@ -108,23 +112,27 @@ def _section_of(space: Memory, thread: Thread, by_number: Mapping[int, Thread]) 
     data = space.read_available(trap.registers.rsp, _STACK_WINDOW)
     words = [word for (word,) in struct.iter_unpack("<Q", data[: len(data) // 8 * 8])]
     registers = trap.registers.non_volatile().values()
-    seen = (
-        _read_section(space, word, thread, by_number)
-        for word in dict.fromkeys((*registers, *words))
-        if word % 8 == 0 and word >= _LOWEST and is_user(word)
-    )
-    sections = [section for section in seen if section is not None]
+    stack = range(trap.registers.rsp - _STACK_RESERVE, trap.registers.rsp + _STACK_RESERVE)
+    sections = []
+    for word in dict.fromkeys((*registers, *words)):
+        if word % 8 or word < _LOWEST or not is_user(word) or word in stack:
+            continue
+        if word not in judged:
+            judged[word] = _read_section(space, word, by_number)
+        section = judged[word]
+        if section is not None and section.owner != thread.tid:
+            sections.append(section)
     return sections[0] if len(sections) == 1 else None
 
 
-def _read_section(space: Memory, address: int, thread: Thread, by_number: Mapping[int, Thread]) -> _Section | None:
+def _read_section(space: Memory, address: int, by_number: Mapping[int, Thread]) -> _Section | None:
     try:
         debug, count, recursion, owner, _, _ = _SECTION.unpack(space.read(address, _SECTION.size))
         # Since Vista bit 0 is clear while the section is taken, and all above bit 1 counts its waiters downwards.
         waiters = -1 - count >> 2
         if count >= 0 or count & 1 or not 1 <= waiters <= _MAX_WAITERS or not 1 <= recursion <= _MAX_RECURSION:
             return None
-        if owner not in by_number or owner == thread.tid:
+        if owner not in by_number:
             return None
         if debug != _NO_DEBUG_INFO and (not is_user(debug) or space.u64(debug + _DEBUG_SECTION) != address):
             return None

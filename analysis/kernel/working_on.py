@@ -14,7 +14,7 @@ from analysis.kernel.facts import DeviceNode, Irp, Stack, Thread
 from analysis.kernel.instance_ids import friendly_name
 from analysis.kernel.irps import read_irp
 from analysis.kernel.names import KernelNames
-from analysis.kernel.pnp import PnpEvents, read_events
+from analysis.kernel.pnp import PnpEvents, read_events, unanswered_nodes
 from analysis.kernel.stack_memory import StackMemory
 from analysis.memory.reader import Memory
 from analysis.trust import Trust
@@ -82,6 +82,7 @@ class DeviceFinder:
         evidence = (
             *self._from_events(thread, stack),
             *self._from_pending(stack),
+            *self._from_wait(thread),
             *self._from_requests(thread),
             *self._from_registers(stack),
             *self._from_words(thread, stack),
@@ -137,6 +138,17 @@ class DeviceFinder:
             if here:
                 trust = max(frame.trust for frame in stack.frames if frame.module in here)
                 yield node, UNANSWERED, trust, "Plug and Play still waits for its driver's answer (completion queue)"
+
+    def _from_wait(self, thread: Thread) -> Iterator[tuple[DeviceNode, int, Trust, str]]:
+        """Devnodes whose drivers owe the answer that the thread waits for, at Plug and Play's own semaphore."""
+        for waited in thread.waits:
+            if waited.kind != "semaphore":
+                continue
+            nodes = unanswered_nodes(self._memory, self._names, self._devices, waited.address)
+            # Of several that owe an answer each may be the one that is waited for.
+            trust = Trust.STRUCTURE if len(nodes) == 1 else Trust.SCAN
+            for node in nodes:
+                yield node, UNANSWERED, trust, "this thread waits for the answer of its driver to Plug and Play"
 
     def _from_requests(self, thread: Thread) -> Iterator[tuple[DeviceNode, int, Trust, str]]:
         for address in thread.irps:

@@ -4,8 +4,10 @@ from analysis.bugchecks.explained import FocusKind
 from analysis.kernel.facts import Lock, LockKind
 from analysis.kernel.printed import PrintedScene
 from analysis.kernel.scene import Scene
+from analysis.verdict.report import hexa
 from analysis.verdict.sentences import seconds
 from analysis.verdict.story import Story, chain_of, lock_text, names_no_thread, ownership, thread_name
+from analysis.waits.processors import SPINS, STUCK_PROCESSOR, about_processors
 
 MAX_CHAIN = 8
 BY_UNWIND_DATA, BY_WINDBG = "found by the image's own unwind data", "as WinDbg unwound the stack"
@@ -13,7 +15,7 @@ BY_UNWIND_DATA, BY_WINDBG = "found by the image's own unwind data", "as WinDbg u
 
 def reasons(scene: Scene, story: Story) -> tuple[str, ...]:
     """Facts in the order in which they lead to the verdict."""
-    told = [*_focus(scene, story), *_chain(scene, story), *_root(scene, story)]
+    told = [*_focus(scene, story), *_chain(scene, story), *_root(scene, story), *_spinning(scene, story)]
     if story.blame.module is not None or story.blame.kind is not None or story.cycle is not None:
         told += story.blame.reasons
     told += story.explained.facts
@@ -50,6 +52,12 @@ def _chain(scene: Scene, story: Story) -> list[str]:
     return told
 
 
+def _spinning(scene: Scene, story: Story) -> list[str]:
+    if story.explained.code not in STUCK_PROCESSOR:
+        return []
+    return [text for text in about_processors(scene) if SPINS in text][:MAX_CHAIN]
+
+
 def _owned(lock: Lock) -> str:
     words = {
         LockKind.ALPC: "is to be answered by",
@@ -62,7 +70,7 @@ def _owned(lock: Lock) -> str:
 
 def _where(lock: Lock) -> str:
     if lock.name:
-        return f"{lock.name} at {lock.address:#x}"
+        return f"{lock.name} at {hexa(lock.address)}"
     return lock.description or lock_text(lock)
 
 

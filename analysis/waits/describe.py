@@ -8,13 +8,10 @@ tells who will signal it.
 from collections.abc import Iterable
 
 from analysis.address import VirtAddr
-from analysis.errors import MissingLayout, Unreadable
-from analysis.kernel.facts import KernelFacts, Lock, LockKind, Thread, WaitObject
-from analysis.kernel.lists import walk_list
+from analysis.kernel.facts import DeviceNode, KernelFacts, Lock, LockKind, Thread, WaitObject
 from analysis.kernel.object_names import object_name
+from analysis.kernel.pnp import unanswered_nodes
 from analysis.kernel.scene import Scene
-from analysis.limits import MAX_LIST
-from analysis.symbols.layout import Struct
 
 _GOING_ON = {"Ready": "is ready to run and waits for a processor", "Standby": "is about to run"}
 _SUSPENDED = frozenset({"Suspended", "WrSuspended"})
@@ -106,28 +103,11 @@ def _place(scene: Scene, thread: Thread, waited: WaitObject) -> str:
 
 
 def _unanswered(scene: Scene, semaphore: int) -> str | None:
-    # nt!PnpDeviceCompletionQueue: the semaphore counts completed requests, DispatchedList holds those still out.
-    queue, request = (
-        scene.symbols.layout("_PNP_DEVICE_COMPLETION_QUEUE"),
-        scene.symbols.layout("_PNP_DEVICE_COMPLETION_REQUEST"),
-    )
-    if queue is None or request is None or not queue.has("CompletedSemaphore"):
-        return None
-    head = Struct(scene.memory, queue, semaphore - queue.offset("CompletedSemaphore"))
-    walk = walk_list(scene.memory, head.address_of("DispatchedList"), MAX_LIST)
-    if not walk.is_whole:
-        return None
-    nodes = (_node(scene, Struct(scene.memory, request, one)) for one in walk.records(request.offset("ListEntry")))
-    return " and ".join(_first(node for node in nodes if node)) or None
+    nodes = unanswered_nodes(scene.memory, scene.symbols, scene.devices, semaphore)
+    return " and ".join(_first(_driver_of(scene, node) for node in nodes)) or None
 
 
-def _node(scene: Scene, request: Struct) -> str | None:
-    try:
-        node = scene.devices.node(request.pointer("DeviceNode"))
-    except (Unreadable, MissingLayout):
-        return None
-    if node is None:
-        return None
+def _driver_of(scene: Scene, node: DeviceNode) -> str:
     driver = next(iter(scene.devices.function_drivers(node)), None)
     return f"{driver or 'the driver'} of {node.instance_path or f'the devnode {node.address:#x}'}"
 

@@ -25,6 +25,7 @@ ANSWERS = frozenset({
     "KiIpiGenericCall", "KeFlushMultipleRangeTb", "KeFlushSingleTb", "KeFlushTb", "KxFlushEntireTb",
     "KeFlushProcessWriteBuffers", "KeStallWhileFrozen",
 })  # fmt: skip
+SPINS = "which spins for a spin lock"
 _MAX_TOLD = 64
 _NEAR = 12  # frames: farther out the function that spun has long returned or called on
 
@@ -43,7 +44,7 @@ def _about(scene: Scene, thread: Thread) -> str | None:
     who = f"processor {thread.processor} runs thread {thread.address:#x} ({home})"
     spins = _waiting_frame(frames, SPINNING)
     if spins is not None:
-        return f"{who}, which spins for a spin lock{_caller(frames, spins, SPINNING)}; a spin lock keeps no owner"
+        return f"{who}, {SPINS}{_caller(frames, spins, SPINNING)}; a spin lock keeps no owner"
     asks = _waiting_frame(frames, ANSWERS)
     if asks is not None:
         return f"{who}, which waits for other processors to answer{_caller(frames, asks, ANSWERS)}"

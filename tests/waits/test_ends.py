@@ -6,6 +6,7 @@ from typing import cast
 import pytest
 
 from analysis.address import VirtAddr
+from analysis.kernel.devices import Devices
 from analysis.kernel.facts import Frame, Held, KernelFacts, Lock, LockKind, Module, Stack, Thread, WaitObject
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
@@ -25,6 +26,10 @@ class Around:
     symbols: Names = field(default_factory=Names)
     memory: Bytes = field(default_factory=Bytes)
     stacks: dict[int, Stack] = field(default_factory=dict)
+
+    @property
+    def devices(self) -> Devices:
+        return Devices(self.memory, self.symbols, self.module_at)
 
     def module_at(self, address: int) -> Module | None:
         return DRIVER if DRIVER.base <= address < DRIVER.end else None

@@ -11,6 +11,7 @@ from tests.forge.kernel.background import WAIT
 from tests.forge.kernel.devices import add_irp, add_node
 from tests.forge.kernel.modules import add_driver_object
 from tests.forge.kernel.objects import event, queue
+from tests.forge.kernel.pnp import write_completion_queue, write_event_list
 from tests.forge.kernel.push_locks import push_lock
 from tests.forge.kernel.resources import share, wait_for
 from tests.forge.kernel.stacks import StackWriter, new_stack
@@ -28,6 +29,7 @@ from tests.forge.kernel.state import (
 from tests.forge.kernel.threads import add_running, add_thread, make_ready, terminate, wait
 from tests.forge.scenarios.lock_kinds import Alpc, Mutant, Queue, Resource
 from tests.forge.scenarios.manual import MANUALLY_INITIATED
+from tests.forge.scenarios.seed import device_of
 from tests.forge.scenarios.story import (
     Cast,
     Culprit,
@@ -319,6 +321,31 @@ def request(*, listed: bool) -> Scenario:
     return tell
 
 
+def unanswered(kernel: Kernel, cast: Cast) -> Outcome:
+    """A Plug and Play worker owns a resource and waits for a driver's answer, at the semaphore that counts answers."""
+    (driver,) = cast.third_party(1)
+    _, node = device_of(kernel, driver)
+    queue_of_answers = write_completion_queue(kernel, [node])
+    write_event_list(kernel, None)
+    frames = kernel.frames(*WAIT, "PnpDeviceActionWorker", "ExpWorkerThread")
+    worker = add_thread(kernel, named(kernel, "System"), frames)
+    counted = kernel.machine.at("_PNP_DEVICE_COMPLETION_QUEUE", queue_of_answers, "CompletedSemaphore")
+    wait(kernel, worker, [counted], EXECUTIVE, 200.0)
+    lock = Resource(kernel, named(kernel, "services.exe"))
+    lock.own(worker)
+    waiting = lock.waiter(kernel.frames("NtReadFile"))
+    lock.block(waiting, 190.0)
+    expected = Expected(
+        culprit=driver.driver,
+        root=worker.address,
+        lock=lock.address,
+        locks=(lock.address,),
+        drivers=(driver.driver,),
+        blocked=(blocked(waiting, lock.address),),
+    )
+    return stop(kernel, expected)
+
+
 OWNERS = ("running", "ready", "terminated", "idle", "sleeping", "suspended")
 OTHERS: dict[str, Scenario] = {
     "shared-owners": shared,
@@ -328,6 +355,7 @@ OTHERS: dict[str, Scenario] = {
     "queue-deadlock": queue_deadlock,
     "behind-a-cycle": behind_a_cycle,
     "alpc-idle-server": asynchronous_reply,
+    "pnp-unanswered": unanswered,
     "irp-listed": request(listed=True),
     "irp-on-stack": request(listed=False),
 }
