@@ -21,7 +21,7 @@ from analysis.bugchecks import (
 from analysis.bugchecks.building import Family
 from analysis.bugchecks.explained import Explained, Stop
 from analysis.bugchecks.manual import explain_capture
-from analysis.bugchecks.tables import capture_letters, find_code, normalise
+from analysis.bugchecks.tables import capture_letters, find_code, normalise, parameter_letters
 from analysis.bugchecks.view import View
 
 FAMILIES: tuple[Family, ...] = (
@@ -68,7 +68,7 @@ _EXCEPTIONS: dict[int, Stop] = {0xC2: Stop.FAULT, 0xDA: Stop.FAULT, 0x139: Stop.
 
 def explain(view: View) -> Explained:
     """The explanation of one stop, by its family; codes of no family get what the tables know."""
-    tool = capture_letters(view.raw_code)
+    tool = capture_letters(view.raw_code) or parameter_letters(view.raw_code, view.parameters[0])
     if tool is not None:
         return explain_capture(view, tool)
     code = normalise(view.raw_code)

@@ -122,6 +122,14 @@ def capture_letters(raw_code: int) -> str | None:
     return "MATT" if letters == b"TTAM" else letters.decode("ascii")
 
 
+def parameter_letters(raw_code: int, parameter: int) -> str | None:
+    """The letters that a capture tool wrote into the first parameter beside a code of 0, or None."""
+    letters = parameter.to_bytes(8, "little").rstrip(b"\0")
+    if raw_code or len(letters) not in (4, 8) or not letters.isalpha():
+        return None
+    return letters.decode("ascii", "replace")
+
+
 def _holds(key: str, wanted: Any, parameters: Parameters) -> bool:
     match = re.fullmatch(r"p([1-4])(_not|_min)?", key)
     if match is None:

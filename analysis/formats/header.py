@@ -84,7 +84,8 @@ def capture_hint(header: DumpHeader) -> str | None:
         return "no bugcheck code was ever written"
     if _are_letters(header.code.to_bytes(4, "little")):
         return "letters stand where the bugcheck code belongs"
-    if header.code == 0 and _are_letters(header.parameters[0].to_bytes(8, "little")):
+    width = 4 if header.machine == MACHINE_X86 else 8
+    if header.code == 0 and _are_letters(header.parameters[0].to_bytes(width, "little")):
         return "letters stand where the bugcheck's parameters belong"
     return None
 

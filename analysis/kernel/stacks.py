@@ -62,6 +62,7 @@ class _Walk:
 
     stack: StackMemory
     floor: int | None = None  # no return address lies at or above this
+    in_user_mode: bool = False  # a stack of a process: what a machine frame interrupts on it is its own code
     entered: int | None = None  # the user-mode instruction that the thread came from
     start_slot: int | None = None  # where a system thread's first return address lies
     points: list[_Point] = field(default_factory=list)
@@ -169,9 +170,10 @@ class Walker:
         return self._run(walk, _Point(registers, called=False, trust=Trust.CONTEXT))
 
     def bounded_stack(self, registers: Registers, low: int, high: int) -> Stack:
-        """The stack of code that was stopped with these registers, on a stack known to lie from ``low`` to ``high``."""
+        """The stack of a process' code stopped with these registers; the stack lies from ``low`` to ``high``."""
         return self._run(
-            _Walk(StackMemory(self._memory, low, high)), _Point(registers, called=False, trust=Trust.CONTEXT)
+            _Walk(StackMemory(self._memory, low, high), in_user_mode=True),
+            _Point(registers, called=False, trust=Trust.CONTEXT),
         )
 
     def _thread_walk(self, thread: Thread) -> _Walk:
@@ -289,7 +291,7 @@ class Walker:
         return point.trust > Trust.SCAN and self.names.unloaded_at(address) is not None
 
     def _interrupted(self, walk: _Walk, point: _Point, registers: Registers, *, user_mode: bool) -> _Point:
-        if user_mode:
+        if user_mode and not walk.in_user_mode:
             raise _End(f"the thread came from user mode, from {registers.rip:#x}")
         if registers.rsp not in walk.stack or registers.rsp <= point.registers.rsp:
             # A double fault or an interrupt has a stack of its own; what it interrupted lies on another.

@@ -78,3 +78,13 @@ def hang(*threads: Thread, sections: dict[int, bytes] | None = None) -> Minidump
     ntdll = image_x64([("NtWaitForAlertByThreadId", 0x1100, STUB, -1)])
     memory = {NTDLL: ntdll, **(sections or {})}
     return Minidump(modules=MODULES, threads=threads, memory=memory, full_memory=True)
+
+
+def dispatched() -> Minidump:
+    """acme!Run failed and its exception was dispatched: the dispatcher runs on a machine frame on the same stack."""
+    acme = image_x64([("Run", 0x1100, WITH_CALL, 0x28)])
+    ntdll = bytearray(image_x64([("KiUserExceptionDispatcher", 0x1100, WITH_CALL, 0)]))
+    ntdll[0x2800:0x2806] = struct.pack("<BBBBBB", 1, 0, 1, 0, 0, 0x0A)  # UWOP_PUSH_MACHFRAME
+    interrupted = (EXE + 0x1109, 0x33, 0x246, STACK + 0x28, 0x2B)
+    stack = (*interrupted, 0, 0, 0, 0, 0, EXE + 0x1109, 0, 0, 0, 0, 0, 0)
+    return crash(NTDLL + 0x1109, *stack, memory={EXE: acme, NTDLL: bytes(ntdll)}, full_memory=True)

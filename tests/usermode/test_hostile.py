@@ -88,6 +88,27 @@ def test_many_threads_full_of_return_addresses_end_in_time(tmp_path: Path) -> No
     assert made is not None
 
 
+def test_thousands_of_modules_that_share_one_long_name_end_in_time(tmp_path: Path) -> None:
+    data = bytearray(crash(PLUGIN + 0x1234).write())
+    name = len(data)
+    data += struct.pack("<I", 65_000) + "x".encode("utf-16-le") * 32_500
+    rows = len(data)
+    row = (
+        struct.pack("<QIIII", PLUGIN, 0x1000, 0, 0, name)
+        + bytes(52)
+        + struct.pack("<IIII", 60_000, name, 0, 0)
+        + bytes(16)
+    )
+    data += struct.pack("<I", 4096) + row * 4096
+    number, directory = struct.unpack_from("<II", data, 8)
+    for index in range(number):
+        if struct.unpack_from("<I", data, directory + 12 * index)[0] == 4:
+            struct.pack_into("<II", data, directory + 12 * index + 4, len(data) - rows, rows)
+    made = report_or_line(tmp_path / "names.dmp", bytes(data))
+    assert made is not None
+    assert len(made.modules) == 4096
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), min_size=1, max_size=40))
 def test_noise_never_breaks_out(tmp_path: Path, changes: list[tuple[int, int]]) -> None:

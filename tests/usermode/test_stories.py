@@ -16,6 +16,7 @@ from tests.usermode.stories import (
     SECTION,
     STACK,
     crash,
+    dispatched,
     hang,
     section,
     unwindable,
@@ -59,6 +60,16 @@ def test_unwinding_passes_a_stale_address_and_names_exports(tmp_path: Path) -> N
     assert made.bucket.failure_bucket_id == "NULL_POINTER_READ_c0000005_plugin.dll!Parse"
     assert made.bucket.signature == "um NULL_POINTER_READ_c0000005 plugin.dll plugin!Parse|acme!Run"
     assert made.bucket.aliases == ("um NULL_POINTER_READ_c0000005 plugin.dll plugin|acme",)
+
+
+def test_a_dispatched_exception_is_followed_to_the_code_that_raised_it(tmp_path: Path) -> None:
+    made = told(tmp_path, dispatched())
+    assert [(one.symbol, one.trust) for one in made.threads[0].stack][:2] == [
+        ("ntdll!KiUserExceptionDispatcher+0x9", "context"),
+        ("acme!Run+0x9", "unwind"),
+    ]
+    assert made.verdict.culprit is not None
+    assert made.verdict.culprit.module == "acme.exe"
 
 
 @pytest.mark.parametrize(

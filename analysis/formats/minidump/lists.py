@@ -17,11 +17,12 @@ from analysis.formats.image import DataBlock
 from analysis.formats.minidump.directory import Stream
 from analysis.formats.minidump.facts import CodeView, UserModule, UserThread
 from analysis.formats.raw import RawFile
+from analysis.limits import MAX_MODULES
 
 MAX_THREADS = 65_536
-MAX_MODULES = 16_384
 MAX_RANGES = 1 << 20
-MAX_NAME_BYTES = 65_534
+# What is kept of a name: thousands of modules may all point at one string of 64 KiB.
+MAX_NAME_BYTES = 1024
 MAX_CONTEXT = 0x2000
 THREAD_SIZE, MODULE_SIZE, RANGE_SIZE = 48, 108, 16
 _UNLOADED = struct.Struct("<QIIII")
@@ -149,9 +150,9 @@ def read_string(raw: RawFile, offset: int) -> str | None:
     if raw.available(offset, 4) < 4 or not offset:
         return None
     length = raw.u32(offset, "a string's length")
-    if not 0 < length <= MAX_NAME_BYTES or raw.available(offset + 4, length) < length:
+    if not length or raw.available(offset + 4, length) < length:
         return None
-    text = raw.read(offset + 4, length & ~1, "a string").decode("utf-16-le", "replace")
+    text = raw.read(offset + 4, min(length, MAX_NAME_BYTES) & ~1, "a string").decode("utf-16-le", "replace")
     return "".join(letter for letter in text.partition("\0")[0] if letter.isprintable()) or None
 
 
@@ -184,9 +185,9 @@ def _version(info: object) -> str | None:
 
 
 def _code_view(raw: RawFile, offset: int, size: int) -> CodeView | None:
-    if not _RSDS.size < size <= MAX_NAME_BYTES or raw.available(offset, size) < size:
+    if size <= _RSDS.size or raw.available(offset, size) < size:
         return None
-    data = raw.read(offset, size, "a CodeView record")
+    data = raw.read(offset, min(size, MAX_NAME_BYTES), "a CodeView record")
     if data[:4] == b"RSDS":
         _, guid, age = _RSDS.unpack_from(data)
         return CodeView(_file_name(data[_RSDS.size :]), UUID(bytes_le=guid).hex.upper(), age)
