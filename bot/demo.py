@@ -192,7 +192,10 @@ async def _file_server(dump: Path) -> AsyncIterator[str]:
 
 async def _send(request: web.Request, dump: Path) -> web.StreamResponse:
     size = dump.stat().st_size  # noqa: ASYNC240  # the demo's own small file
-    response = web.StreamResponse(headers={"Content-Type": "application/octet-stream", "Content-Length": str(size)})
+    headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size), "ETag": f'"sample-{size}"'}
+    if request.headers.get("If-None-Match") == headers["ETag"]:
+        return web.Response(status=304, headers={"ETag": headers["ETag"]})
+    response = web.StreamResponse(headers=headers)
     await response.prepare(request)
     with dump.open("rb") as file:
         while chunk := await asyncio.to_thread(file.read, size // CHUNKS + 1):

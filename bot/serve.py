@@ -127,8 +127,8 @@ async def identify(client: AsyncWebClient) -> Identity:
 def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identity, analyse: Analyse | None) -> Tools:
     """What the workers need, from the settings."""
 
-    async def fetch(link: Link, path: Path, progress: Callable[[Arrived], None]) -> Fetched:
-        return await download(link, path, settings.fetch_limits, settings.policy, progress=progress)
+    async def fetch(link: Link, path: Path, progress: Callable[[Arrived], None], tag: str | None) -> Fetched:
+        return await download(link, path, settings.fetch_limits, settings.policy, progress=progress, tag=tag)
 
     async def analyse_in_child(fetched: Fetched, progress: child.Progress) -> Report:
         order = child.Order(

@@ -14,7 +14,7 @@ from bot.outbound import Message
 from bot.sending import Sender
 from storage.store import Store
 
-Fetch = Callable[[Link, Path, Callable[[Arrived], None]], Awaitable[Fetched]]
+Fetch = Callable[[Link, Path, Callable[[Arrived], None], str | None], Awaitable[Fetched]]
 Analyse = Callable[[Fetched, Callable[[str, float | None], None]], Awaitable[Report]]
 Answer = Callable[[str, Place], Message]
 

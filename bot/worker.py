@@ -15,9 +15,10 @@ from analysis.verdict.report import Report
 from bot import blocks
 from bot.child import AnalysisFailed
 from bot.conversation import Conversation, Place
+from bot.fetch.download import Arrived, Fetched
 from bot.fetch.links import link
 from bot.fetch.pasted import pasted
-from bot.fetch.problems import FetchFailed
+from bot.fetch.problems import FetchFailed, Unchanged
 from bot.fetch.workspace import job_name, workspace_aside
 from bot.listeners.intake import ANALYZE, ASK
 from bot.orphans import worker_name
@@ -160,21 +161,40 @@ async def _report(tools: Tools, job: Job, talk: Conversation, directory: Path) -
     if job.payload.get("pasted"):
         fetched = await asyncio.to_thread(pasted, directory / "pasted.txt", job.secret or "", job.payload["shown"])
     else:
-        wanted = link(job.secret or job.payload["shown"])
-        fetched = await tools.fetch(
-            wanted, directory / "dump", lambda arrived: talk.progress("Downloading", arrived.fraction, str(arrived))
-        )
+        found = await _fetched(tools, job, talk, directory / "dump")
+        if isinstance(found, Report):
+            return found
+        fetched = found
     async with tools.alone(fetched.identity):
         same = await asyncio.to_thread(tools.store.duplicates.same_dump, fetched.identity, fetched.sha256)
         known = None if same is None else await asyncio.to_thread(tools.store.reports.report, same.report.id)
         if same is not None and known is not None:
-            await _remember(tools, job, report=same.report.id)
+            await _remember(tools, job, report=same.report.id, tag=fetched.tag)
             return known
         talk.progress("Analysing", 0.0)
         report = await tools.analyse(fetched, lambda stage, fraction: talk.progress(f"Analysing: {stage}", fraction))
         stored = await asyncio.to_thread(tools.store.remember, report)
-        await _remember(tools, job, report=stored.id)
+        await _remember(tools, job, report=stored.id, tag=fetched.tag)
         return report
+
+
+async def _fetched(tools: Tools, job: Job, talk: Conversation, path: Path) -> Fetched | Report:
+    # The file behind the link; or its report, where the server says that it is still the one we had from this link.
+    wanted = link(job.secret or job.payload["shown"])
+    answered = await asyncio.to_thread(tools.store.events.answered, wanted.url)
+    tag, number = answered or (None, 0)
+    known = None if answered is None else await asyncio.to_thread(tools.store.reports.report, number)
+
+    def arrived(so_far: Arrived) -> None:
+        talk.progress("Downloading", so_far.fraction, str(so_far))
+
+    try:
+        return await tools.fetch(wanted, path, arrived, None if known is None else tag)
+    except Unchanged:
+        if known is None:
+            raise
+        await _remember(tools, job, report=number, tag=tag)
+        return known
 
 
 async def _remember(tools: Tools, job: Job, **facts: Any) -> None:

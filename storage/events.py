@@ -72,6 +72,19 @@ class Events:
         ended = {"done": True, "failed": False}
         return [json.loads(row["memory"]).get("fine", ended.get(row["state"])) for row in rows]
 
+    def answered(self, link: str) -> tuple[str, int] | None:
+        """What a link led to when it was last read: the server's tag of that content, and the report's number.
+
+        Jobs remember both as ``tag`` and ``report``.
+        """
+        rows = self._database.rows(
+            "SELECT jobs.memory FROM requests JOIN jobs ON jobs.id = requests.job_id "
+            "WHERE requests.link = ? AND json_extract(jobs.memory, '$.tag') IS NOT NULL ORDER BY jobs.id DESC LIMIT 1",
+            [fingerprint(link)],
+        )
+        memory = json.loads(rows[0]["memory"]) if rows else {}
+        return (memory["tag"], memory["report"]) if memory else None
+
     def first(self, event_id: str) -> bool:
         """True the first time this event id is shown, false ever after."""
         row = [event_id, stamp(self._clock())]

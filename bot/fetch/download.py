@@ -17,7 +17,7 @@ from bot import wording
 from bot.fetch.failures import TryLater, failure_of, is_tls
 from bot.fetch.limits import FetchLimits, Policy
 from bot.fetch.links import Link
-from bot.fetch.problems import FetchFailed
+from bot.fetch.problems import FetchFailed, Unchanged
 from bot.fetch.safety import Bearer, open_client
 
 TELL_EVERY_SECONDS = 0.25
@@ -46,7 +46,10 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file that arrived whole. ``identity`` is the report's: of size and first bytes, for a file not packed."""
+    """A file that arrived whole. ``identity`` is the report's: of size and first bytes, for a file not packed.
+
+    ``tag`` is what the server calls this very content, where it says so and the link led straight to it.
+    """
 
     path: Path
     size: int
@@ -54,6 +57,7 @@ class Fetched:
     identity: str
     source: str
     seconds: float
+    tag: str | None = None
 
 
 Progress = Callable[[Arrived], None]
@@ -67,11 +71,15 @@ async def download(
     *,
     progress: Progress | None = None,
     bearer: Bearer | None = None,
+    tag: str | None = None,
 ) -> Fetched:
     """Fetch a link into ``path``, which is overwritten. The file is removed again when it does not arrive whole.
 
+    ``tag`` is that of a content which need not come again.
+
     Raises:
         FetchFailed: why not, in one line.
+        Unchanged: the file is still that of ``tag``.
     """
     timeout = httpx.Timeout(limits.idle_seconds, connect=limits.connect_seconds)
     started = time.monotonic()
@@ -79,7 +87,7 @@ async def download(
     try:
         async with asyncio.timeout(limits.total_seconds), open_client(policy, timeout, bearer) as client:
             with path.open("wb") as file:
-                transfer = _Transfer(link, file, limits, progress)
+                transfer = _Transfer(link, file, limits, progress, tag)
                 await _persist(transfer, client)
         return transfer.fetched(path, time.monotonic() - started)
     except BaseException as error:
@@ -113,9 +121,12 @@ def _retry_after(error: Exception) -> bool | float:
 class _Transfer:
     # One file on its way: what has arrived, its hashes, and what the server said about it.
 
-    def __init__(self, link: Link, file: BinaryIO, limits: FetchLimits, progress: Progress | None) -> None:
-        self.link, self.file, self.limits, self.progress = link, file, limits, progress
+    def __init__(
+        self, link: Link, file: BinaryIO, limits: FetchLimits, progress: Progress | None, known: str | None
+    ) -> None:
+        self.link, self.file, self.limits, self.progress, self.known = link, file, limits, progress, known
         self.validator: str | None = None
+        self.tag: str | None = None
         self.told_at = 0.0
         self.started = time.monotonic()
         self.restart()
@@ -129,7 +140,7 @@ class _Transfer:
         self.sha256 = hashlib.sha256()
 
     async def run(self, client: httpx.AsyncClient) -> None:
-        headers = {}
+        headers = {"If-None-Match": self.known} if self.known and not self.received else {}
         if self.received and self.validator:
             headers = {"Range": f"bytes={self.received}-", "If-Range": self.validator}
         async with client.stream("GET", self.link.url, headers=headers) as response:
@@ -143,12 +154,16 @@ class _Transfer:
     def _accept(self, response: httpx.Response) -> None:
         if response.status_code == httpx.codes.PARTIAL_CONTENT and self._continues(response):
             return
+        if response.status_code == httpx.codes.NOT_MODIFIED and "if-none-match" in response.request.headers:
+            raise Unchanged
         if response.status_code != httpx.codes.OK:
             raise _status_failure(response)
         self.restart()
         # A validator that may match another body ("W/…") must not glue two files together.
         tag = response.headers.get("etag", "")
         self.validator = tag if tag.startswith('"') and "content-encoding" not in response.headers else None
+        # Behind a redirect the same tag may one day stand for another file.
+        self.tag = None if response.history else self.validator
         length = response.headers.get("content-length", "")
         if length.isdecimal() and "content-encoding" not in response.headers:
             self.total = int(length)
@@ -199,6 +214,7 @@ class _Transfer:
             identity_of(self.received, self.head),
             self.link.shown,
             seconds,
+            self.tag,
         )
 
 

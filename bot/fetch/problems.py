@@ -11,6 +11,10 @@ LIMITS: frozenset[Kind] = frozenset({"size", "time", "disk"})
 COULD_NOT_FETCH, STOPPED_BY_LIMIT = 4, 5
 
 
+class Unchanged(Exception):
+    """The server says that the file is still the one of the tag we know."""
+
+
 class FetchFailed(Exception):
     """A link could not be fetched; ``kind`` says which way, ``line`` completes "I could not read this: …"."""
 

@@ -78,6 +78,18 @@ def page(body: bytes, *headers: str) -> Answer:
     return answer
 
 
+def tagged(body: bytes, tag: str) -> Answer:
+    """Says 304 to who knows the tag."""
+
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        known = request.headers.get("if-none-match") == tag
+        head = f"304 Not Modified\r\nETag: {tag}" if known else f"200 OK\r\nETag: {tag}"
+        writer.write(reply(head, b"" if known else body))
+        await writer.drain()
+
+    return answer
+
+
 def redirect(target: str) -> Answer:
     return status("302 Found", f"Location: {target}")
 

@@ -20,7 +20,7 @@ from bot.fetch.download import Arrived, Fetched, download
 from bot.fetch.failures import failure_of
 from bot.fetch.limits import FetchLimits, Policy
 from bot.fetch.links import link
-from bot.fetch.problems import FetchFailed
+from bot.fetch.problems import FetchFailed, Unchanged
 from bot.fetch.safety import Bearer, check_url, is_allowed
 from bot.fetch.workspace import downloads, workspace
 from tests.bot import server as web
@@ -383,3 +383,19 @@ def test_a_workspace_is_private_and_goes_with_its_job(tmp_path: Path) -> None:
 def test_a_workspace_stays_in_its_place(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="plain file name"), workspace(tmp_path, name):
         pass
+
+
+async def test_a_known_tag_spares_the_download_and_a_redirect_has_none(tmp_path: Path) -> None:
+    async with serving(dump=web.tagged(BODY, '"v1"'), weak=web.tagged(BODY, 'W/"v1"'), way=web.redirect("/dump")) as at:
+        assert (await fetch(at.url("/dump"), tmp_path)).tag == '"v1"'
+        assert (await fetch(at.url("/dump"), tmp_path, tag='"v0"')).size == len(BODY)
+        with pytest.raises(Unchanged):
+            await fetch(at.url("/dump"), tmp_path, tag='"v1"')
+        assert not (tmp_path / "dump").exists()
+        assert (await fetch(at.url("/weak"), tmp_path)).tag is None
+        assert (await fetch(at.url("/way"), tmp_path)).tag is None
+
+
+async def test_a_304_that_nobody_asked_for_is_a_failure(tmp_path: Path) -> None:
+    async with serving(dump=web.status("304 Not Modified")) as server:
+        assert (await failure(server.url("/dump"), tmp_path)).kind in ("status", "redirect", "network")

@@ -21,7 +21,7 @@ from tests.bot.kit import (
     shown,
     until,
 )
-from tests.bot.server import page, serving
+from tests.bot.server import page, serving, tagged
 
 
 @pytest.fixture
@@ -81,6 +81,23 @@ async def test_the_same_dump_again_is_answered_with_a_pointer_and_no_analysis(sl
     assert f"/archives/{CRASHES}/p{summary.ts.replace('.', '')}?thread_ts={first.ts}" in str(pointer.blocks)
     assert "rassstp.sys" in pointer.text
     assert analyst.runs == 1
+
+
+async def test_a_link_posted_again_is_not_downloaded_again_while_its_file_is_the_same(
+    slack: StandIn, tmp_path: Path
+) -> None:
+    analyst = Analyst()
+    async with serving(**{"a.dmp": tagged(dump("seed"), '"v1"')}) as files, bot(slack, tmp_path, analyst):
+        for time in range(3):
+            said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+            await until(lambda said=said: is_done(slack, said))  # type: ignore[misc]  # bound at once
+            assert ("was analysed" in replies(slack, said)[0].text) == (time > 0)
+        files.routes["/a.dmp"] = tagged(dump("seed", 2), '"v2"')
+        other = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, other))
+        assert "2nd time" in shown(replies(slack, other)[0])
+    assert [request.headers.get("if-none-match") for request in files.requests] == [None, '"v1"', '"v1"', '"v1"']
+    assert analyst.runs == 2
 
 
 async def test_another_dump_of_the_same_failure_is_counted(slack: StandIn, tmp_path: Path) -> None:
