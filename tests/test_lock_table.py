@@ -1,12 +1,15 @@
 """Every kind of lock in chains and circles, and every state of an owner: a slice on changing builds, all if asked."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.forge import all_builds
-from tests.forge.scenarios.lock_kinds import KINDS
+from tests.forge import all_builds, forge
+from tests.forge.scenarios.lock_kinds import KINDS, MUTANT_NAME
 from tests.forge.scenarios.lock_stories import OTHERS, OWNERS
 from tests.forge.scenarios.wide import MIXED, NO_CYCLES, ROWS, Row
 from tests.lock_table import judge
+from tests.truth import told
 
 SLICE = [
     *(f"{kind}-{shape}" for kind in KINDS for shape in ("chain-2", "cycle-3") if f"{kind}-{shape}" in ROWS),
@@ -25,6 +28,30 @@ def builds_of(row: Row) -> tuple[int, ...]:
 def test_a_lock_story_is_told_right(name: str) -> None:
     builds = builds_of(ROWS[name])
     assert judge(ROWS[name], builds[SLICE.index(name) % len(builds)]) is None
+
+
+@pytest.mark.parametrize("build", [7601, 14393, 22000])
+def test_an_object_is_called_by_its_name(build: int, tmp_path: Path) -> None:
+    report = told(forge("mutant-chain-1", build=build, kind="bitmap"), tmp_path, symbols=False)
+    assert [chain.lock.name for chain in report.blocking.chains] == [MUTANT_NAME]
+    assert f"held {MUTANT_NAME} exclusively" in report.verdict.summary
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("queue-all-workers", "all 3 workers of the work queue"),
+    ("queue-chain-1", "the only worker of the work queue"),
+])  # fmt: skip
+def test_a_queue_without_a_free_worker_is_part_of_the_impact(name: str, words: str, tmp_path: Path) -> None:
+    report = told(forge(name, build=19041, kind="bitmap"), tmp_path, symbols=True)
+    assert words in (report.verdict.impact or "")
+
+
+@pytest.mark.parametrize("name", ["irp-listed", "irp-on-stack"])
+def test_the_request_that_is_waited_for_is_in_the_report(name: str, tmp_path: Path) -> None:
+    forged = forge(name, build=18362, kind="bitmap")
+    report = told(forged, tmp_path, symbols=False)
+    assert [irp.driver for irp in report.irps] == [forged.facts.expected.culprit]
+    assert any(f"{forged.facts.expected.culprit} must complete it" in note for note in report.notes)
 
 
 @pytest.mark.slow

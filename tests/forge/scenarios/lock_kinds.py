@@ -25,6 +25,7 @@ from tests.forge.scenarios.locks import AnyLock
 from tests.forge.scenarios.story import named
 
 CLIENT = "QueueAndWait"
+MUTANT_NAME = "Pileup.Setup"
 
 
 class Lock:
@@ -53,6 +54,18 @@ class Lock:
         raise NotImplementedError
 
 
+def named_mutant(kernel: Kernel) -> int:
+    """A mutant that programs can open by name."""
+    return mutant(kernel, name=MUTANT_NAME)
+
+
+_MAKE: dict[str, Callable[[Kernel], int]] = {
+    "mutant": named_mutant,
+    "fast-mutex": fast_mutex,
+    "push-lock": push_lock,
+}
+
+
 class Simple(Lock):
     """Locks that ``AnyLock`` knows: ERESOURCE, mutant, fast mutex, push lock."""
 
@@ -61,7 +74,11 @@ class Simple(Lock):
     def __init__(self, kernel: Kernel, home: Process) -> None:
         super().__init__(kernel, home)
         resource = add_resource(kernel, tag="Wlck") if self.kind == "eresource" else None
-        make: dict[str, Callable[[Kernel], int]] = {"mutant": mutant, "fast-mutex": fast_mutex, "push-lock": push_lock}
+        make: dict[str, Callable[[Kernel], int]] = {
+            "mutant": named_mutant,
+            "fast-mutex": fast_mutex,
+            "push-lock": push_lock,
+        }
         self.address = resource.address if resource else make[self.kind](kernel)
         self.any = AnyLock(self.kind, self.address, resource)
 
