@@ -2,7 +2,8 @@
 
 ``python -m analysis PATH [OPTIONS-AS-JSON]``. Each line is an object: ``{"stage", "fraction"}`` while it works, and
 last ``{"report": …}`` or ``{"error": {"kind", "message", "exit_code"}}``. Options: ``symbols`` (list of directories),
-``cache``, ``source``, ``sha256``, ``fetch_seconds``, ``memory_bytes``, ``cpu_seconds``.
+``cache``, ``source``, ``sha256``, ``fetch_seconds``, ``memory_bytes``, ``cpu_seconds``, and ``ask``: then a line
+``{"need": {"name", "guid", "age"}}`` asks for a PDB, and one on standard input answers ``{"path"}`` or ``{"missing"}``.
 """
 
 import json
@@ -14,6 +15,7 @@ from typing import Any
 from analysis.confinement import cap_memory, cap_time, cut_off_network, end_with_parent
 from analysis.errors import BadDump, LimitReached, NotADump
 from analysis.pipeline import Options, analyze
+from analysis.symbols.names import PdbIdentity
 
 DEFAULT_MEMORY = 2 << 30  # bytes of the process' own data; the mapped dump does not count
 DEFAULT_CPU = 120  # seconds
@@ -58,9 +60,18 @@ def _options(settings: dict[str, Any]) -> Options:
         symbols=tuple(Path(one) for one in settings.get("symbols", ())),
         cache=Path(settings["cache"]) if settings.get("cache") else None,
         source=settings.get("source"),
+        ask=_ask if settings.get("ask") else None,
         sha256=settings.get("sha256"),
         fetch_seconds=float(settings.get("fetch_seconds") or 0.0),
     )
+
+
+# The one who started us fetches: a line with the question out, a line with the answer in.
+def _ask(wanted: PdbIdentity) -> Path | str:
+    _write({"need": {"name": wanted.name, "guid": wanted.guid, "age": wanted.age}})
+    answer = json.loads(sys.stdin.readline() or "{}")
+    path = answer.get("path")
+    return Path(path) if path else str(answer.get("missing") or "nobody answered")
 
 
 def _confine(settings: dict[str, Any]) -> None:

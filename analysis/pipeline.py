@@ -28,6 +28,7 @@ from analysis.kernel.scene import Scene, read_scene
 from analysis.memory import open_memory
 from analysis.memory.reader import Memory
 from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
+from analysis.symbols.search import Ask
 from analysis.usermode import tell_user_story
 from analysis.verdict import printed_facts, report
 from analysis.verdict.assemble import Parts, assemble, bare_bucket, bugcheck_facts, module_facts
@@ -56,6 +57,7 @@ class Options:
     source: str | None = None
     sha256: str | None = None
     fetch_seconds: float = 0.0
+    ask: Ask | None = None
 
 
 @dataclass(slots=True)
@@ -172,7 +174,7 @@ def _tell(run: _Run, scene: Scene, around: Surroundings, explained: Explained | 
 
 
 def _symbols(image: DumpImage, memory: Memory, options: Options) -> KernelSymbols:
-    return open_kernel_symbols(image, memory, SymbolSources(options.symbols, options.cache))
+    return open_kernel_symbols(image, memory, SymbolSources(options.symbols, options.cache, options.ask))
 
 
 def _preferred(explained: Explained) -> VirtAddr | None:

@@ -76,11 +76,12 @@ def _analyze(request: Request) -> "tuple[dict[str, Any], Seen | None]":
         stack.callback(child.stop)
         settings = settings_or_stop()
         symbols, cache = settings.symbol_paths(request.symbols), settings.home / "cache"
+        servers = settings.symbol_servers(request.symbols)
         if "://" in request.what:
             fetched = _fetch(request.what, settings, stack)
-            order = Order(fetched.path, fetched.source, symbols, cache, fetched.sha256, fetched.seconds)
+            order = Order(fetched.path, fetched.source, symbols, cache, fetched.sha256, fetched.seconds, servers)
         else:
-            order = Order(Path(request.what), None, symbols, cache)
+            order = Order(Path(request.what), None, symbols, cache, servers=servers)
         child.begin(order, ChildLimits(settings.analysis_seconds, int(settings.analysis_memory)))
         if request.history:
             _import_history()

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from analysis.verdict.report import Report
+    from bot.symbol_server import SymbolServers
 
 Progress = Callable[[str, float | None], None]
 
@@ -47,7 +48,8 @@ class ChildLimits:
 class Order:
     """What to analyse: the dump, what its report may call it, and where symbol tables lie.
 
-    ``sha256`` spares the child the hashing of a file whose bytes were hashed on their way in.
+    ``sha256`` spares the child the hashing of a file whose bytes were hashed on their way in. ``servers`` answer the
+    child's questions for symbols; without them it asks none.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class Order:
     cache: Path | None = None
     sha256: str | None = None
     fetch_seconds: float | None = None
+    servers: "SymbolServers | None" = None
 
 
 class AnalysisFailed(Exception):
@@ -79,6 +82,7 @@ class Child:
 
     def __init__(self, program: tuple[str, ...] = PROGRAM) -> None:
         self._limits = ChildLimits()
+        self._servers: SymbolServers | None = None
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
         self._said: list[str] = []
         self._timed_out = False
@@ -96,6 +100,7 @@ class Child:
     def begin(self, order: Order, limits: ChildLimits) -> Self:
         """Give the child its order; from now on its time runs and its memory is capped."""
         self._limits = limits
+        self._servers = order.servers
         _cap(self._process.pid, limits)
         self._timer = threading.Timer(limits.seconds, self._time_is_up)
         self._timer.daemon = True
@@ -104,7 +109,9 @@ class Child:
         assert stream is not None  # noqa: S101  # opened as a pipe above
         with suppress(BrokenPipeError):  # it died at once: document() says how
             stream.write(json.dumps(_arguments(order, limits)).encode() + b"\n")
-            stream.close()
+            stream.flush()
+            if order.servers is None:
+                stream.close()
         return self
 
     def document(self, progress: Progress | None = None) -> dict[str, Any]:
@@ -140,6 +147,8 @@ class Child:
             if not self._errors.closed:
                 self._said = _tail(self._errors)
                 self._errors.close()
+        if self._servers is not None:
+            self._servers.close()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with suppress(BrokenPipeError):
@@ -173,9 +182,19 @@ class Child:
         for message in _messages(self._process.stdout):
             if "stage" in message and progress is not None:
                 progress(str(message["stage"]), _fraction(message.get("fraction")))
+            elif "need" in message:
+                self._answer(message["need"])
             elif "report" in message or "error" in message:
                 last = message
         return last
+
+    def _answer(self, need: Any) -> None:
+        stream = self._process.stdin
+        if stream is None or stream.closed:
+            return
+        with suppress(BrokenPipeError):  # it died while it waited: document() says how
+            stream.write(json.dumps(_fetched(self._servers, need)).encode() + b"\n")
+            stream.flush()
 
     def _judge(self, last: dict[str, Any], status: int) -> dict[str, Any]:
         if isinstance(last.get("report"), dict):
@@ -241,6 +260,18 @@ def environment(ours: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
     return {**passed, **threads, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8:surrogatepass"}
 
 
+def _fetched(servers: "SymbolServers | None", need: Any) -> dict[str, str]:
+    # The child has read a hostile dump: its question is taken apart with care.
+    from analysis.symbols.names import PdbIdentity
+
+    asked = need if isinstance(need, dict) else {}
+    name, guid, age = asked.get("name"), asked.get("guid"), asked.get("age")
+    if servers is None or not isinstance(name, str) or not isinstance(guid, str) or not isinstance(age, int):
+        return {"missing": "no symbol server is configured"}
+    answer = servers.fetch(PdbIdentity(name, guid, age))
+    return {"missing": answer.reason} if answer.path is None else {"path": str(answer.path)}
+
+
 def _arguments(order: Order, limits: ChildLimits) -> list[str]:
     options = {
         "source": _text(order.source if order.source is not None else order.path.name),
@@ -248,6 +279,7 @@ def _arguments(order: Order, limits: ChildLimits) -> list[str]:
         "cache": None if order.cache is None else str(order.cache),
         "sha256": order.sha256,
         "fetch_seconds": order.fetch_seconds,
+        "ask": order.servers is not None,
         "memory_bytes": limits.memory_bytes,
         "cpu_seconds": max(1, int(limits.seconds)),
     }

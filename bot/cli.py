@@ -62,7 +62,11 @@ def analyze(
     as_json: AsJson = False,
     symbols: Annotated[
         list[str] | None,
-        typer.Option("--symbols", metavar="PATH", help="A directory with symbol tables; can be given several times."),
+        typer.Option(
+            "--symbols",
+            metavar="PATH",
+            help="A directory with symbol files, or srv*cache*https://…; repeatable.",
+        ),
     ] = None,
     no_history: Annotated[bool, typer.Option("--no-history", help="Keep it out of the database.")] = False,
 ) -> None:

@@ -138,6 +138,7 @@ def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identit
             settings.home / "cache",
             fetched.sha256,
             round(fetched.seconds, 3),
+            settings.symbol_servers(),
         )
         limits = child.ChildLimits(settings.analysis_seconds, int(settings.analysis_memory))
         return await child.analyze(order, limits, progress)

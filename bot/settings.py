@@ -6,7 +6,7 @@ second, so the command line does it while something else is running.
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, ValidationError, field_validator
@@ -14,6 +14,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.fetch.limits import FetchLimits, Policy
 from bot.home import default_home, symbol_directories
+
+if TYPE_CHECKING:
+    from bot.symbol_server import SymbolServers
 
 
 def _words(value: Any) -> Any:
@@ -48,7 +51,12 @@ class Settings(BaseSettings):
     )
     symbols: str | None = Field(
         default=None,
-        description="Directories with symbol tables, as in `PATH` or separated by `;`. `_NT_SYMBOL_PATH` comes next.",
+        description="Directories with symbol tables and `srv*cache*https://…` servers, separated by `;`."
+        " `_NT_SYMBOL_PATH` comes next.",
+    )
+    symbol_seconds: Seconds = Field(default=60, description="How long one analysis may wait for symbol servers.")
+    symbol_cache_size: Size = Field(
+        default=ByteSize(20_000_000_000), description="Largest store of fetched symbols, as in `20GB`."
     )
     slack_bot_token: SecretStr | None = Field(default=None, description="The bot token, `xoxb-…`.")
     slack_app_token: SecretStr | None = Field(
@@ -142,6 +150,18 @@ class Settings(BaseSettings):
     def symbol_paths(self, first: tuple[str, ...] = ()) -> tuple[Path, ...]:
         """The symbol directories in order: those of the command line, ours, WinDbg's."""
         return symbol_directories(*first, self.symbols, os.environ.get("_NT_SYMBOL_PATH"))
+
+    def symbol_servers(self, first: tuple[str, ...] = ()) -> "SymbolServers | None":
+        """What fetches symbols for one job, from the same paths; None where they name no server."""
+        paths = (*first, self.symbols, os.environ.get("_NT_SYMBOL_PATH"))
+        if not any(path and "://" in path for path in paths):
+            return None
+        from bot.symbol_path import symbol_servers
+        from bot.symbol_server import Limits, SymbolServers
+
+        servers = symbol_servers(self.home / "symbols", *paths)
+        limits = Limits(total_seconds=self.symbol_seconds, cache_bytes=int(self.symbol_cache_size))
+        return SymbolServers(servers, limits) if servers else None
 
 
 class BadSettings(Exception):

@@ -19,8 +19,9 @@ class DriverSymbols(Mapping[int, SymbolTable]):
 
     def __init__(self, files: SymbolFiles, modules: Sequence[Module]) -> None:
         self._files = files
-        drivers = [module for module in modules if module.name != KERNEL_MODULE and files.directories]
-        self._modules: dict[int, Module] = {module.base: module for module in drivers}
+        drivers = [module for module in modules if module.name != KERNEL_MODULE]
+        any_source = files.directories or files.ask
+        self._modules: dict[int, Module] = {module.base: module for module in drivers} if any_source else {}
         self._open: dict[int, PdbTable | None] = {}
         self._refused: list[str] = []
 

@@ -17,15 +17,26 @@ def open_wanted(files: SymbolFiles, wanted: PdbIdentity) -> tuple[PdbTable | Non
     """The PDB that an image asks for, or None; and sentences about those that were refused."""
     notes: list[str] = []
     for path in files.pdbs_of(wanted):
-        try:
-            table = open_pdb(path, wanted)
-        except BadSymbols as refused:
-            notes.append(str(refused))
-            continue
-        table.identity = replace(table.identity, name=wanted.name)
-        return table, notes
+        table = _opened(path, wanted, notes)
+        if table is not None:
+            return table, notes
+    if files.ask is not None:
+        answer = files.ask(wanted)
+        if isinstance(answer, Path):
+            return _opened(answer, wanted, notes), notes
+        notes.append(f"symbol file {wanted.name}: {answer}")
     notes += [f"symbol file {path.name}: it is compressed; unpack it first" for path in files.packed_of(wanted)]
     return None, notes
+
+
+def _opened(path: Path, wanted: PdbIdentity, notes: list[str]) -> PdbTable | None:
+    try:
+        table = open_pdb(path, wanted)
+    except BadSymbols as refused:
+        notes.append(str(refused))
+        return None
+    table.identity = replace(table.identity, name=wanted.name)
+    return table
 
 
 def find_own_pdb(

@@ -16,17 +16,19 @@ from analysis.symbols.kdbg import Kdbg, find_kdbg
 from analysis.symbols.kernel import KernelSymbols, LayoutSource
 from analysis.symbols.names import PdbIdentity, SymbolTable
 from analysis.symbols.pdb import PdbTable
-from analysis.symbols.search import SymbolFiles, find_files, major_of
+from analysis.symbols.search import Ask, SymbolFiles, find_files, major_of
 from analysis.symbols.validate import check_layouts
 from analysis.symbols.windows import os_name, version_of
 
 
 @dataclass(frozen=True, slots=True)
 class SymbolSources:
-    """Where symbols may come from: directories searched at any depth. ``cache`` is where later sources keep files."""
+    """Where symbols may come from: directories searched at any depth, then ``ask``, which fetches an image's PDB.
+    ``cache`` is where later sources keep files."""
 
     directories: tuple[Path, ...] = ()
     cache: Path | None = None
+    ask: Ask | None = None
 
 
 @dataclass(slots=True)
@@ -59,7 +61,7 @@ def open_kernel_symbols(image: DumpImage, memory: Memory, sources: SymbolSources
     found.published = published_addresses(image, found.kdbg)
     known = known_builds()
     if found.nt is not None:
-        found.files = find_files(sources.directories, known)
+        found.files = find_files(sources.directories, known, sources.ask)
         found.notes += found.files.notes
         _find_own(found, found.nt, known)
     build = _build(found, known)
@@ -88,7 +90,7 @@ def _find_own(found: _Found, nt: Nt, known: Mapping[str, str]) -> None:
     marks = fingerprint(nt, found.published)
     found.match, notes = find_own_table(found.image, nt, marks, list(found.files.tables))
     found.notes += notes
-    if found.match is None and found.files.directories:
+    if found.match is None and (found.files.directories or found.files.ask):
         found.match, notes = find_own_pdb(found.image, nt, marks, found.files, known)
         found.notes += notes
 

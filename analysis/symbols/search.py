@@ -5,7 +5,7 @@ Nothing is opened here but BUILDS.tsv; names and places decide. Directories are 
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,10 @@ MAX_BUILDS_FILE = 4 << 20
 
 GUID_AGE = re.compile(r"([0-9A-Fa-f]{32})[-_]?([0-9A-Fa-f]{1,8})?(?![0-9A-Za-z])")
 FULL_BUILD = re.compile(r"\b(\d{1,2}\.\d{1,2}\.(\d{4,6})(?:\.\d{1,6})?)\b")
+
+
+Ask = Callable[[PdbIdentity], Path | str]
+"""Fetches an image's PDB: where it now lies, or in a sentence why it cannot be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +51,14 @@ def major_of(build: str | None) -> int | None:
 @dataclass(frozen=True, slots=True)
 class SymbolFiles:
     """What lies below the symbol directories. ``tables`` are ISF files that may be a kernel's, ``pdbs`` PDBs by
-    lower-case name, in order; ``notes`` are sentences about what could not be searched."""
+    lower-case name, in order; ``notes`` are sentences about what could not be searched. ``ask`` fetches what is not
+    here: it returns a path, or why there is none."""
 
     directories: tuple[Path, ...] = ()
     tables: tuple[Candidate, ...] = ()
     pdbs: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    ask: Ask | None = None
 
     def pdbs_of(self, wanted: PdbIdentity) -> tuple[Path, ...]:
         """PDBs that may be the wanted one: those at its place in a symbol store first, then plain files.
@@ -85,7 +91,7 @@ def _places(directory: Path, name: str, key: str) -> Iterator[Path]:
                 yield path
 
 
-def find_files(directories: tuple[Path, ...], known: Mapping[str, str]) -> SymbolFiles:
+def find_files(directories: tuple[Path, ...], known: Mapping[str, str], ask: Ask | None = None) -> SymbolFiles:
     """What lies below the directories, in their order.
 
     ``known`` is ``known_builds()``, asked where no BUILDS.tsv below the same directory names a file's build.
@@ -103,7 +109,7 @@ def find_files(directories: tuple[Path, ...], known: Mapping[str, str]) -> Symbo
             elif name.endswith((PDB_SUFFIX, PACKED_SUFFIX)):
                 pdbs[name] = (*pdbs.get(name, ()), path)
         tables += [_candidate(path, builds) for path in files if _may_be_kernel(path)]
-    return SymbolFiles(directories, tuple(tables), pdbs, tuple(notes))
+    return SymbolFiles(directories, tuple(tables), pdbs, tuple(notes), ask)
 
 
 def read_builds(path: Path) -> dict[str, str]:

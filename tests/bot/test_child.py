@@ -67,6 +67,7 @@ def test_the_child_is_told_what_to_read(tmp_path: Path) -> None:
         "cache": str(tmp_path / "cache"),
         "sha256": "ab",
         "fetch_seconds": 1.5,
+        "ask": False,
         "memory_bytes": LIMITS.memory_bytes,
         "cpu_seconds": 20,
     }

@@ -1,0 +1,84 @@
+"""A symbol server on loopback, with the faults that real ones have."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+@dataclass
+class Store:
+    """What a server has, by path, and what it does: ``fault`` by path is a status, "cut", "slow" or "to:/path"."""
+
+    url: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def add(self, directory: Path) -> "Store":
+        """All files below a directory, at their places."""
+        for path in directory.rglob("*"):
+            if path.is_file():
+                self.files["/" + path.relative_to(directory).as_posix()] = path.read_bytes()
+        return self
+
+
+class _Handler(BaseHTTPRequestHandler):
+    store: Store
+
+    def do_GET(self) -> None:
+        store = self.store
+        store.asked.append(self.path)
+        fault = store.faults.get(self.path, store.faults.get("*", ""))
+        body = store.files.get(self.path)
+        if fault.isdigit():
+            self.send_error(int(fault))
+        elif fault.startswith("to:"):
+            self.send_response(302)
+            self.send_header("Location", fault[3:])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif body is None:
+            self.send_error(404)
+        else:
+            self._send(body, fault)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def _send(self, body: bytes, fault: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if fault == "slow":
+            self.wfile.write(body[:100])
+            self.wfile.flush()
+            time.sleep(1.5)
+        self.wfile.write(body[:-100] if fault == "cut" else body)
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class' name
+        pass
+
+
+@contextmanager
+def serving() -> Iterator[Store]:
+    """A symbol server for as long as the context lasts."""
+    store = Store()
+    handler = type("Handler", (_Handler,), {"store": store})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    store.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield store
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
