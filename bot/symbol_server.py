@@ -68,6 +68,9 @@ class SymbolServers:
         self, servers: tuple[Server, ...], limits: Limits, transport: httpx.BaseTransport | None = None
     ) -> None:
         self._servers = servers
+        for server in servers:  # the analysis looks there first, and would miss a directory that is not there yet
+            with suppress(OSError):
+                server.cache.mkdir(parents=True, exist_ok=True)
         self._limits = limits
         self._transport = transport
         self._spent = 0.0

@@ -172,6 +172,7 @@ def test_settings_make_servers_only_where_a_path_names_one(tmp_path: Path, monke
     settings = Settings(home=tmp_path, symbols=None)
     assert settings.symbol_servers() is None
     assert settings.symbol_servers(("srv*https://one",)) is not None
+    assert (tmp_path / "symbols").is_dir()
     monkeypatch.setenv("_NT_SYMBOL_PATH", "srv*https://one")
     assert settings.symbol_servers() is not None
     assert symbol_directories("srv*https://one") == ()
