@@ -27,7 +27,8 @@ from analysis.symbols.windows import os_name, version_of
         (26100, 1, "Windows 11"),
         (26100, 3, "Windows Server 2025"),
         (26200, 1, "Windows 11"),
-        (2600, 1, None),
+        (2600, 1, "Windows XP"),
+        (1381, 1, None),
     ],
 )
 def test_product_names(build: int, product_type: int | None, expected: str | None) -> None:
