@@ -25,6 +25,7 @@ STAGES = {
     "symbols": "recognising the kernel",
     "kernel": "reading threads, locks and drivers",
     "bugcheck": "explaining the bugcheck",
+    "process": "reading the process",
     "waits": "who waits for whom",
     "verdict": "weighing the evidence",
     "report": "writing the report",
