@@ -2,8 +2,9 @@
 
 ``python -m analysis PATH [OPTIONS-AS-JSON]``. Each line is an object: ``{"stage", "fraction"}`` while it works, and
 last ``{"report": …}`` or ``{"error": {"kind", "message", "exit_code"}}``. Options: ``symbols`` (list of directories),
-``cache``, ``source``, ``sha256``, ``fetch_seconds``, ``memory_bytes``, ``cpu_seconds``, and ``ask``: then a line
-``{"need": {"name", "guid", "age"}}`` asks for a PDB, and one on standard input answers ``{"path"}`` or ``{"missing"}``.
+``cache``, ``rules`` (a file), ``source``, ``sha256``, ``fetch_seconds``, ``memory_bytes``, ``cpu_seconds``, and
+``ask``: then a line ``{"need": {"name", "guid", "age"}}`` asks for a PDB, and one on standard input answers
+``{"path"}`` or ``{"missing"}``.
 """
 
 import json
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.confinement import cap_memory, cap_time, cut_off_network, end_with_parent
-from analysis.errors import BadDump, LimitReached, NotADump
+from analysis.errors import BadDump, BadRules, LimitReached, NotADump
 from analysis.pipeline import Options, analyze
 from analysis.symbols.names import PdbIdentity
 
@@ -46,6 +47,8 @@ def judge(error: Exception) -> tuple[str, str, int]:
         return "not-a-dump", f"This is {error.what}, not a dump that can be read here.", EXIT_NOT_A_DUMP
     if isinstance(error, BadDump):
         return "bad-dump", f"No usable header: {error}.", EXIT_NOT_A_DUMP
+    if isinstance(error, BadRules):
+        return "rules", f"{str(error)[:1].upper()}{str(error)[1:]}.", EXIT_USAGE
     if isinstance(error, LimitReached):
         return "limit", f"Stopped by a limit: {error.limit} is {error.value}.", EXIT_LIMIT
     if isinstance(error, MemoryError):
@@ -61,6 +64,7 @@ def _options(settings: dict[str, Any]) -> Options:
         cache=Path(settings["cache"]) if settings.get("cache") else None,
         source=settings.get("source"),
         ask=_ask if settings.get("ask") else None,
+        rules=Path(settings["rules"]) if settings.get("rules") else None,
         sha256=settings.get("sha256"),
         fetch_seconds=float(settings.get("fetch_seconds") or 0.0),
     )

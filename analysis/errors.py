@@ -7,6 +7,7 @@
     ├── BadDump         this file contradicts itself
     ├── LimitReached    a stated limit stopped the work
     ├── BadSymbols      a symbol file is damaged or not what it claims: note it and try the next
+    ├── BadRules        a user's rules cannot be used; ``problems`` says why
     ├── MissingLayout   no source knows that structure's layout for this kernel
     └── Unreadable      a sound file in which that address cannot be read: everyday, note it and go on
 """
@@ -55,6 +56,15 @@ class BadSymbols(AnalysisError):
         super().__init__(f"symbol file {file}: {reason}")
         self.file = file
         self.reason = reason
+
+
+class BadRules(AnalysisError):
+    """A file of users' own rules cannot be used; ``problems`` has a line for each mistake."""
+
+    def __init__(self, file: str, problems: tuple[str, ...]) -> None:
+        super().__init__(f"the rules in {file} cannot be used: {'; '.join(problems)}")
+        self.file = file
+        self.problems = problems
 
 
 class MissingLayout(AnalysisError):

@@ -39,6 +39,7 @@ from analysis.verdict.scene_view import SceneView
 from analysis.verdict.story import tell
 from analysis.verdict.surroundings import Surroundings
 from analysis.verdict.system import describe_system, timestamp
+from analysis.verdict.user_rules import NO_RULES, UserRules, read_rules
 from analysis.waits.find import WaitAnalysis, find_waits
 
 Progress = Callable[[str, float | None], None]
@@ -50,7 +51,10 @@ UNKNOWN_VERSION = "0"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What an analysis is told. ``source`` is where the file came from, ``sha256`` its hash where already known."""
+    """What an analysis is told. ``source`` is where the file came from, ``sha256`` its hash where already known.
+
+    ``rules`` is a file with the user's own rules.
+    """
 
     symbols: tuple[Path, ...] = ()
     cache: Path | None = None
@@ -58,6 +62,7 @@ class Options:
     sha256: str | None = None
     fetch_seconds: float = 0.0
     ask: Ask | None = None
+    rules: Path | None = None
 
 
 @dataclass(slots=True)
@@ -67,6 +72,7 @@ class _Run:
     image: DumpImage
     progress: Progress
     sha256: BackgroundHash
+    rules: UserRules
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -94,9 +100,11 @@ def analyze(path: Path, options: Options | None = None, progress: Progress | Non
         BadDump: no header can be used.
         LimitReached: a stated limit stopped the work.
         MemoryError: the process' memory cap stopped the work.
+        BadRules: the user's rules cannot be used.
     """
     chosen, tell_progress = options or Options(), progress or (lambda _stage, _fraction: None)
     started = time.perf_counter()
+    rules = read_rules(chosen.rules) if chosen.rules is not None else NO_RULES
     tell_progress("open", 0.0)
     with RawFile(path) as raw:
         if is_minidump(raw):
@@ -105,11 +113,11 @@ def analyze(path: Path, options: Options | None = None, progress: Progress | Non
         if is_windbg_text(raw):
             scene = read_printed(raw, read_windbg(raw))
             with BackgroundHash(path, chosen.sha256) as sha256:
-                run = _Run(scene.image, tell_progress, sha256)
+                run = _Run(scene.image, tell_progress, sha256, rules)
                 found = _read(run, scene)
                 return _on_text(scene, _report(run, chosen, path, found, time.perf_counter() - started))
     with open_dump(path) as image, BackgroundHash(path, chosen.sha256) as sha256:
-        run = _Run(image, tell_progress, sha256)
+        run = _Run(image, tell_progress, sha256, rules)
         found = _look(run, chosen)
         return _report(run, chosen, path, found, time.perf_counter() - started)
 
@@ -170,7 +178,7 @@ def _tell(run: _Run, scene: Scene, around: Surroundings, explained: Explained | 
         return None
     waits = run.stage("waits", 0.7, lambda: find_waits(scene, _preferred(explained))) or WaitAnalysis()
     run.notes += [*scene.facts.notes, *waits.notes]
-    return run.stage("verdict", 0.85, lambda: assemble(around, tell(around, explained, waits)))
+    return run.stage("verdict", 0.85, lambda: assemble(around, tell(around, explained, waits, run.rules)))
 
 
 def _symbols(image: DumpImage, memory: Memory, options: Options) -> KernelSymbols:
@@ -190,7 +198,7 @@ def _report(run: _Run, options: Options, path: Path, found: _Found, elapsed: flo
     symbols_seconds = run.seconds.get("symbols", 0.0)
     facts = found.scene.facts if found.scene else None
     return Report(
-        analyzer=report.Analyzer(_own_version(), rules_identity()),
+        analyzer=report.Analyzer(_own_version(), rules_identity(run.rules.identity)),
         analyzed_at=timestamp(datetime.now(UTC)),
         dump=_dump(image.raw, image.header.kind, run.sha256, options, path, live=_is_live(image, found.explained)),
         system=describe_system(image.header, found.symbols),

@@ -39,6 +39,7 @@ class Request:
     symbols: tuple[str, ...] = ()
     as_json: bool = False
     history: bool = True
+    rules: str | None = None
 
 
 def analyze(request: Request) -> int:
@@ -75,13 +76,15 @@ def _analyze(request: Request) -> "tuple[dict[str, Any], Seen | None]":
         child = _prepare()
         stack.callback(child.stop)
         settings = settings_or_stop()
+        rules = Path(request.rules) if request.rules else settings.rules
+        check_rules(rules)
         symbols, cache = settings.symbol_paths(request.symbols), settings.home / "cache"
         servers = settings.symbol_servers(request.symbols)
         if "://" in request.what:
             fetched = _fetch(request.what, settings, stack)
-            order = Order(fetched.path, fetched.source, symbols, cache, fetched.sha256, fetched.seconds, servers)
+            order = Order(fetched.path, fetched.source, symbols, cache, fetched.sha256, fetched.seconds, servers, rules)
         else:
-            order = Order(Path(request.what), None, symbols, cache, servers=servers)
+            order = Order(Path(request.what), None, symbols, cache, servers=servers, rules=rules)
         child.begin(order, ChildLimits(settings.analysis_seconds, int(settings.analysis_memory)))
         if request.history:
             _import_history()
@@ -98,6 +101,19 @@ def _check_file(path: Path) -> None:
         raise Stop(f"{path} is not a file", USAGE)
     if not os.access(path, os.R_OK):
         raise Stop(f"{path} may not be read", USAGE)
+
+
+def check_rules(path: Path | None) -> None:
+    """Raises: Stop, with each mistake in the user's own rules, where a file of them is set."""
+    if path is None:
+        return
+    from analysis.errors import BadRules
+    from analysis.verdict.user_rules import read_rules
+
+    try:
+        read_rules(path)
+    except BadRules as error:
+        raise Stop(str(error), USAGE) from None
 
 
 def _check_symbols(symbols: tuple[str, ...]) -> None:

@@ -46,7 +46,7 @@ class ChildLimits:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to analyse: the dump, what its report may call it, and where symbol tables lie.
+    """What to analyse: the dump, what its report may call it, where symbol tables and the user's rules lie.
 
     ``sha256`` spares the child the hashing of a file whose bytes were hashed on their way in. ``servers`` answer the
     child's questions for symbols; without them it asks none.
@@ -59,6 +59,7 @@ class Order:
     sha256: str | None = None
     fetch_seconds: float | None = None
     servers: "SymbolServers | None" = None
+    rules: Path | None = None
 
 
 class AnalysisFailed(Exception):
@@ -277,6 +278,7 @@ def _arguments(order: Order, limits: ChildLimits) -> list[str]:
         "source": _text(order.source if order.source is not None else order.path.name),
         "symbols": [str(directory) for directory in order.symbols],
         "cache": None if order.cache is None else str(order.cache),
+        "rules": None if order.rules is None else str(order.rules.absolute()),
         "sha256": order.sha256,
         "fetch_seconds": order.fetch_seconds,
         "ask": order.servers is not None,

@@ -68,6 +68,9 @@ def analyze(
             help="A directory with symbol files, or srv*cache*https://…; repeatable.",
         ),
     ] = None,
+    rules: Annotated[
+        str | None, typer.Option("--rules", metavar="FILE", help="Your own rules, in the place of PILEUP_RULES.")
+    ] = None,
     no_history: Annotated[bool, typer.Option("--no-history", help="Keep it out of the database.")] = False,
 ) -> None:
     """Say what a crash dump tells.
@@ -77,7 +80,7 @@ def analyze(
     """
     from bot import analyzing
 
-    request = analyzing.Request(what, tuple(symbols or ()), as_json, history=not no_history)
+    request = analyzing.Request(what, tuple(symbols or ()), as_json, history=not no_history, rules=rules)
     raise typer.Exit(analyzing.analyze(request))
 
 
@@ -88,6 +91,7 @@ def serve() -> None:
 
     try:
         settings = analyzing.settings_or_stop()
+        analyzing.check_rules(settings.rules)
     except analyzing.Stop as stop:
         print(f"pileup: {stop.line}", file=sys.stderr)
         raise typer.Exit(stop.status) from None

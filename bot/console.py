@@ -102,6 +102,8 @@ def _everything(report: "Report", seen: "Seen | None") -> Iterator[Line]:
     elif report.exception is not None:
         yield _fact("Exception", " ".join(filter(None, (report.exception.code, report.exception.name))))
     yield _fact("Confidence", verdict.confidence)
+    if verdict.team:
+        yield _fact("For", verdict.team)
     yield from _culprit(report)
     build = " ".join(filter(None, (system.os, system.build, system.architecture))) or "unknown"
     yield _fact("System", f"{system.computer_name or 'unknown host'}, {build}")

@@ -49,6 +49,13 @@ def link(url: str, label: str) -> Mrkdwn:
     return Mrkdwn(f"<{safe}|{escape(label.replace('|', '/'))}>")
 
 
+def mention(team: str) -> Mrkdwn:
+    """Who looks after something: a Slack id of a person (U…, W…) or a user group (S…) notifies them, a name is text."""
+    if re.fullmatch(r"[UW][A-Z0-9]{7,}", team):
+        return Mrkdwn(f"<@{team}>")
+    return Mrkdwn(f"<!subteam^{team}>") if re.fullmatch(r"S[A-Z0-9]{7,}", team) else escape(team)
+
+
 def date(moment: datetime, style: str = "{date_short_pretty} {time}") -> Mrkdwn:
     """A moment in the reader's own time zone; old clients show the UTC text behind the bar."""
     fallback = f"{moment:%Y-%m-%d %H:%M} UTC" if "{time" in style else f"{moment:%Y-%m-%d}"

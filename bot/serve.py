@@ -139,6 +139,7 @@ def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identit
             fetched.sha256,
             round(fetched.seconds, 3),
             settings.symbol_servers(),
+            settings.rules,
         )
         limits = child.ChildLimits(settings.analysis_seconds, int(settings.analysis_memory))
         return await child.analyze(order, limits, progress)

@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     symbol_cache_size: Size = Field(
         default=ByteSize(20_000_000_000), description="Largest store of fetched symbols, as in `20GB`."
     )
+    rules: Annotated[Path, AfterValidator(Path.expanduser)] | None = Field(
+        default=None, description="A TOML file with your own rules: teams, modules never to blame, known-bad versions."
+    )
     slack_bot_token: SecretStr | None = Field(default=None, description="The bot token, `xoxb-…`.")
     slack_app_token: SecretStr | None = Field(
         default=None, description="The app-level token with `connections:write`, `xapp-…`; for Socket Mode."

@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 
 from bot import wording
-from bot.mrkdwn import Mrkdwn, code, cut, date, escape, link
+from bot.mrkdwn import Mrkdwn, code, cut, date, escape, link, mention
 from bot.outbound import MAX_SECTION, Block, Message
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates" / "slack"
@@ -87,6 +87,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "code": lambda value: code(str(value)),
         "link": link,
+        "mention": mention,
         "when": wording.when,
         "at": date,
         "day": wording.day,

@@ -15,6 +15,7 @@ COMPLETE_DUMP = (
     "what programs waited for."
 )
 VERIFY = "To catch it in the act, on a test machine: verifier /standard /driver {driver} (undo: verifier /reset)."
+MAX_KNOWN_BAD = 5
 CUT_SHORT = (
     "The file is cut short (truncated): what lay behind its end is missing; a complete copy of it may tell more."
 )
@@ -26,7 +27,8 @@ FULLER_DUMP = (
 
 def next_steps(scene: Scene, story: Story) -> tuple[str, ...]:
     """Concrete steps, the most useful first."""
-    steps = list(_by_blame(scene, story))
+    steps = [f"{one.name} {one.version} is known to be bad: {text}" for one, text in known_bad(scene, story)]
+    steps += _by_blame(scene, story)
     if story.cycle is not None:
         steps += _deadlock_steps(story)
     steps += story.explained.next_steps
@@ -37,6 +39,17 @@ def next_steps(scene: Scene, story: Story) -> tuple[str, ...]:
 
 DEBUGGER_KERNEL = 8  # the dump type of a debugger's dump without user pages
 SMALL_KERNEL = "Threads, requests and locks of a 32-bit kernel: only its modules and the crashing stack are read."
+
+
+def known_bad(scene: Scene, story: Story, *, alone: bool = False) -> list[tuple[Module, str]]:
+    """Loaded modules in versions that the user's rules call bad, with what they say; the culprit's first.
+
+    ``alone``: the culprit's only.
+    """
+    blamed = stem(story.blame.module) if story.blame.module else None
+    found = [(one, text) for one in scene.facts.modules for text in story.rules.bad(one.name, one.version)]
+    found.sort(key=lambda pair: stem(pair[0].name) != blamed)
+    return [pair for pair in found if stem(pair[0].name) == blamed] if alone else found[:MAX_KNOWN_BAD]
 
 
 def cannot_tell(scene: Scene, story: Story) -> tuple[str, ...]:

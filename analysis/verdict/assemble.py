@@ -96,6 +96,7 @@ def _verdict(scene: Scene, story: Story) -> report.Verdict:
         suspects=tuple(report.Suspect(one.module, one.why) for one in blame.passed),
         next_steps=next_steps(scene, story),
         cannot_tell=cannot_tell(scene, story),
+        team=story.rules.team(blame.module),
     )
 
 

@@ -13,7 +13,7 @@ from analysis.trust import Trust
 from analysis.verdict.functions import is_pool_internal
 from analysis.verdict.modules import Strength, is_bus, is_framework, stem, strength
 from analysis.verdict.report import Confidence
-from analysis.verdict.walk import Candidate, Walk, called_kernel, frame_count, walk_stack
+from analysis.verdict.walk import Candidate, Walk, Weigh, called_kernel, frame_count, walk_stack
 
 # Driver Verifier's own stops: a driver broke its rules, never the kernel that found it.
 VERIFIER = frozenset({0xC4, 0xC9, 0xE6, 0x1C4})
@@ -57,6 +57,7 @@ class Case:
     device: DeviceEvidence | None = None
     blamed: Blamed | None = None
     caps: tuple[Cap, ...] = ()
+    weigh: Weigh = strength
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Blame:
 
 def conclude(case: Case) -> Blame:
     """The conclusion of one case, with its reasons, suspects and confidence."""
-    walk = walk_stack(case.frames, case.stop)
+    walk = walk_stack(case.frames, case.stop, case.weigh)
     if case.blamed is not None:
         blame = _no_module(case.blamed)
     elif case.stop in (Stop.HANG, Stop.REQUEST):
@@ -85,7 +86,7 @@ def conclude(case: Case) -> Blame:
         blame = Blame(None, None, None, "none")
     else:
         blame = _fault(case, walk)
-    blame = replace(blame, stack_culprit=_named(walk.chosen), device_culprit=_blamable(case.device, walk))
+    blame = replace(blame, stack_culprit=_named(walk.chosen), device_culprit=_blamable(case, walk))
     blame = _capped(blame, case.caps + _standing_caps(case) + _leftover_caps(blame, walk, case.hints))
     return replace(blame, passed=_passed_over(blame, walk, case))
 
@@ -126,10 +127,10 @@ def lowest(*levels: str) -> Confidence:
 
 
 def _fault(case: Case, walk: Walk) -> Blame:
-    hint = _best_hint(case.hints)
+    hint = _best_hint(case)
     chosen = walk.chosen
-    if hint is not None and (hint.decisive or chosen is None or strength(hint.module) >= chosen.strength):
-        return _from_hint(hint, case.frames)
+    if hint is not None and (hint.decisive or chosen is None or case.weigh(hint.module) >= chosen.strength):
+        return _from_hint(hint, case)
     if chosen is None:
         return Blame(None, None, None, "none", reasons=_outside_reason(walk))
     if chosen.strength is Strength.NEVER and case.code in VERIFIER:
@@ -155,19 +156,19 @@ def _nearer(case: Case, walk: Walk, chosen: Candidate) -> tuple[Cap, ...]:
 
 
 def _hang(case: Case, walk: Walk) -> Blame:
-    hint = _best_hint(case.hints)
+    hint = _best_hint(case)
     if hint is not None and hint.decisive and not is_bus(hint.module):
-        return _from_hint(hint, case.frames)
-    driver = _blamable(case.device, walk)
+        return _from_hint(hint, case)
+    driver = _blamable(case, walk)
     chosen = walk.chosen
     if case.stop is Stop.REQUEST and hint is not None and (driver is None or not is_bus(hint.module)):
-        return _from_hint(hint, case.frames)
+        return _from_hint(hint, case)
     if driver is None or case.device is None:
         if chosen is not None:
             # A processor that ran too long was in the innermost driver; a waiting thread is in whoever called that.
             caps = _nearer(case, walk, chosen) if case.code == DPC_WATCHDOG else ()
             return _capped(_from_candidate(chosen), caps)
-        return _from_hint(hint, case.frames) if hint is not None else Blame(None, None, None, "none")
+        return _from_hint(hint, case) if hint is not None else Blame(None, None, None, "none")
     level: Confidence = "low" if case.device.trust <= Trust.SCAN else "medium"
     alone = Blame(driver, None, "driver", level, reasons=(case.device.why,))
     if chosen is None:
@@ -201,29 +202,30 @@ def _gives_way(chosen: Candidate, device: DeviceEvidence) -> bool:
     return chosen.strength < Strength.CANDIDATE and device.trust > Trust.SCAN
 
 
-def _blamable(device: DeviceEvidence | None, walk: Walk) -> str | None:
+def _blamable(case: Case, walk: Walk) -> str | None:
     # The driver of a physical device object is the bus: it only made the device. Its own code on the stack is another
     # matter.
-    driver = device.driver if device is not None else None
-    if driver is None or strength(driver) is Strength.NEVER:
+    driver = case.device.driver if case.device is not None else None
+    if driver is None or case.weigh(driver) is Strength.NEVER:
         return None
     running = any(stem(one.module) == stem(driver) for one in walk.candidates)
     return None if is_bus(driver) and not running else driver
 
 
-def _best_hint(hints: Sequence[Hint]) -> Hint | None:
+def _best_hint(case: Case) -> Hint | None:
     # A bus driver is where a request comes from or ends up: anybody else who is named goes before it.
-    usable = [hint for hint in hints if strength(hint.module) is not Strength.NEVER]
+    usable = [hint for hint in case.hints if case.weigh(hint.module) is not Strength.NEVER]
     return max(
         usable, key=lambda hint: (hint.decisive and not is_bus(hint.module), not is_bus(hint.module)), default=None
     )
 
 
-def _from_hint(hint: Hint, frames: Sequence[Frame]) -> Blame:
+def _from_hint(hint: Hint, case: Case) -> Blame:
+    frames = case.frames
     frame = next((one for one in frames if one.module and stem(one.module) == stem(hint.module)), None)
     exact = next((one for one in frames if hint.address is not None and one.address == hint.address), None)
     function = hint.function or (exact.symbol if exact else frame.symbol if frame else None)
-    level = _level(strength(hint.module), max(hint.trust, Trust.UNWIND) if hint.trust > Trust.SCAN else hint.trust)
+    level = _level(case.weigh(hint.module), max(hint.trust, Trust.UNWIND) if hint.trust > Trust.SCAN else hint.trust)
     return Blame(hint.module, function, "driver", level, reasons=(hint.because,), frame=exact or frame)
 
 
@@ -278,10 +280,15 @@ def _named(chosen: Candidate | None) -> str | None:
 
 def _passed_over(blame: Blame, walk: Walk, case: Case) -> tuple[Passed, ...]:
     found: dict[str, str] = {}
+    for frame in case.frames:
+        if frame.module and case.weigh(frame.module) is Strength.NEVER and strength(frame.module) is not Strength.NEVER:
+            found.setdefault(frame.module, "on the stack, but your rules say never to blame it")
     for one in walk.candidates:
         found.setdefault(one.module, _why_not(one, blame, case))
     for hint in case.hints:
-        if strength(hint.module) is Strength.NEVER:
+        if case.weigh(hint.module) is Strength.NEVER and strength(hint.module) is not Strength.NEVER:
+            found.setdefault(hint.module, "named, but your rules say never to blame it")
+        elif strength(hint.module) is Strength.NEVER:
             found.setdefault(hint.module, "the address lies in the kernel, which runs everybody's calls")
         else:
             found.setdefault(hint.module, f"named ({hint.because}), but the stack names a more likely one")

@@ -4,6 +4,7 @@ from analysis.bugchecks.explained import FocusKind
 from analysis.kernel.facts import Lock, LockKind
 from analysis.kernel.printed import PrintedScene
 from analysis.kernel.scene import Scene
+from analysis.verdict.advice import known_bad
 from analysis.verdict.report import hexa
 from analysis.verdict.sentences import seconds
 from analysis.verdict.story import Story, chain_of, lock_text, names_no_thread, ownership, thread_name
@@ -19,6 +20,7 @@ def reasons(scene: Scene, story: Story) -> tuple[str, ...]:
     if story.blame.module is not None or story.blame.kind is not None or story.cycle is not None:
         told += story.blame.reasons
     told += story.explained.facts
+    told += [f"known of {module.name} {module.version}: {text}" for module, text in known_bad(scene, story, alone=True)]
     if story.device is not None and story.device.why:
         told.append(story.device.why)
     if isinstance(scene, PrintedScene):

@@ -121,7 +121,10 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The conclusion, with its reasons and its limits. No culprit means confidence "none"."""
+    """The conclusion, with its reasons and its limits. No culprit means confidence "none".
+
+    ``team`` is who looks after the culprit, by the user's own rules.
+    """
 
     culprit: Culprit | None
     confidence: Confidence
@@ -133,6 +136,7 @@ class Verdict:
     suspects: tuple[Suspect, ...] = ()
     next_steps: tuple[str, ...] = ()
     cannot_tell: tuple[str, ...] = ()
+    team: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

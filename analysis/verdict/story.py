@@ -13,6 +13,7 @@ from analysis.verdict.blame import Blame, Case, DeviceEvidence, conclude
 from analysis.verdict.focus import crashing_thread, focus_stack
 from analysis.verdict.modules import Strength
 from analysis.verdict.surroundings import Surroundings
+from analysis.verdict.user_rules import NO_RULES, UserRules
 from analysis.verdict.walk import Walk, walk_stack
 from analysis.waits.deadlock import Cycle
 from analysis.waits.find import ChainLock, WaitAnalysis
@@ -43,9 +44,10 @@ class Story:
     cycle: Cycle | None = None
     cycle_drivers: Mapping[VirtAddr, Walk] = field(default_factory=dict)
     caps: tuple[Cap, ...] = ()
+    rules: UserRules = NO_RULES
 
 
-def tell(around: Surroundings, explained: Explained, waits: WaitAnalysis) -> Story:
+def tell(around: Surroundings, explained: Explained, waits: WaitAnalysis, rules: UserRules = NO_RULES) -> Story:
     """The story of a dump whose kernel could be read at all."""
     scene = around.scene
     waits = _with_pnp_lock(_with_doings(around, waits), explained)
@@ -53,18 +55,18 @@ def tell(around: Surroundings, explained: Explained, waits: WaitAnalysis) -> Sto
     caps = explained.caps + _symbol_caps(scene)
     cycle = _cycle(scene, explained, waits)
     if cycle is not None:
-        return _deadlock(scene, explained, waits, cycle, crashing)
+        return replace(_deadlock(scene, explained, waits, cycle, rules), crashing=crashing)
     root = _root(scene, explained, waits)
     lock = _lock_of(root, waits)
     stop = _stop(explained, root)
     thread = root if root is not None else _focus_thread(scene, explained, crashing)
     stack = scene.stack(root) if root is not None else focus_stack(scene, explained, crashing)
-    device = _device(around, explained, thread, stop) or _awaited(around, explained, stack)
+    device = _device(around, explained, thread, stop) or _awaited(around, explained, stack, rules)
     known = scene.thread(root) if root is not None else None
     request = around.pending_request(known) if known else None
     hints = (*explained.hints, *((request,) if request else ()))
     caps += (*_chain_caps(waits, root), *_parameter_caps(scene, explained, root))
-    case = Case(explained.code, stop, stack.frames, hints, device, explained.blamed, caps)
+    case = Case(explained.code, stop, stack.frames, hints, device, explained.blamed, caps, rules.strength)
     return Story(
         explained,
         waits,
@@ -78,6 +80,7 @@ def tell(around: Surroundings, explained: Explained, waits: WaitAnalysis) -> Sto
         device,
         around.doing(root) if root is not None else None,
         caps=caps,
+        rules=rules,
     )
 
 
@@ -183,9 +186,9 @@ def _symbol_caps(scene: Scene) -> tuple[Cap, ...]:
     return ()
 
 
-def _awaited(around: Surroundings, explained: Explained, stack: Stack) -> DeviceEvidence | None:
+def _awaited(around: Surroundings, explained: Explained, stack: Stack, rules: UserRules) -> DeviceEvidence | None:
     # Where a driver's own code is on the stack, that is the better witness: the queue may hold others' requests.
-    chosen = walk_stack(stack.frames, Stop.HANG).chosen
+    chosen = walk_stack(stack.frames, Stop.HANG, rules.strength).chosen
     if explained.timeout_seconds is None or (chosen is not None and chosen.strength is Strength.CANDIDATE):
         return None
     return around.awaited(explained.parameters[3].value)
@@ -204,10 +207,8 @@ def _chain_caps(waits: WaitAnalysis, root: VirtAddr | None) -> tuple[Cap, ...]:
     return ()
 
 
-def _deadlock(
-    scene: Scene, explained: Explained, waits: WaitAnalysis, cycle: Cycle, crashing: VirtAddr | None
-) -> Story:
-    walks = {thread: walk_stack(scene.stack(thread).frames, Stop.HANG) for thread in cycle.threads}
+def _deadlock(scene: Scene, explained: Explained, waits: WaitAnalysis, cycle: Cycle, rules: UserRules) -> Story:
+    walks = {thread: walk_stack(scene.stack(thread).frames, Stop.HANG, rules.strength) for thread in cycle.threads}
     drivers = list(dict.fromkeys(walk.chosen.module for walk in walks.values() if walk.chosen))
     blame = Blame(None, None, None, "none", reasons=_cycle_reasons(scene, waits, cycle, walks))
     certain = all(walk.chosen is None or walk.chosen.trust > Trust.SCAN for walk in walks.values())
@@ -222,10 +223,10 @@ def _deadlock(
         Stop.HANG,
         blame,
         thread=None,
-        crashing=crashing,
         cycle=cycle,
         cycle_drivers=walks,
         caps=_symbol_caps(scene),
+        rules=rules,
     )
 
 

@@ -4,7 +4,7 @@ After the owner rule published for WinDbg ("Specifying Module and Function Owner
 Pure functions over frames.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from analysis.address import is_kernel
@@ -13,6 +13,8 @@ from analysis.kernel.facts import Frame
 from analysis.trust import Trust
 from analysis.verdict.functions import is_pass_through, is_plumbing, is_wait_function, is_waiting, split_symbol
 from analysis.verdict.modules import USER_MODE, Strength, is_framework, is_kernel_name, stem, strength
+
+Weigh = Callable[[str], Strength]  # how willingly a module is blamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +37,18 @@ class Walk:
     outside: int | None = None
 
 
-def walk_stack(frames: Sequence[Frame], stop: Stop) -> Walk:
+def walk_stack(frames: Sequence[Frame], stop: Stop, weigh: Weigh = strength) -> Walk:
     """The module to blame from one stack alone, innermost frame first.
 
     The strongest module wins, then the innermost. In a hang a framework gives way to a client of equal strength,
     because the framework waits on the client's behalf. Only faults fall back on nt itself, on the first frame that
-    is not plumbing. Rule published for WinDbg: "Specifying Module and Function Owners".
+    is not plumbing. ``weigh`` says how willingly a module is blamed; by default our own table does.
+    Rule published for WinDbg: "Specifying Module and Function Owners".
     """
     kernel = _kernel_part(frames)
     if stop is Stop.HANG:
         kernel = _without_leftovers(kernel)
-    candidates = tuple(_candidates(kernel))
+    candidates = tuple(_candidates(kernel, weigh))
     best = _best(candidates, clients_first=stop in (Stop.HANG, Stop.REQUEST))
     if best is None and stop is Stop.FAULT:
         best = _kernel_itself(kernel)
@@ -77,12 +80,12 @@ def _is_after_entry(above: Sequence[Frame]) -> bool:
     return any(frame.module and is_kernel_name(frame.module) and not is_plumbing(frame.symbol) for frame in above)
 
 
-def _candidates(frames: Sequence[Frame]) -> list[Candidate]:
+def _candidates(frames: Sequence[Frame], weigh: Weigh) -> list[Candidate]:
     found: list[Candidate] = []
     for frame in frames:
         if frame.module is None or is_pass_through(frame.symbol):
             continue
-        how_strong = strength(frame.module)
+        how_strong = weigh(frame.module)
         if how_strong is not Strength.NEVER:
             found.append(Candidate(frame.module, frame.symbol, how_strong, frame.trust, frame))
     return found

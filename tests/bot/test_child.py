@@ -65,6 +65,7 @@ def test_the_child_is_told_what_to_read(tmp_path: Path) -> None:
         "source": "https://h/x.dmp",
         "symbols": [str(tmp_path / "sym")],
         "cache": str(tmp_path / "cache"),
+        "rules": None,
         "sha256": "ab",
         "fetch_seconds": 1.5,
         "ask": False,

@@ -336,3 +336,15 @@ def test_the_module_runs_like_the_command() -> None:
         cwd=ROOT,
     )
     assert done.stdout.startswith("pileup ")
+
+
+@pytest.mark.parametrize("command", [["analyze", "x.dmp", "--rules", "mine.toml"], ["serve"]])
+def test_rules_with_a_mistake_stop_the_command_and_name_it(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "x.dmp").write_bytes(b"x")
+    (tmp_path / "mine.toml").write_text("[[ours]]\nmodule = 'a.sys'", "utf-8")
+    monkeypatch.setenv("PILEUP_RULES", "mine.toml")
+    status, out, error = run(*command)
+    assert (status, out) == (2, "")
+    assert "mine.toml cannot be used: ours, entry 1: team is missing" in error

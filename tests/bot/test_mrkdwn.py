@@ -76,3 +76,16 @@ def test_sizes_counts_and_ordinals() -> None:
         "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "112th",
     ]  # fmt: skip
     assert [count(n, "host") for n in (0, 1, 4)] == ["0 hosts", "1 host", "4 hosts"]
+
+
+@pytest.mark.parametrize(
+    ("team", "shown"),
+    [
+        ("S0123ABCDEF", "<!subteam^S0123ABCDEF>"),
+        ("U0123ABCDEF", "<@U0123ABCDEF>"),
+        ("storage <!here>", "storage &lt;!here&gt;"),
+        ("SALES", "SALES"),
+    ],
+)
+def test_only_slack_ids_notify_a_team(team: str, shown: str) -> None:
+    assert mrkdwn.mention(team) == shown
