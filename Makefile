@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sample bench score cover package clean
+.PHONY: demo test check sample bench score locks cover package clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +27,9 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts
 
 test: check  ## the quick suite
 	$(BIN)/pytest -n 2 -m "not slow"
+
+locks: $(VENV)/.dev  ## every lock story on every build, right or wrong
+	$(BIN)/python -m tests.lock_table
 
 cover: $(VENV)/.dev  ## line coverage of the three packages
 	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term-missing:skip-covered
