@@ -4,6 +4,7 @@ import asyncio
 import functools
 import logging
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ from bot.tools import Analyse, Tools
 from bot.worker import work
 from storage.clock import utc_now
 from storage.jobs import Job
+from storage.migrations import DatabaseTooNew
 from storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -64,25 +66,17 @@ async def serve(
     """Connect, work, and leave everything in order when ``stop`` is set or a signal asks for it.
 
     Raises:
-        CannotServe: a token is missing or refused.
+        CannotServe: a token is missing or refused, or history cannot be opened.
     """
     stop = stop or asyncio.Event()
-    if settings.transport != "socket":
-        raise CannotServe("PILEUP_TRANSPORT=http is not supported yet: leave it at socket")
-    if settings.slack_bot_token is None or settings.slack_app_token is None:
-        raise CannotServe("serve needs PILEUP_SLACK_BOT_TOKEN and PILEUP_SLACK_APP_TOKEN")
-    token = settings.slack_bot_token.get_secret_value()
+    token, app_token = _tokens(settings)
     client = reading_client(token, settings.slack_api_url)
     identity = await identify(client)
     async with AsyncExitStack() as stack:
         # A running analysis holds a thread, and no number of them may keep an event waiting for its transaction.
         threads = ThreadPoolExecutor(settings.workers * 2 + SPARE_THREADS, thread_name_prefix="pileup")
         asyncio.get_running_loop().set_default_executor(threads)
-        store = await asyncio.to_thread(Store.open, settings.database_path)
-        stack.callback(store.close)
-        orphans = await asyncio.to_thread(bereave, store)
-        if orphans:
-            log.info("%d jobs of a process that died go on here", orphans)
+        store = await _opened(settings, stack)
         _on_signals(stop.set, stack)
         news = [asyncio.Event() for _ in range(settings.workers)]
         sender = Sender(sending_client(token, settings.slack_api_url), pace_seconds=pace_seconds)
@@ -97,7 +91,7 @@ async def serve(
 
         rules = Rules(identity.user, settings.channels, settings.users, settings.link_hosts)
         app = create_app(identity, settings.slack_api_url, store, rules, announce)
-        handler = AsyncSocketModeHandler(app, settings.slack_app_token.get_secret_value(), ping_interval=PING_SECONDS)
+        handler = AsyncSocketModeHandler(app, app_token, ping_interval=PING_SECONDS)
         await _connect(handler)
         stack.push_async_callback(handler.close_async)
         log.info("connected as %s; %d workers", identity.user, settings.workers)
@@ -105,6 +99,26 @@ async def serve(
         tasks.append(asyncio.create_task(_health(handler, store, stop)))
         tasks.append(asyncio.create_task(keep_house(store, settings, stop)))
         await _until(stop, tasks)
+
+
+def _tokens(settings: Settings) -> tuple[str, str]:
+    if settings.transport != "socket":
+        raise CannotServe("PILEUP_TRANSPORT=http is not supported yet: leave it at socket")
+    if settings.slack_bot_token is None or settings.slack_app_token is None:
+        raise CannotServe("serve needs PILEUP_SLACK_BOT_TOKEN and PILEUP_SLACK_APP_TOKEN")
+    return settings.slack_bot_token.get_secret_value(), settings.slack_app_token.get_secret_value()
+
+
+async def _opened(settings: Settings, stack: AsyncExitStack) -> Store:
+    try:
+        store = await asyncio.to_thread(Store.open, settings.database_path)
+    except (OSError, sqlite3.Error, DatabaseTooNew) as error:
+        raise CannotServe(f"history in {settings.database_path} cannot be opened: {error}") from error
+    stack.callback(store.close)
+    orphans = await asyncio.to_thread(bereave, store)
+    if orphans:
+        log.info("%d jobs of a process that died go on here", orphans)
+    return store
 
 
 async def identify(client: AsyncWebClient) -> Identity:

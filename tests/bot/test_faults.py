@@ -193,6 +193,12 @@ async def test_refused_tokens_are_said_in_one_line(slack: StandIn, tmp_path: Pat
         await serve(settings(slack, tmp_path))
 
 
+async def test_a_history_that_cannot_be_opened_is_said_in_one_line(slack: StandIn, tmp_path: Path) -> None:
+    (tmp_path / "pileup.sqlite").write_bytes(b"this is no database, and long enough to be read as one" * 20)
+    with pytest.raises(CannotServe, match=r"history in .*pileup\.sqlite cannot be opened: file is not a database"):
+        await serve(settings(slack, tmp_path))
+
+
 async def test_a_graceful_stop_gives_the_job_back_and_the_next_start_finishes_it(
     slack: StandIn, tmp_path: Path
 ) -> None:
