@@ -83,7 +83,7 @@ def write_bitmap(path: Path, memory: PhysicalMemory, values: HeaderValues, dump_
 
 def write_summary(path: Path, memory: PhysicalMemory, values: HeaderValues) -> None:
     """A kernel summary of the older kind (type 2): 32-bit numbers, then the bitmap, then the pages."""
-    frames = memory.saved()
+    frames = memory.saved(everything=False)
     bits = frames[-1] + 1
     bitmap = bytearray((bits + 31) // 32 * 4)
     for frame in frames:
@@ -97,7 +97,7 @@ def write_summary(path: Path, memory: PhysicalMemory, values: HeaderValues) -> N
 
 def write_ranges(path: Path, memory: PhysicalMemory, values: HeaderValues, dump_type: int) -> None:
     """A dump as a debugger writes it (types 8, 9 and 10): ranges of frames, then their pages."""
-    frames = [frame for frame in memory.saved() if frame]
+    frames = [frame for frame in memory.saved(everything=dump_type != 8) if frame]
     ranges = page_runs(frames, 0)
     listed = b"".join(struct.pack("<QQ", *one) for one in ranges) + bytes(16)
     first = HEADER_SIZE + 0x30 + len(listed) + PAGE - 1 & -PAGE
