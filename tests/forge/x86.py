@@ -130,6 +130,13 @@ class Machine32:
         for address in (TRAP_HANDLER, CALLED, STOP + 0x20):
             self.write(address - len(CALL), CALL)
 
+    def name_pdb(self, guid: bytes, age: int) -> None:
+        """Give nt a record that names its PDB, ntkrpamp.pdb."""
+        name = b"ntkrpamp.pdb\0"
+        self.write(NT + 0x98 + 0x60 + 8 * 6, struct.pack("<II", 0x3000, 28))
+        self.write(NT + 0x3000, struct.pack("<IIHHIIII", 0, 0, 0, 0, 2, 24 + len(name), 0x3100, 0))
+        self.write(NT + 0x3100, b"RSDS" + guid + struct.pack("<I", age) + name)
+
     def _modules(self) -> None:
         entries = [LISTS + 0x80 * index for index in range(len(NAMES))]
         around = [LIST_HEAD, *entries, LIST_HEAD]

@@ -1,15 +1,17 @@
 """32-bit kernel dumps: header, page tables of both kinds, modules, and a stack through a trap frame to the culprit."""
 
+import json
 import random
 import time
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from analysis.errors import BadDump, NotADump, Unreadable
 from analysis.formats import open_dump
 from analysis.memory import open_memory
-from analysis.pipeline import analyze
+from analysis.pipeline import Options, analyze
 from analysis.verdict.report import Report
 from tests.forge.x86 import CONTEXT_COPY, DRIVER, FAULT, LIST_HEAD, NT, STACK, THREAD, Machine32
 
@@ -92,6 +94,30 @@ def test_memory_is_read_through_large_and_small_pages(tmp_path: Path, pae: bool)
         for address in (0x1000, 0xA000_0000, 1 << 32, 0xFFFF_8000_0000_0000):
             with pytest.raises(Unreadable):
                 memory.read(address, 4)
+
+
+def test_a_table_by_the_kernels_pdb_names_its_functions(tmp_path: Path) -> None:
+    machine, guid = Machine32(), bytes(range(16))
+    machine.name_pdb(guid, 2)
+    name = UUID(bytes_le=guid).hex.upper()
+    functions = {"KeBugCheck2": 0x5000, "KiTrap0E": 0x6000, "IopLoadDriver": 0x7000}
+    functions["PsLoadedModuleList"] = LIST_HEAD - NT
+    identity = {"GUID": name, "age": 2, "database": "ntkrpamp.pdb", "machine_type": 0x14C}
+    table = {
+        "metadata": {"format": "6.2.0", "windows": {"pdb": identity}},
+        "symbols": {symbol: {"address": rva} for symbol, rva in functions.items()},
+        "base_types": {"pointer": {"endian": "little", "kind": "int", "signed": False, "size": 4}},
+        "user_types": {},
+        "enums": {},
+    }
+    folder = tmp_path / "symbols" / "ntkrpamp.pdb"
+    folder.mkdir(parents=True)
+    (folder / f"{name}-2.json").write_text(json.dumps(table))
+    path = tmp_path / "MEMORY.DMP"
+    path.write_bytes(machine.full())
+    made = analyze(path, Options(symbols=(tmp_path / "symbols",)))
+    symbols = [frame.symbol for frame in made.threads[0].stack]
+    assert symbols == ["nt!KeBugCheck2+0x8", "nt!KiTrap0E+0x10", "bad+0x1234", "nt!IopLoadDriver+0x10"]
 
 
 def test_a_module_list_in_a_circle_ends(tmp_path: Path) -> None:
