@@ -172,6 +172,14 @@ def test_a_class_of_endless_bases_and_a_field_list_without_an_end_are_told(tmp_p
     assert "never ends" in found.problems[1]
 
 
+def test_an_enumeration_of_an_integer_that_does_not_exist_is_told(tmp_path: Path) -> None:
+    pdb = Pdb(types=[pdbs.field_list(pdbs.enumerate_("A", 1)), pdbs.enum("_STATE", T + 70, T)])
+    found = table(tmp_path, pdb)
+    assert found.enumerators("_STATE") is None
+    assert found.layout("_STATE") is None
+    assert "has no type 0x1046" in found.problems[0]
+
+
 def test_one_damaged_module_costs_only_its_own_names(tmp_path: Path) -> None:
     pdb = driver()
     pdb.modules[0] = [b"\0\0\0\0" * 8]
@@ -268,12 +276,16 @@ def rich() -> bytes:
 def test_cut_at_every_byte_it_is_refused_or_answers(tmp_path: Path) -> None:
     data = rich()
     path = tmp_path / "cut.pdb"
-    for size in range(0, len(data), 7):
+    last_block = len(data) - 512
+    for size in range(0, len(data), 13):
         path.write_bytes(data[:size])
         ask_everything(path)
+        if size <= last_block:
+            with pytest.raises(BadSymbols):
+                open_pdb(path)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(st.integers(0, 12_000), st.sampled_from([0, 1, 0x7F, 0x80, 0xFF])), min_size=1, max_size=8))
 def test_any_bytes_changed_it_is_refused_or_answers(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]]

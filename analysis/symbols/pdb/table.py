@@ -95,11 +95,7 @@ class PdbTable:
 
     def enumerators(self, name: str) -> dict[str, int] | None:
         """The names and values of an enumeration, or None: there is none of that name."""
-        types = self.types
-        udt = types.find(name) if types else None
-        if types is None or udt is None or udt.kind != "enum":
-            return None
-        return self._attempt(lambda: types.enumerators(udt), f"the enumeration {name}")
+        return self._attempt(lambda: self._read_enumerators(name), f"the enumeration {name}")
 
     def functions(self) -> Iterator[Function]:
         """Every function of every module whose symbols can be read, as RVAs as linked."""
@@ -149,6 +145,11 @@ class PdbTable:
         if known is None or known.stream is None or not known.size:
             return None
         return ModuleSymbols(self._msf.stream(known.stream, "module", known.size), self._dbi.sections)
+
+    def _read_enumerators(self, name: str) -> dict[str, int] | None:
+        types = self.types
+        udt = types.find(name) if types else None
+        return types.enumerators(udt) if types and udt and udt.kind == "enum" else None
 
     def _read_layout(self, name: str) -> Layout | None:
         udt = self.types.by_spelling(name) if self.types else None
