@@ -86,7 +86,8 @@ def _database(path: Path) -> Iterator[Finding]:
 def _symbols(directories: tuple[Path, ...]) -> Iterator[Finding]:
     if not directories:
         yield Finding(
-            "note", "no symbol tables are set: the built-in layouts are used. PILEUP_SYMBOLS names directories"
+            "note",
+            "no symbol tables are set: the built-in layouts are used. PILEUP_SYMBOLS names directories and servers",
         )
     for directory in directories:
         if not directory.is_dir():

@@ -7,12 +7,17 @@ from pathlib import Path
 import pytest
 
 from analysis.symbols.demangling import short_name
+from analysis.symbols.names import PdbIdentity
 from analysis.symbols.pdb import PdbTable, open_pdb
+from analysis.symbols.pe import read_image
 from tests.symbols import llvm
+from tests.symbols.flat import FlatMemory
 
 PAIRS = sorted((Path(__file__).parents[3] / "shared" / "data" / "pe_pdb").glob("*.pdb"))
 NO_TOOLS = llvm.missing()
 NO_PDBUTIL = NO_TOOLS if NO_TOOLS and "llvm-" in NO_TOOLS else None
+BASE = 0xFFFF_F800_1000_0000
+SECTION = r"VirtualAddress: 0x([0-9A-F]+)\s+RawDataSize: (\d+)\s+PointerToRawData: 0x([0-9A-F]+)"
 MANY = 2500  # members; their field list needs more than one record
 
 DRIVER = """
@@ -177,6 +182,29 @@ def compare_functions(pair: Pair) -> int:
             assert named is not None
             assert (named[0] in names[start], named[1]) == (True, rva - start), hex(rva)
     return len(expected)
+
+
+def named_by_image(image: Path) -> PdbIdentity | None:
+    """The PDB that an image names, read from its headers as they lie in memory."""
+    data = image.read_bytes()
+    mapped: dict[int, bytes | bytearray] = {BASE: data[:0x400].ljust(0x1000, b"\0")}
+    for rva, size, at in re.findall(SECTION, llvm.run("llvm-readobj", "--sections", image)):
+        start, whole = int(at, 16), -(-int(size) // 0x1000) * 0x1000
+        mapped[BASE + int(rva, 16)] = data[start : start + int(size)].ljust(whole, b"\0")
+    return read_image(FlatMemory(mapped), BASE).pdb
+
+
+def test_the_image_names_its_pdb_as_we_read_it(real: Pair) -> None:
+    named, own = named_by_image(real.image), open_pdb(real.pdb).identity
+    assert named is not None
+    assert (named.guid, named.age) == (own.guid, own.age)
+
+
+def test_the_compiled_driver_names_its_pdb_as_we_read_it(driver: Pair) -> None:
+    named = named_by_image(driver.image)
+    assert named is not None
+    assert named.name == "driver.pdb"
+    open_pdb(driver.pdb, named).close()
 
 
 def test_types_of_real_pdbs_are_llvm_s(real: Pair) -> None:
