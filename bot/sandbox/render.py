@@ -18,7 +18,7 @@ _MARKUP = re.compile(
     re.DOTALL,
 )
 _TAGS = {"bold": "b", "italic": "i", "strike": "s"}
-_EMOJI = {"eyes": "👀", "white_check_mark": "✅", "x": "❌"}
+_EMOJI = {"white_check_mark": "✔ done", "x": "✘ failed"}  # drawn by every font, told by words too
 _URL = re.compile(r"https?://[^\s<>]+")
 
 
@@ -94,7 +94,7 @@ def _sequence(inner: str, workspace: Workspace) -> Markup:
 
 
 def emoji(name: str) -> str:
-    """A reaction as its character, or by its name between colons where we know none."""
+    """A reaction in a sign and a word, or by its name between colons where we know none."""
     return _EMOJI.get(name, f":{name}:")
 
 

@@ -68,7 +68,7 @@ async def test_reactions_are_drawn_and_a_direct_message_is_no_channel(
     said = slack.workspace.say(CRASHES, ANNA, "look")
     said.reactions.update({"white_check_mark": ["U0PILEUP01"], "<b>": [ANNA, "U0PILEUP01"]})
     top = await read(browser, slack.base)
-    assert '<span title=":white_check_mark:">✅ 1</span>' in top
+    assert '<span title=":white_check_mark:">✔ done 1</span>' in top
     assert '<span title=":&lt;b&gt;:">:&lt;b&gt;: 2</span>' in top
     direct = await read(browser, f"{slack.base}chat/D0ANNA0001")
     assert "<title>@pileup – " in direct
