@@ -55,7 +55,9 @@ def explain_pool(view: View) -> Explained:
     if one_bit_in_special_pool(code, view):
         why = "parameter 4 is 0x32: a single bit of a guarded block changed"
         one = replace(one, blamed=Blamed("memory", "a flipped bit in memory", None, "medium", (why,)))
-    one = replace(one, facts=_tags(view), driver_steps=(SPECIAL_POOL,), next_steps=() if own else (ALL_SUSPECTS,))
+    deed = "misused the memory pool" if own else "was running when damage to the memory pool was found"
+    steps = () if own else (ALL_SUSPECTS,)
+    one = replace(one, deed=deed, facts=_tags(view), driver_steps=(SPECIAL_POOL,), next_steps=steps)
     return with_caps(one, Cap("medium" if own else "low", FOUND_LATER))
 
 
@@ -84,7 +86,8 @@ def explain_memory(view: View) -> Explained:
     """Damaged page tables or page frames: 0x1A, 0x4E. One flipped bit is memory hardware until shown otherwise."""
     one = explained(view, Stop.CORRUPTION, "The tables that manage memory are damaged.")
     which, second, content, _ = view.parameters
-    one = replace(one, driver_steps=(SPECIAL_POOL,), next_steps=(MEMORY_TEST,))
+    deed = "was running when damage to the tables of memory was found"
+    one = replace(one, deed=deed, driver_steps=(SPECIAL_POOL,), next_steps=(MEMORY_TEST,))
     if normalise(view.raw_code) == 0x4E:
         cap = Cap("medium", FOUND_LATER) if which in (0x7, 0x9A) else Cap("low", FOUND_LATER)
         return with_caps(one, cap)

@@ -37,7 +37,8 @@ def explain_lost_data(view: View) -> Explained:
         if status in NOT_ENOUGH_MEMORY:
             fact = f"parameter {index} is {status:#x}, {describe_status(status)}: the disk itself may be sound"
             one = replace(one, facts=(fact,))
-    return with_caps(replace(one, next_steps=CHECK_DISK), Cap("low", "who reads a lost page did not lose it"))
+    one = replace(one, deed="needed a page that could not be read back", next_steps=CHECK_DISK)
+    return with_caps(one, Cap("low", "who reads a lost page did not lose it"))
 
 
 def explain_store(view: View) -> Explained:

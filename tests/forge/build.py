@@ -41,6 +41,7 @@ from tests.forge.layouts import Layouts, layouts_of, nearest_major
 from tests.forge.layouts.structures import MAJORS
 from tests.forge.machine import Machine
 from tests.forge.scenarios import SCENARIOS
+from tests.forge.scenarios.families import FAMILY_ROWS
 from tests.forge.scenarios.story import Cast, Outcome, Scenario
 from tests.forge.scenarios.wide import ROWS
 from tests.forge.scenarios.wrong import WAYS
@@ -127,7 +128,7 @@ def forge(
     kernel.stripped = images == "stripped"
     kernel.driver_pdbs = driver_pdbs
     kernel.open_chains = seed is not None and seed % 2 == 1
-    tell = SCENARIOS.get(scenario) or (WAYS.get(scenario) or ROWS[scenario]).build
+    tell = SCENARIOS.get(scenario) or (WAYS.get(scenario) or FAMILY_ROWS.get(scenario) or ROWS[scenario]).build
     outcome = _populate(kernel, tell, Cast(rng, drawn=seed is not None))
     header = _header(kernel, outcome)
     default_type = DEFAULT_TYPES[kind]
