@@ -59,6 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[:100])
             self.wfile.flush()
             time.sleep(1.5)
+            body = body[100:]
         self.wfile.write(body[:-100] if fault == "cut" else body)
         self.close_connection = True
 

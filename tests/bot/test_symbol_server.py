@@ -57,6 +57,11 @@ def test_a_redirect_is_followed(server: Store, tmp_path: Path) -> None:
     assert fetch(server, tmp_path).path is not None
 
 
+def test_a_slow_server_is_waited_for_as_long_as_it_may_be_silent(server: Store, tmp_path: Path) -> None:
+    server.faults[PLACE] = "slow"
+    assert fetch(server, tmp_path, limits=Limits(idle_seconds=10)).path is not None
+
+
 @pytest.mark.parametrize(
     ("fault", "body", "reason"),
     [
