@@ -13,9 +13,6 @@ from analysis.memory import Memory, open_memory
 from tests.forge import KINDS, SCENARIOS, Forged, all_builds, forge
 from tests.truth import hold_against_names, hold_against_truth, told
 
-# The builder's ground truth of this one lists the waiters of a resource only; the mutants of the story count, too.
-LOOSE = {"any-of"}
-
 
 @pytest.mark.parametrize("build", all_builds())
 @pytest.mark.parametrize("scenario", sorted(SCENARIOS))
@@ -24,7 +21,7 @@ def test_every_story_on_every_build(scenario: str, build: int, tmp_path: Path) -
     forged = forge(scenario, build=build, kind=kind)
     for symbols in (True, False):
         report = told(forged, tmp_path, symbols=symbols)
-        hold_against_truth(report, forged, loose=scenario in LOOSE)
+        hold_against_truth(report, forged)
         hold_against_names(report, forged, symbols=symbols)
 
 
@@ -45,7 +42,7 @@ def test_the_verdict_follows_a_drawn_cast(scenario: str, seed: int, tmp_path: Pa
     build = all_builds()[seed % len(all_builds())]
     forged = forge(scenario, build=build, kind="bitmap", seed=seed)
     report = told(forged, tmp_path, symbols=bool(seed % 2))
-    hold_against_truth(report, forged, loose=scenario in LOOSE)
+    hold_against_truth(report, forged)
 
 
 @pytest.mark.slow
@@ -54,7 +51,7 @@ def test_the_verdict_follows_a_drawn_cast(scenario: str, seed: int, tmp_path: Pa
 def test_the_verdict_follows_many_drawn_casts(scenario: str, seed: int, tmp_path: Path) -> None:
     build = all_builds()[seed % len(all_builds())]
     forged = forge(scenario, build=build, kind=KINDS[seed % len(KINDS)], seed=seed)
-    hold_against_truth(told(forged, tmp_path, symbols=bool(seed % 2)), forged, loose=scenario in LOOSE)
+    hold_against_truth(told(forged, tmp_path, symbols=bool(seed % 2)), forged)
 
 
 @pytest.mark.parametrize("scenario", ["seed", "decoys"])

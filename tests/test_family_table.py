@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from analysis.bugchecks import FAMILIES
-from analysis.pipeline import Options, analyze
-from analysis.verdict.blame import LEVELS
 from analysis.verdict.report import Report
+from tests import truth
 from tests.forge import Forged, all_builds, forge
 from tests.forge.scenarios.families import FAMILY_ROWS, HELD_SECONDS
 
@@ -19,23 +18,14 @@ FIRST = {row.family: name for name, row in reversed(FAMILY_ROWS.items())}
 def told(name: str, directory: Path, *, build: int = BUILD, seed: int | None = None) -> tuple[Report, Forged]:
     """The report of one machine, made with the kernel's own names."""
     forged = forge(name, build=build, kind="bitmap", seed=seed)
-    forged.write(directory / "MEMORY.DMP")
-    forged.write_isf(directory)
-    report = analyze(directory / "MEMORY.DMP", Options(symbols=(directory,)))
-    report.to_json()
-    return report, forged
+    return truth.told(forged, directory, symbols=True), forged
 
 
 def verdict_on(name: str, report: Report, forged: Forged) -> str | None:
     """What is wrong with the answer; None for a right one."""
-    row, verdict = FAMILY_ROWS[name], report.verdict
-    kind = verdict.culprit.kind if verdict.culprit else None
-    module = verdict.culprit.module if verdict.culprit else None
-    if (kind, module) != (row.kind, forged.facts.expected.culprit):
-        return f"blames {kind} {module}, not {row.kind} {forged.facts.expected.culprit}"
-    if LEVELS.index(verdict.confidence) > LEVELS.index(row.most):
-        return f"is {verdict.confidence}, at most {row.most} is right"
-    return None if verdict.next_steps else "advises nothing"
+    row = FAMILY_ROWS[name]
+    problem = truth.wrong_blame(report, forged, row.kind, row.most)
+    return problem or (None if report.verdict.next_steps else "advises nothing")
 
 
 def test_each_family_has_about_three_machines() -> None:

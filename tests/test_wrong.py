@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.pipeline import Options, analyze
-from analysis.verdict.blame import LEVELS
 from analysis.verdict.report import Report
+from tests import truth
 from tests.forge import Forged, all_builds, forge
 from tests.forge.scenarios.wrong import WAYS
 
@@ -17,23 +16,13 @@ BUILD = 19041
 def told(name: str, directory: Path, *, build: int = BUILD, seed: int | None = None) -> tuple[Report, Forged]:
     """The report of one machine, made with the kernel's own names."""
     forged = forge(name, build=build, kind="bitmap", seed=seed)
-    forged.write(directory / "MEMORY.DMP")
-    forged.write_isf(directory)
-    report = analyze(directory / "MEMORY.DMP", Options(symbols=(directory,)))
-    report.to_json()
-    return report, forged
+    return truth.told(forged, directory, symbols=True), forged
 
 
 def verdict_on(name: str, report: Report, forged: Forged) -> str | None:
     """What is wrong with the answer; None for a right one."""
-    way, verdict = WAYS[name], report.verdict
-    kind = verdict.culprit.kind if verdict.culprit else None
-    module = verdict.culprit.module if verdict.culprit else None
-    if (kind, module) != (way.kind, forged.facts.expected.culprit):
-        return f"blames {kind} {module}, not {way.kind} {forged.facts.expected.culprit}"
-    if LEVELS.index(verdict.confidence) > LEVELS.index(way.most):
-        return f"is {verdict.confidence}, at most {way.most} is right"
-    return None
+    way = WAYS[name]
+    return truth.wrong_blame(report, forged, way.kind, way.most)
 
 
 def test_there_are_twenty_ways_at_least() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from analysis.pipeline import Options, analyze
+from analysis.verdict.blame import LEVELS
 from analysis.verdict.report import Report
 from tests.forge import Forged
 
@@ -20,7 +21,7 @@ def told(forged: Forged, directory: Path, *, symbols: bool) -> Report:
     return report
 
 
-def hold_against_truth(report: Report, forged: Forged, *, loose: bool = False) -> None:
+def hold_against_truth(report: Report, forged: Forged) -> None:
     """Culprit, root, cycles, blocked threads and locks are exactly what the builder says it wrote."""
     expected, verdict, blocking = forged.facts.expected, report.verdict, report.blocking
     assert (verdict.culprit.module if verdict.culprit else None) == expected.culprit
@@ -33,15 +34,26 @@ def hold_against_truth(report: Report, forged: Forged, *, loose: bool = False) -
         assert expected.impact_process in (verdict.impact or "")
     blocked = {(one.thread, one.waits_for): one for one in blocking.blocked_threads}
     wanted = {(hex(one.thread), hex(one.waits_for)): one for one in expected.blocked}
-    if loose:
-        assert wanted.keys() <= blocked.keys()
-        return
     assert blocked.keys() == wanted.keys()
     for key, fact in wanted.items():
         assert (blocked[key].process, blocked[key].pid, blocked[key].tid) == (fact.process, fact.pid, fact.tid)
         assert blocked[key].wait_seconds == pytest.approx(fact.wait_seconds, abs=0.1)
     assert (blocking.root.thread if blocking.root else None) == (hex(expected.root) if expected.root else None)
     assert {one.lock.address for one in blocking.chains} == set(map(hex, expected.locks))
+
+
+def wrong_blame(report: Report, forged: Forged, kind: str | None, most: str) -> str | None:
+    """What is wrong with whom the report blames, and how surely; None where nothing is.
+
+    ``kind`` is the culprit's, None where nobody may be blamed; ``most`` is the highest confidence that is right.
+    """
+    verdict, expected = report.verdict, forged.facts.expected.culprit
+    found = (verdict.culprit.kind, verdict.culprit.module) if verdict.culprit else (None, None)
+    if found != (kind, expected):
+        return f"blames {found[0]} {found[1]}, not {kind} {expected}"
+    if LEVELS.index(verdict.confidence) > LEVELS.index(most):
+        return f"is {verdict.confidence}, at most {most} is right"
+    return None
 
 
 def hold_against_names(report: Report, forged: Forged, *, symbols: bool) -> None:
