@@ -3,20 +3,21 @@
 ``python -m analysis PATH [OPTIONS-AS-JSON]``. Each line is an object: ``{"stage", "fraction"}`` while it works, and
 last ``{"report": …}`` or ``{"error": {"kind", "message", "exit_code"}}``. Options: ``symbols`` (list of directories),
 ``cache``, ``rules`` (a file), ``source``, ``sha256``, ``fetch_seconds``, ``memory_bytes``, ``cpu_seconds``, and
-``ask``: then a line ``{"need": {"name", "guid", "age"}}`` asks for a PDB, and one on standard input answers
-``{"path"}`` or ``{"missing"}``.
+``ask``: then a line ``{"need": {"name", "guid", "age"}}`` asks for a PDB, ``{"need": {"name", "timestamp", "size"}}``
+for an image, and one on standard input answers ``{"path"}`` or ``{"missing"}``.
 """
 
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from analysis.confinement import cap_memory, cap_time, cut_off_network, end_with_parent
 from analysis.errors import BadDump, BadRules, LimitReached, NotADump
 from analysis.pipeline import Options, analyze
-from analysis.symbols.names import PdbIdentity
+from analysis.symbols.names import Wanted
 
 DEFAULT_MEMORY = 2 << 30  # bytes of the process' own data; the mapped dump does not count
 DEFAULT_CPU = 120  # seconds
@@ -71,8 +72,8 @@ def _options(settings: dict[str, Any]) -> Options:
 
 
 # The one who started us fetches: a line with the question out, a line with the answer in.
-def _ask(wanted: PdbIdentity) -> Path | str:
-    _write({"need": {"name": wanted.name, "guid": wanted.guid, "age": wanted.age}})
+def _ask(wanted: Wanted) -> Path | str:
+    _write({"need": asdict(wanted)})
     answer = json.loads(sys.stdin.readline() or "{}")
     path = answer.get("path")
     return Path(path) if path else str(answer.get("missing") or "nobody answered")

@@ -22,6 +22,7 @@ MAX_SYMBOL_DEPTH = 12  # directories below a --symbols directory
 MAX_SYMBOL_ENTRIES = 200_000  # directory entries looked at
 MAX_TABLES_TRIED = 64  # tables unpacked in search of a kernel's own
 MAX_PDB_FILE = 1 << 30  # bytes; it is mapped, and only what is asked for is read
+MAX_IMAGE_FILE = 1 << 30  # bytes of an executable file; it is mapped, too
 MAX_PDB_STREAM = 256 << 20  # bytes of one stream
 MAX_EXPORTS = 65_536
 MAX_FUNCTIONS = 1 << 20  # rows of an image's function table

@@ -143,7 +143,7 @@ def _look(run: _Run, options: Options) -> _Found:
     explained = run.stage("bugcheck", 0.6, lambda: explain(SceneView(image, around)))
     parts = _tell(run, scene, around, explained) if scene is not None and around is not None else None
     if scene is not None:
-        run.notes += scene.driver_symbols.notes
+        run.notes += (*scene.driver_symbols.notes, *scene.image_files.notes)
     run.progress("report", 1.0)
     return _Found(symbols, scene, explained, parts)
 

@@ -266,6 +266,8 @@ def _fetched(servers: "SymbolServers | None", need: Any) -> dict[str, str]:
     from analysis.symbols.names import PdbIdentity
 
     asked = need if isinstance(need, dict) else {}
+    if "timestamp" in asked:
+        return {"missing": "no server is asked for images"}
     name, guid, age = asked.get("name"), asked.get("guid"), asked.get("age")
     if servers is None or not isinstance(name, str) or not isinstance(guid, str) or not isinstance(age, int):
         return {"missing": "no symbol server is configured"}

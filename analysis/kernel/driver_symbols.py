@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from analysis.kernel.facts import Module
+from analysis.kernel.image_files import ImageFiles
 from analysis.kernel.symbolize import KERNEL_MODULE, stem
-from analysis.symbols.identify_pdb import open_wanted
-from analysis.symbols.names import SymbolTable
+from analysis.symbols.identify_pdb import open_wanted_pdb
+from analysis.symbols.names import PdbIdentity, SymbolTable
 from analysis.symbols.pdb import PdbTable
 from analysis.symbols.search import SymbolFiles
 
@@ -17,11 +18,11 @@ class DriverSymbols(Mapping[int, SymbolTable]):
     refused, and about parts of the others that turned out to be damaged.
     """
 
-    def __init__(self, files: SymbolFiles, modules: Sequence[Module]) -> None:
+    def __init__(self, files: SymbolFiles, modules: Sequence[Module], images: ImageFiles | None = None) -> None:
         self._files = files
+        self._images = images or ImageFiles()
         drivers = [module for module in modules if module.name != KERNEL_MODULE]
-        any_source = files.directories or files.ask
-        self._modules: dict[int, Module] = {module.base: module for module in drivers} if any_source else {}
+        self._modules: dict[int, Module] = {} if files.is_empty else {module.base: module for module in drivers}
         self._open: dict[int, PdbTable | None] = {}
         self._refused: list[str] = []
 
@@ -46,13 +47,19 @@ class DriverSymbols(Mapping[int, SymbolTable]):
         return sum(1 for _ in self)
 
     def _find(self, module: Module) -> PdbTable | None:
-        if module.pdb is not None:
-            table, notes = open_wanted(self._files, module.pdb)
+        wanted = module.pdb or self._named_by_file(module)
+        if wanted is not None:
+            table, notes = open_wanted_pdb(self._files, wanted)
             self._refused += [f"{module.name}: {note}" for note in notes]
             return table
         # A file of the right name proves nothing: the next build's has the same one.
-        if f"{stem(module)}.pdb".lower() in self._files.pdbs:
+        if f"{stem(module)}.pdb".lower() in self._files.stored:
             self._refused.append(
                 f"{module.name}: a PDB of its name is at hand, but the dump does not tell whether it is this image's"
             )
         return None
+
+    # Small dumps hold no image: its file says which PDB is its.
+    def _named_by_file(self, module: Module) -> PdbIdentity | None:
+        file = self._images.of(module)
+        return file.headers.pdb if file is not None else None

@@ -1,10 +1,12 @@
-"""The loaded images as code: bytes, .pdata rows and executable sections, each as far as its pages were saved.
+"""The loaded images as code: bytes, .pdata rows and executable sections, each as far as it can be had.
 
-In a kernel dump single pages of an image are missing (pageable code, its .pdata), so an address whose row may be in
-a missing page is told apart from one that no function covers.
+In a kernel dump single pages of an image are missing (pageable code, its .pdata), in a small dump all of them. They are
+taken from the image's file where that is at hand; else an address whose row may be in a missing page is told apart from
+one that no function covers.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from analysis.address import VirtAddr
 from analysis.errors import Absence, BadDump, Unreadable
 from analysis.kernel.facts import Module
+from analysis.kernel.image_files import ImageFiles
 from analysis.kernel.unwind_codes import (
     MAX_CHAIN,
     RUNTIME_FUNCTION_SIZE,
@@ -20,7 +23,8 @@ from analysis.kernel.unwind_codes import (
     read_unwind_info,
 )
 from analysis.memory.reader import Memory
-from analysis.symbols.pe import DIRECTORY_EXCEPTION, FUNCTION, PeImage, Section, read_image
+from analysis.symbols.image_file import ImageFile
+from analysis.symbols.pe import DIRECTORY_EXCEPTION, FUNCTION, PeImage, read_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,14 @@ class Part:
 
 
 class Image:
-    """One module's image in memory."""
+    """One module's image: its bytes in memory, and behind them those of its file."""
 
-    def __init__(self, memory: Memory, module: Module) -> None:
+    def __init__(self, memory: Memory, module: Module, files: ImageFiles | None = None) -> None:
         self.base: VirtAddr = module.base
         self.size = module.size
         self._memory = memory
-        self._pe = _headers(memory, module)
+        self._module = module
+        self._files = files
         self._rows: NDArray[np.void] | None = None
         self._gaps = True
 
@@ -46,13 +51,20 @@ class Image:
         """Bytes of the image. Raises: Unreadable, also where the range leaves the image."""
         if rva < 0 or rva + size > self.size:
             raise Unreadable(self.base + rva, Absence.NOT_MAPPED, "outside its image")
-        return self._memory.read(self.base + rva, size)
+        try:
+            return self._memory.read(self.base + rva, size)
+        except Unreadable:
+            file = self._file
+            # What a running system writes to differs from the file.
+            if file is None or not (file.is_constant(rva) and file.is_constant(rva + size - 1)):
+                raise
+            return file.read(self.base + rva, size)
 
     def is_code(self, rva: int) -> bool | None:
-        """Whether the section of ``rva`` is executable; None where the section table was not saved."""
+        """Whether the section of ``rva`` is executable; None where the section table cannot be had."""
         if self._pe is None or not self._pe.sections:
             return None
-        return any(_holds(section, rva) and section.executable for section in self._pe.sections)
+        return any(section.holds(rva) and section.executable for section in self._pe.sections)
 
     def function_at(self, rva: int) -> RuntimeFunction | None:
         """The .pdata row that covers ``rva``; None where all rows are there and none does.
@@ -89,35 +101,44 @@ class Image:
 
     def _functions(self) -> NDArray[np.void]:
         if self._rows is None:
-            self._rows = np.empty(0, FUNCTION) if self._pe is None else self._pe.functions()
-            if self._pe is not None:
-                _, size = self._pe.directory(DIRECTORY_EXCEPTION)
-                # A packed driver may have no function table at all: that says nothing about its functions.
-                self._gaps = not size or len(self._rows) != size // RUNTIME_FUNCTION_SIZE
+            self._rows, self._gaps = _functions_in(self._pe)
+            if self._gaps and self._file is not None:
+                self._rows, self._gaps = _functions_in(self._file.headers)
         return self._rows
+
+    @cached_property
+    def _pe(self) -> PeImage | None:
+        try:
+            return read_image(self._memory, self.base)
+        except (Unreadable, BadDump):
+            return self._file.headers if self._file is not None else None
+
+    @property
+    def _file(self) -> ImageFile | None:
+        return self._files.of(self._module) if self._files is not None else None
 
 
 class Images:
-    """The images of one dump, opened when first asked for."""
+    """The images of one dump, opened when first asked for. ``files`` has those of images that were not saved whole."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, files: ImageFiles | None = None) -> None:
         self._memory = memory
+        self._files = files
         self._open: dict[VirtAddr, Image] = {}
 
     def of(self, module: Module) -> Image:
         """The image of ``module``."""
         image = self._open.get(module.base)
         if image is None:
-            image = self._open[module.base] = Image(self._memory, module)
+            image = self._open[module.base] = Image(self._memory, module, self._files)
         return image
 
 
-def _headers(memory: Memory, module: Module) -> PeImage | None:
-    try:
-        return read_image(memory, module.base)
-    except (Unreadable, BadDump):
-        return None
-
-
-def _holds(section: Section, rva: int) -> bool:
-    return section.rva <= rva < section.rva + section.size
+# The rows of an image's function table, and whether some are missing.
+def _functions_in(image: PeImage | None) -> tuple[NDArray[np.void], bool]:
+    if image is None:
+        return np.empty(0, FUNCTION), True
+    _, size = image.directory(DIRECTORY_EXCEPTION)
+    rows = image.functions()
+    # A packed driver may have no function table at all: that says nothing about its functions.
+    return rows, not size or len(rows) != size // RUNTIME_FUNCTION_SIZE

@@ -30,18 +30,21 @@ _MAX_IMAGE_SIZE = 1 << 31
 _UNNAMED = "unnamed-"
 
 
-def read_modules(memory: Memory, head: int, kernel_base: int) -> tuple[tuple[Module, ...], tuple[str, ...]]:
+def read_modules(
+    memory: Memory, head: int, kernel_base: int, stamp_at: int | None = None
+) -> tuple[tuple[Module, ...], tuple[str, ...]]:
     """The drivers of PsLoadedModuleList at ``head`` in load order, and notes about what is missing of them.
 
     The image at ``kernel_base`` is named ntoskrnl.exe whatever file it was loaded from; where that base is not
-    known (0), the first entry is the kernel, as the loader puts it there.
+    known (0), the first entry is the kernel, as the loader puts it there. ``stamp_at`` is the offset of an entry's
+    TimeDateStamp, None where no source knows it.
     """
     walk = walk_list(memory, head, MAX_MODULES)
     notes = [f"loaded modules: {walk.problem}"] if walk.problem else []
     modules = []
     for entry in walk.entries:
         try:
-            module = _read_entry(memory, entry)
+            module = _read_entry(memory, entry, stamp_at)
         except Unreadable as gap:
             notes.append(f"loaded modules: the entry at {entry:#x} cannot be read: {gap}")
             continue
@@ -92,7 +95,7 @@ def _own_name(image: PeImage) -> str:
     return f"{_UNNAMED}{image.timestamp:08x}{image.size_of_image:x}.sys"
 
 
-def _read_entry(memory: Memory, address: int) -> Module | None:
+def _read_entry(memory: Memory, address: int, stamp_at: int | None) -> Module | None:
     entry = Snapshot(memory, address, _ENTRY_SIZE)
     base = entry.u64(address + _DLL_BASE)
     size = entry.u32(address + _IMAGE_SIZE)
@@ -101,7 +104,8 @@ def _read_entry(memory: Memory, address: int) -> Module | None:
     path = _text(entry, address + _FULL_NAME)
     name = _text(entry, address + _BASE_NAME) or _file_name(path or "")
     # A name that was paged out must not become another module's: the address says which image is meant.
-    return Module(name.lower() or f"{_UNNAMED}{base:x}.sys", VirtAddr(base), size, path=path)
+    stamp = entry.u32(address + stamp_at) or None if stamp_at is not None else None
+    return Module(name.lower() or f"{_UNNAMED}{base:x}.sys", VirtAddr(base), size, stamp, path=path)
 
 
 def _text(memory: Memory, address: int) -> str | None:

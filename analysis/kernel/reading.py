@@ -63,8 +63,13 @@ class _Reading:
         if self.image.triage is not None:
             return _triage_modules(self.image.triage, self.symbols.base)
         head = self.symbols.address("PsLoadedModuleList") or self.image.header.loaded_modules
-        read = read_modules32 if self.memory.pointer_size == 4 else read_modules
-        modules, notes = read(self.memory, head, self.symbols.base)
+        if self.memory.pointer_size == 4:
+            modules, notes = read_modules32(self.memory, head, self.symbols.base)
+        else:
+            entry = self.symbols.layout("_KLDR_DATA_TABLE_ENTRY")
+            # Not among the public symbols of Windows 8.1 and older.
+            stamp_at = entry.offset("TimeDateStamp") if entry and entry.has("TimeDateStamp") else None
+            modules, notes = read_modules(self.memory, head, self.symbols.base, stamp_at)
         self.notes += notes
         return tuple(with_image(self.memory, module) for module in modules)
 

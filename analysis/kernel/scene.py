@@ -14,6 +14,7 @@ from analysis.kernel.devices import Devices
 from analysis.kernel.dispatcher import is_process, is_thread
 from analysis.kernel.driver_symbols import DriverSymbols
 from analysis.kernel.facts import Device, Irp, KernelFacts, Module, Process, Stack, Thread
+from analysis.kernel.image_files import ImageFiles
 from analysis.kernel.irps import read_irp
 from analysis.kernel.pnp import completion_nodes
 from analysis.kernel.processes import read_process
@@ -47,8 +48,11 @@ class Scene:
         self.memory = memory
         self.symbols = symbols
         self.facts = facts
-        self.driver_symbols = DriverSymbols(symbols.files, facts.modules)
-        self.walker = Walker(memory, symbols, facts.modules, facts.unloaded, self.driver_symbols)
+        self.image_files = ImageFiles(symbols.files)
+        self.driver_symbols = DriverSymbols(symbols.files, facts.modules, self.image_files)
+        self.walker = Walker(
+            memory, symbols, facts.modules, facts.unloaded, self.driver_symbols, files=self.image_files
+        )
         self._reader = reader
         self._threads: dict[int, Thread | None] = {}
         self._stacks: dict[int, Stack] = {}

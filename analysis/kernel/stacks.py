@@ -23,6 +23,7 @@ from analysis.kernel.context import (
 from analysis.kernel.ebp import x86_registers, x86_stack, x86_trap
 from analysis.kernel.facts import Frame, Module, Stack, Thread
 from analysis.kernel.frame_pointers import arm64_stack
+from analysis.kernel.image_files import ImageFiles
 from analysis.kernel.images import Images
 from analysis.kernel.scan import Evidence, GradedWords, data_hull, judge
 from analysis.kernel.stack_memory import StackMemory
@@ -90,10 +91,12 @@ class Walker:
         modules: Sequence[Module],
         unloaded: Sequence[Module] = (),
         tables: Mapping[int, SymbolTable] | None = None,
+        *,
+        files: ImageFiles | None = None,
     ) -> None:
         self.names = Symbolizer(symbols, modules, unloaded, tables)
         self._memory = memory
-        self._images = Images(memory)
+        self._images = Images(memory, files)
         self._judged: dict[int, Evidence] = {}
         self._hull = data_hull(symbols.address)
         self._lowest = min((module.base for module in modules), default=VirtAddr(1))

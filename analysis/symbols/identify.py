@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from analysis.address import PAGE_SIZE, VirtAddr, is_kernel
 from analysis.errors import BadDump, BadSymbols, Unreadable
-from analysis.formats.image import DumpImage
+from analysis.formats.image import DumpImage, TriageDriver
 from analysis.limits import MAX_TABLES_TRIED
 from analysis.memory.reader import Memory
 from analysis.symbols.builtin import SAME_KERNEL
@@ -21,7 +21,8 @@ from analysis.symbols.pdb import PdbTable
 from analysis.symbols.pe import PeImage, read_image
 from analysis.symbols.search import Candidate
 
-NT_NAMES = frozenset({"ntoskrnl.exe", "ntkrnlmp.exe", "ntkrnlpa.exe", "ntkrpamp.exe"})
+# What the kernel's file may be called; the list of modules has the first name for all.
+NT_FILES = ("ntoskrnl.exe", "ntkrnlmp.exe", "ntkrnlpa.exe", "ntkrpamp.exe")
 
 # A fingerprint needs three agreeing addresses; with four no further table is looked at.
 ENOUGH, BEYOND_DOUBT = 3, 4
@@ -36,11 +37,13 @@ SCAN_BYTES = 32 << 20
 
 @dataclass(frozen=True, slots=True)
 class Nt:
-    """The kernel's image in memory: ``size`` in bytes (0 where unknown), ``image`` its headers where saved."""
+    """The kernel's image: ``size`` in bytes (0 where unknown), ``image`` its headers, from memory or from its file,
+    ``timestamp`` its TimeDateStamp where the list of drivers names it."""
 
     base: VirtAddr
     size: int
     image: PeImage | None
+    timestamp: int | None = None
 
     @property
     def pdb(self) -> PdbIdentity | None:
@@ -60,19 +63,21 @@ class Match:
 def find_nt(image: DumpImage, memory: Memory, kdbg: Kdbg | None) -> Nt | None:
     """The kernel's image: from the module list, else from KDBG, else by its header below the module list's head."""
     head = image.header.loaded_modules
-    found = _from_drivers(image, head) or _from_list(memory, head)
+    driver = _from_drivers(image, head)
+    found = (driver.base, driver.size) if driver else _from_list(memory, head)
     base, size = found or (kdbg.base if kdbg else _by_header(memory, head), 0)
     if not base:
         return None
     headers = _headers(memory, base)
-    return Nt(VirtAddr(base), size or (headers.size_of_image if headers else 0), headers)
+    stamp = driver.timestamp if driver else None
+    return Nt(VirtAddr(base), size or (headers.size_of_image if headers else 0), headers, stamp)
 
 
-def _from_drivers(image: DumpImage, head: int) -> tuple[int, int] | None:
+def _from_drivers(image: DumpImage, head: int) -> TriageDriver | None:
     drivers = image.triage.drivers if image.triage else ()
     around = [driver for driver in drivers if driver.base <= head < driver.base + driver.size]
-    named = [driver for driver in drivers if driver.name.lower() in NT_NAMES]
-    return next(((driver.base, driver.size) for driver in (*around, *named)), None)
+    named = [driver for driver in drivers if driver.name.lower() in NT_FILES]
+    return next(iter((*around, *named)), None)
 
 
 # The list's head is one of nt's variables, so nt is the entry around it: on every Windows the first.

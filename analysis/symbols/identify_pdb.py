@@ -9,34 +9,20 @@ from analysis.formats.image import DumpImage
 from analysis.limits import MAX_TABLES_TRIED
 from analysis.symbols.identify import BEYOND_DOUBT, FINGERPRINT, Match, Nt, contradictions, how_matched
 from analysis.symbols.names import PdbIdentity
+from analysis.symbols.obtaining import open_wanted
 from analysis.symbols.pdb import PdbTable, open_pdb
 from analysis.symbols.search import KERNEL_PDBS, Candidate, SymbolFiles
 
 
-def open_wanted(files: SymbolFiles, wanted: PdbIdentity) -> tuple[PdbTable | None, list[str]]:
+def open_wanted_pdb(files: SymbolFiles, wanted: PdbIdentity) -> tuple[PdbTable | None, list[str]]:
     """The PDB that an image asks for, or None; and sentences about those that were refused."""
-    notes: list[str] = []
-    for path in files.pdbs_of(wanted):
-        table = _opened(path, wanted, notes)
-        if table is not None:
-            return table, notes
-    if files.ask is not None:
-        answer = files.ask(wanted)
-        if isinstance(answer, Path):
-            return _opened(answer, wanted, notes), notes
-        notes.append(f"symbol file {wanted.name}: {answer}")
-    notes += [f"symbol file {path.name}: it is compressed; unpack it first" for path in files.packed_of(wanted)]
-    return None, notes
 
-
-def _opened(path: Path, wanted: PdbIdentity, notes: list[str]) -> PdbTable | None:
-    try:
+    def opened(path: Path) -> PdbTable:
         table = open_pdb(path, wanted)
-    except BadSymbols as refused:
-        notes.append(str(refused))
-        return None
-    table.identity = replace(table.identity, name=wanted.name)
-    return table
+        table.identity = replace(table.identity, name=wanted.name)
+        return table
+
+    return open_wanted(files, wanted, opened)
 
 
 def find_own_pdb(
@@ -49,7 +35,7 @@ def find_own_pdb(
     pdb = nt.pdb
     if pdb is None:
         return _by_addresses(image.header.machine, marks, files, known)
-    table, notes = open_wanted(files, pdb)
+    table, notes = open_wanted_pdb(files, pdb)
     if table is None:
         return None, notes
     agree, against = _compared(marks, table)
@@ -82,7 +68,7 @@ def _by_addresses(
 
 def _kernel_pdbs(files: SymbolFiles) -> Iterator[Path]:
     for name in sorted(KERNEL_PDBS):
-        yield from files.pdbs.get(name, ())
+        yield from files.stored.get(name, ())
 
 
 def _compared(marks: Mapping[str, int], table: PdbTable) -> tuple[int, int]:

@@ -17,6 +17,35 @@ class PdbIdentity:
     guid: str
     age: int
 
+    @property
+    def key(self) -> str:
+        """The folder that holds it in a symbol store."""
+        return f"{self.guid}{self.age:X}"
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.guid}-{self.age:x}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageIdentity:
+    """What names one executable image: its file name, its TimeDateStamp and its SizeOfImage."""
+
+    name: str
+    timestamp: int
+    size: int
+
+    @property
+    def key(self) -> str:
+        """The folder that holds it in a symbol store."""
+        return f"{self.timestamp:08X}{self.size:x}"
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.timestamp:08x}-{self.size:x}"
+
+
+Wanted = PdbIdentity | ImageIdentity
+"""A file that a symbol store may hold."""
+
 
 class SymbolTable(Protocol):
     """Names and layouts of one image. Addresses here are relative to the image's base (RVA)."""

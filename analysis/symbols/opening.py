@@ -1,7 +1,7 @@
 """Opens everything that is known about a dump's kernel: ``open_kernel_symbols``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from analysis.address import VirtAddr
@@ -10,11 +10,12 @@ from analysis.memory.reader import Memory
 from analysis.symbols.builds import known_builds
 from analysis.symbols.builtin import MAJOR_BUILDS, SAME_KERNEL, always_alike, builtin_table
 from analysis.symbols.fields import CompletedTable, agree
-from analysis.symbols.identify import Match, Nt, find_nt, find_own_table, fingerprint, published_addresses
+from analysis.symbols.identify import NT_FILES, Match, Nt, find_nt, find_own_table, fingerprint, published_addresses
 from analysis.symbols.identify_pdb import find_own_pdb
 from analysis.symbols.kdbg import Kdbg, find_kdbg
 from analysis.symbols.kernel import KernelSymbols, LayoutSource
-from analysis.symbols.names import PdbIdentity, SymbolTable
+from analysis.symbols.names import ImageIdentity, PdbIdentity, SymbolTable
+from analysis.symbols.obtaining import open_wanted_image
 from analysis.symbols.pdb import PdbTable
 from analysis.symbols.search import Ask, SymbolFiles, find_files, major_of
 from analysis.symbols.validate import check_layouts
@@ -23,7 +24,7 @@ from analysis.symbols.windows import os_name, version_of
 
 @dataclass(frozen=True, slots=True)
 class SymbolSources:
-    """Where symbols may come from: directories searched at any depth, then ``ask``, which fetches an image's PDB.
+    """Where symbols may come from: directories searched at any depth, then ``ask``, which fetches a file.
     ``cache`` is where later sources keep files."""
 
     directories: tuple[Path, ...] = ()
@@ -63,6 +64,7 @@ def open_kernel_symbols(image: DumpImage, memory: Memory, sources: SymbolSources
     if found.nt is not None:
         found.files = find_files(sources.directories, known, sources.ask)
         found.notes += found.files.notes
+        found.nt = _with_headers(found, found.nt)
         _find_own(found, found.nt, known)
     build = _build(found, known)
     layout_source, layouts = _layouts(found)
@@ -86,11 +88,25 @@ def open_kernel_symbols(image: DumpImage, memory: Memory, sources: SymbolSources
     )
 
 
+# Small dumps hold no page of the kernel's image, but name its file: that one says which PDB is its.
+def _with_headers(found: _Found, nt: Nt) -> Nt:
+    if nt.image is not None or not nt.timestamp or not nt.size or found.files.is_empty:
+        return nt
+    notes: list[str] = []
+    for name in NT_FILES:
+        file, refused = open_wanted_image(found.files, ImageIdentity(name, nt.timestamp, nt.size), nt.base)
+        if file is not None:
+            return replace(nt, image=file.headers)
+        notes += refused
+    found.notes += notes
+    return nt
+
+
 def _find_own(found: _Found, nt: Nt, known: Mapping[str, str]) -> None:
     marks = fingerprint(nt, found.published)
     found.match, notes = find_own_table(found.image, nt, marks, list(found.files.tables))
     found.notes += notes
-    if found.match is None and (found.files.directories or found.files.ask):
+    if found.match is None and not found.files.is_empty:
         found.match, notes = find_own_pdb(found.image, nt, marks, found.files, known)
         found.notes += notes
 
@@ -129,7 +145,7 @@ def _how(found: _Found) -> str:
         return f"the kernel's image names its PDB {pdb}; no table at hand is its"
     if found.files.tables:
         return f"none of the symbol tables at hand ({len(found.files.tables)}) is this kernel's"
-    if found.files.pdbs:
+    if any(name.endswith(".pdb") for name in found.files.stored):
         return "none of the PDBs at hand is this kernel's"
     return "no symbol tables were given"
 

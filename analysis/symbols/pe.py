@@ -34,13 +34,23 @@ FUNCTION = np.dtype([("begin", "<u4"), ("end", "<u4"), ("unwind", "<u4")])
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section: RVA and size in memory. ``executable`` and ``discardable`` are its flags (INIT is discardable)."""
+    """A section: RVA and size in memory, offset and size in the file.
+
+    ``executable``, ``discardable`` (INIT is) and ``writable`` are its flags.
+    """
 
     name: str
     rva: int
     size: int
     executable: bool
     discardable: bool
+    writable: bool
+    file_offset: int
+    file_size: int
+
+    def holds(self, rva: int) -> bool:
+        """Whether an RVA lies in it."""
+        return self.rva <= rva < self.rva + self.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +179,11 @@ def _sections(header: bytes, start: int, count: int) -> tuple[Section, ...]:
     for at in range(start, start + 40 * count, 40):
         if at + 40 > len(header):
             break
-        name, size, rva = struct.unpack_from("<8sII", header, at)
+        name, size, rva, file_size, file_offset = struct.unpack_from("<8s4I", header, at)
         flags = _u32(header, at + 36)
         text = name.rstrip(b"\0").decode("ascii", "replace")
-        found.append(Section(text, rva, size, bool(flags & 0x2000_0000), bool(flags & 0x0200_0000)))
+        executable, discardable, writable = (bool(flags & bit) for bit in (0x2000_0000, 0x0200_0000, 0x8000_0000))
+        found.append(Section(text, rva, size, executable, discardable, writable, file_offset, file_size))
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""Symbol files on disk: tables that may belong to a kernel, and PDBs of any image, below the given directories.
+"""Symbol files on disk: tables that may belong to a kernel, PDBs and images, below the given directories.
 
 Nothing is opened here but BUILDS.tsv; names and places decide. Directories are only read.
 """
@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.limits import MAX_SYMBOL_DEPTH, MAX_SYMBOL_ENTRIES
-from analysis.symbols.names import PdbIdentity
+from analysis.symbols.names import ImageIdentity, Wanted
 
 SUFFIXES = (".json", ".json.xz", ".json.gz", ".json.bz2")
 KERNEL_PDBS = frozenset({"ntkrnlmp.pdb", "ntoskrnl.pdb", "ntkrnlpa.pdb", "ntkrpamp.pdb"})
-PDB_SUFFIX, PACKED_SUFFIX = ".pdb", ".pd_"
+STORED_SUFFIXES = (".pdb", ".exe", ".sys", ".dll")
+PACKED_SUFFIXES = tuple(f"{suffix[:-1]}_" for suffix in STORED_SUFFIXES)
 BUILDS_FILE = "BUILDS.tsv"
 MAX_BUILDS_FILE = 4 << 20
 
@@ -22,8 +23,10 @@ GUID_AGE = re.compile(r"([0-9A-Fa-f]{32})[-_]?([0-9A-Fa-f]{1,8})?(?![0-9A-Za-z])
 FULL_BUILD = re.compile(r"\b(\d{1,2}\.\d{1,2}\.(\d{4,6})(?:\.\d{1,6})?)\b")
 
 
-Ask = Callable[[PdbIdentity], Path | str]
-"""Fetches an image's PDB: where it now lies, or in a sentence why it cannot be had."""
+IMAGE_KEY = re.compile(r"[0-9A-Fa-f]{9,16}")
+
+Ask = Callable[[Wanted], Path | str]
+"""Fetches a PDB or an image: where it now lies, or in a sentence why it cannot be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,43 +53,56 @@ def major_of(build: str | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class SymbolFiles:
-    """What lies below the symbol directories. ``tables`` are ISF files that may be a kernel's, ``pdbs`` PDBs by
-    lower-case name, in order; ``notes`` are sentences about what could not be searched. ``ask`` fetches what is not
-    here: it returns a path, or why there is none."""
+    """What lies below the symbol directories. ``tables`` are ISF files that may be a kernel's, ``stored`` PDBs and
+    images by lower-case name, in order; ``notes`` are sentences about what could not be searched. ``ask`` fetches what
+    is not here: it returns a path, or why there is none."""
 
     directories: tuple[Path, ...] = ()
     tables: tuple[Candidate, ...] = ()
-    pdbs: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    stored: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     ask: Ask | None = None
 
-    def pdbs_of(self, wanted: PdbIdentity) -> tuple[Path, ...]:
-        """PDBs that may be the wanted one: those at its place in a symbol store first, then plain files.
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no place at all where a file could come from."""
+        return not self.directories and self.ask is None
 
-        What lies at the place of another GUID and age is another version's, and is not among them.
+    def places_of(self, wanted: Wanted) -> tuple[Path, ...]:
+        """Files that may be the wanted one: those at its place in a symbol store first, then plain files.
+
+        What lies at the place of another version is that version's, and is not among them.
         """
-        key = f"{wanted.guid}{wanted.age:X}"
-        listed = self.pdbs.get(wanted.name.lower(), ())
-        stored = [path for path in listed if path.parent.name.upper() == key]
-        plain = [path for path in listed if not GUID_AGE.fullmatch(path.parent.name)]
+        listed = self.stored.get(wanted.name.lower(), ())
+        kept = [path for path in listed if path.parent.name.upper() == wanted.key.upper()]
+        shape = IMAGE_KEY if isinstance(wanted, ImageIdentity) else GUID_AGE
+        plain = [path for path in listed if not shape.fullmatch(path.parent.name)]
         # The directories of a large store are not all looked at, but the place of one file in it is known.
-        placed = [path for directory in self.directories for path in _places(directory, wanted.name, key)]
-        return tuple(dict.fromkeys((*placed, *stored, *plain)))
+        placed = [path for directory in self.directories for path in store_places(directory, wanted)]
+        return tuple(dict.fromkeys((*placed, *kept, *plain)))
 
-    def packed_of(self, wanted: PdbIdentity) -> tuple[Path, ...]:
-        """Compressed PDBs (name.pd_) at the wanted one's place in a symbol store."""
-        packed = wanted.name.lower().removesuffix(PDB_SUFFIX) + PACKED_SUFFIX
-        key = f"{wanted.guid}{wanted.age:X}"
-        return tuple(path for path in self.pdbs.get(packed, ()) if path.parent.name.upper() == key)
+    def packed_of(self, wanted: Wanted) -> tuple[Path, ...]:
+        """Compressed files (name.pd_, name.sy_) at the wanted one's place in a symbol store."""
+        listed = self.stored.get(packed_name(wanted.name).lower(), ())
+        return tuple(path for path in listed if path.parent.name.upper() == wanted.key.upper())
 
 
-# Two-tier stores keep name.pdb/GUIDAGE/name.pdb, three-tier ones a folder of the name's first two letters above that.
-def _places(directory: Path, name: str, key: str) -> Iterator[Path]:
+def packed_name(name: str) -> str:
+    """What a file is called once it is compressed: "disk.pd_"."""
+    return f"{name[:-1]}_"
+
+
+def store_places(directory: Path, wanted: Wanted) -> Iterator[Path]:
+    """The files that lie at the wanted one's place below a symbol store's directory.
+
+    Two-tier stores keep name.pdb/KEY/name.pdb, three-tier ones a folder of the name's first two letters above that.
+    """
+    name = wanted.name
     if not name or name != Path(name).name or name in (".", ".."):
         return
     for below in (directory, directory / name[:2]):
-        for identity in (key, key.lower()):
-            path = below / name / identity / name
+        for key in dict.fromkeys((wanted.key, wanted.key.lower(), wanted.key.upper())):
+            path = below / name / key / name
             if path.is_file():
                 yield path
 
@@ -97,7 +113,7 @@ def find_files(directories: tuple[Path, ...], known: Mapping[str, str], ask: Ask
     ``known`` is ``known_builds()``, asked where no BUILDS.tsv below the same directory names a file's build.
     """
     tables: list[Candidate] = []
-    pdbs: dict[str, tuple[Path, ...]] = {}
+    stored: dict[str, tuple[Path, ...]] = {}
     notes: list[str] = []
     for directory in directories:
         files = list(_walk(directory, notes))
@@ -106,10 +122,10 @@ def find_files(directories: tuple[Path, ...], known: Mapping[str, str], ask: Ask
             name = path.name.lower()
             if name == BUILDS_FILE.lower():
                 builds.update(read_builds(path))
-            elif name.endswith((PDB_SUFFIX, PACKED_SUFFIX)):
-                pdbs[name] = (*pdbs.get(name, ()), path)
+            elif name.endswith((*STORED_SUFFIXES, *PACKED_SUFFIXES)):
+                stored[name] = (*stored.get(name, ()), path)
         tables += [_candidate(path, builds) for path in files if _may_be_kernel(path)]
-    return SymbolFiles(directories, tuple(tables), pdbs, tuple(notes), ask)
+    return SymbolFiles(directories, tuple(tables), stored, tuple(notes), ask)
 
 
 def read_builds(path: Path) -> dict[str, str]:

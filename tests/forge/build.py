@@ -70,6 +70,7 @@ class Forged:
     kind: str
     type_code: int
     triage: TriageSource
+    images: tuple[Image, ...] = ()
 
     def write(self, path: Path, *, memory_bytes: int | None = None) -> Path:
         """Write the dump. A full one may be given the memory size of a bigger machine; the file stays sparse."""
@@ -89,6 +90,12 @@ class Forged:
     def write_isf(self, directory: Path) -> Path:
         """Write the kernel's symbol table in volatility3's form, and its line in BUILDS.tsv."""
         return write_isf(directory, self.facts, self.layouts)
+
+    def write_images(self, directory: Path) -> Path:
+        """Write the file of every image at its place in a symbol store."""
+        for image in self.images:
+            image.write_file(directory / image.name / f"{image.timestamp:08X}{image.size:x}" / image.name)
+        return directory
 
 
 def forge(
@@ -133,7 +140,9 @@ def forge(
     header = _header(kernel, outcome)
     default_type = DEFAULT_TYPES[kind]
     triage = _triage(kernel, outcome)
-    return Forged(_facts(kernel, outcome, scenario), machine, used, header, kind, type_code or default_type, triage)
+    facts = _facts(kernel, outcome, scenario)
+    code = type_code or default_type
+    return Forged(facts, machine, used, header, kind, code, triage, tuple(kernel.images))
 
 
 def _populate(kernel: Kernel, scenario: Scenario, cast: Cast) -> Outcome:

@@ -4,6 +4,7 @@ import struct
 import uuid
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 
 from tests.forge import functions as code
 from tests.forge.functions import Function, Shape
@@ -13,6 +14,7 @@ from tests.forge.version import version_resource
 
 TEXT, DATA, PAGED, DISCARDED = "text", "data", "paged", "discarded"
 _FLAGS = {TEXT: 0x68000020, DATA: 0xC8000040, PAGED: 0x60000020, DISCARDED: 0x42000040}
+_READ_ONLY = 0x48000040
 
 
 @dataclass(slots=True)
@@ -226,9 +228,20 @@ class Image:
                 0,
                 0,
                 0,
-                _FLAGS[section.kind],
+                _READ_ONLY if section.name == ".rdata" else _FLAGS[section.kind],
             )
         self.write(0, bytes(header))
+
+    def write_file(self, path: Path) -> Path:
+        """Write the image as a file whose sections lie at the offsets that they are mapped at; pages never used are
+        holes."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            file.truncate(self.size)
+            for number, page in self.pages.items():
+                file.seek(number * PAGE)
+                file.write(page)
+        return path
 
     @property
     def checksum(self) -> int:

@@ -75,11 +75,11 @@ def test_pdbs_are_found_in_stores_of_both_forms_and_as_plain_files(tmp_path: Pat
     other = put(tmp_path / "disk.pdb" / f"{GUID}1B" / "disk.pdb")
     packed = put(tmp_path / "disk.pdb" / key / "disk.pd_")
     files = find_files((tmp_path,), {})
-    assert files.pdbs_of(wanted) == (two, three, plain)
+    assert files.places_of(wanted) == (two, three, plain)
     assert files.packed_of(wanted) == (packed,)
-    assert other not in files.pdbs_of(wanted)
-    assert files.pdbs_of(PdbIdentity("../disk.pdb", GUID, 0x1A)) == ()
-    assert files.pdbs_of(PdbIdentity("", GUID, 1)) == ()
+    assert other not in files.places_of(wanted)
+    assert files.places_of(PdbIdentity("../disk.pdb", GUID, 0x1A)) == ()
+    assert files.places_of(PdbIdentity("", GUID, 1)) == ()
 
 
 def test_a_store_too_large_to_search_is_asked_at_the_file_s_own_place(
@@ -90,9 +90,9 @@ def test_a_store_too_large_to_search_is_asked_at_the_file_s_own_place(
         put(tmp_path / f"a{number}.pdb" / "x")
     path = put(tmp_path / "disk.pdb" / f"{GUID}1" / "disk.pdb")
     files = find_files((tmp_path,), {})
-    assert files.pdbs == {}
+    assert files.stored == {}
     assert "only the first 3 entries" in files.notes[0]
-    assert files.pdbs_of(PdbIdentity("disk.pdb", GUID, 1)) == (path,)
+    assert files.places_of(PdbIdentity("disk.pdb", GUID, 1)) == (path,)
 
 
 def test_a_builds_file_of_nonsense_says_nothing(tmp_path: Path) -> None:
