@@ -24,6 +24,15 @@ STEPS = {
         "Turn off PCI Express link power management (powercfg, ASPM) and see whether the errors stop.",
     ),
     "processor": ("Take back overclocking and undervolting; check cooling and power; update microcode with the BIOS.",),
+    "firmware": (
+        "Update the firmware (BIOS/UEFI, management controller), and ask the maker about the record it names.",
+    ),
+    "nmi": (
+        (
+            "Look into the management controller's event log (iLO, iDRAC, BMC): it tells who raised the interrupt; "
+            "people press its NMI button to get a dump of a machine that hangs."
+        ),
+    ),
     "other": (),
 }
 
@@ -62,7 +71,8 @@ def explain_firmware(view: View) -> Explained:
 
 def _by_record(one: Explained, record: HardwareError) -> Explained:
     told = (RAISED, *record.facts, *(f"the record also holds a section of {text}" for text in record.unread))
-    level = "high" if record.facts else "medium"
+    # An interrupt names nobody; a section that is read names the part.
+    level = "high" if record.facts and record.kind != "nmi" else "medium"
     kind = "memory" if record.kind == "memory" else "hardware"
     missing = tuple(
         f"What the section of {text} in the error record says: it is not decoded." for text in record.unread

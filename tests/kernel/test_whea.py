@@ -75,11 +75,91 @@ def test_a_pci_express_device_is_named_by_bus_device_function() -> None:
     assert "completion timeout, malformed packet" in found.facts[0]
 
 
+@pytest.mark.parametrize(
+    ("section", "kind", "what", "fact"),
+    [
+        (
+            (made.MEMORY_2, made.memory_2(1, 4, 0x2_1234, 3, 3, 0x7_0000)),
+            "memory",
+            "a memory module (node 1, module 4, rank 3)",
+            "memory reported a multi-bit ECC error in node 1, module 4, row 135732, rank 3 at physical address 0x70000",
+        ),
+        (
+            (made.PCI_BUS, made.pci_bus(0, 5, 6, 0xFEE0_0000)),
+            "pcie",
+            "PCI bus 0000:05",
+            "PCI bus 0000:05 reported an address parity error at bus address 0xfee00000",
+        ),
+        (
+            (made.PCI_DEVICE, made.pci_device(2, 0x1F, 3, (0x8086, 0x2934), 22 << 8 | 1 << 18 | 1 << 20)),
+            "pcie",
+            "the PCI device at 0000:02:1f.3 (VEN_8086&DEV_2934)",
+            "reported a parity error on the data lines, seen by who asked",
+        ),
+        (
+            (made.DMA, made.dma(4, 0, 1, 6, 0x1000)),
+            "pcie",
+            "the PCI Express device at 0000:04:00.1",
+            "stopped writing to 0x1000 by the DMA remapping hardware: it may not read or write there",
+        ),
+        (
+            (made.NMI, made.nmi(0)),
+            "nmi",
+            "a non-maskable interrupt from hardware, firmware or a management controller",
+            "(its data: 00 01 02 03 04 05 06 07)",
+        ),
+        ((made.NMI, made.nmi(1)), "nmi", "a non-maskable interrupt from the hypervisor", "the hypervisor raised"),
+        ((made.FIRMWARE, made.firmware(2, 0x77)), "firmware", "the firmware", "(type 2, record 0x77)"),
+        (
+            (made.ARM, made.arm(0x8000_0100, 0xABC000)),
+            "processor",
+            "the processor with MPIDR 0x80000100",
+            "reported an error at physical address 0xabc000",
+        ),
+    ],
+)
+def test_each_section_names_its_part(section: tuple[str, bytes], kind: str, what: str, fact: str) -> None:
+    found = parse_record(made.record(section))
+    assert found is not None
+    assert (found.kind, found.what, found.unread) == (kind, what, ())
+    assert fact in found.facts[0]
+    for end in range(len(section[1])):
+        cut = parse_record(made.record((section[0], section[1][:end])))
+        assert cut is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "socket"),
+    [
+        (made.x64(0x12, 16), ", socket 1"),  # sixteen ids a package: the second one
+        (made.x64(0x12, 12), ", socket 1"),  # twelve need as many bits as sixteen
+        (made.x64(0x12, 16, own=0x13), ""),  # CPUID is another processor's
+        (made.x64(0x12, 16, family=15), ""),  # AMD numbers otherwise
+        (made.x64(0x12, 0), ""),
+    ],
+)
+def test_the_socket_is_told_where_cpuid_agrees(body: bytes, socket: str) -> None:
+    found = parse_record(made.record((made.PROCESSOR_X64, body), (made.MACHINE_CHECK, MACHINE)))
+    assert found is not None
+    assert found.what == f"Intel processor 3 (APIC id 6), bank 5{socket}"
+
+
+def test_the_fatal_section_is_what_failed() -> None:
+    device = (made.PCIE, made.pcie(0, 3, 0, 0, (1, 2), 1 << 14))
+    module = (made.MEMORY, made.memory(0, 1, 2, 3, 3, 0))
+    kinds = [
+        found.kind
+        for each in ((1, 2), (2, 1), (0, 3), (9, 3))
+        if (found := parse_record(made.record(device, module, each=each))) is not None
+    ]
+    assert kinds == ["pcie", "memory", "pcie", "memory"]
+
+
 def test_sections_that_are_not_known_are_named_as_unread() -> None:
     found = parse_record(made.record((made.UNKNOWN, b"abc")))
     assert found is not None
     assert (found.kind, found.facts) == ("other", ())
-    assert found.unread == (f"section {made.UNKNOWN}",)
+    assert found.unread == (f"type {made.UNKNOWN}",)
 
 
 def test_a_record_is_read_from_memory_only_where_one_is() -> None:
