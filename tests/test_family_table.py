@@ -9,9 +9,18 @@ from analysis.bugchecks import FAMILIES
 from analysis.verdict.report import Report
 from tests import truth
 from tests.forge import Forged, all_builds, forge
-from tests.forge.scenarios.families import FAMILY_ROWS, HELD_SECONDS
+from tests.forge.scenarios.families import HELD_SECONDS
+from tests.forge.scenarios.family_rows import FAMILY_ROWS
 
 BUILD = 19041
+# The codes that have a machine at least.
+CODES = frozenset({
+    0x9F, 0xA0, 0x14F, 0x15C, 0xCA, 0x1E, 0x3B, 0x50, 0x7E, 0x8E, 0xBE, 0xFC, 0xA, 0xD1, 0xD3, 0xD4, 0xD5, 0xD6, 0xD7,
+    0xD8, 0x19, 0x1A, 0x4E, 0xC2, 0xC5, 0x13A, 0x12B, 0x133, 0x101, 0x1CA, 0x1D5, 0x1CC, 0xC4, 0xC9, 0xE6, 0x10D, 0x139,
+    0x109, 0x18B, 0xEF, 0xF4, 0xC000021A, 0x7A, 0x77, 0x154, 0x24, 0x116, 0x117, 0x119, 0x141, 0xEA, 0x10E, 0x124, 0x9C,
+    0x12, 0x144, 0xFE, 0xE2, 0x161, 0x1C8,
+})  # fmt: skip
+POWER_SUBCASES = (1, 2, 3, 4, 5, 6, 0x500)
 FIRST = {row.family: name for name, row in reversed(FAMILY_ROWS.items())}
 
 
@@ -35,6 +44,12 @@ def test_each_family_has_about_three_machines() -> None:
     assert min(counts.values()) >= 3
 
 
+def test_every_code_and_each_case_of_a_stuck_power_transition_has_a_machine() -> None:
+    assert {int(name.split("-")[0], 16) for name in FAMILY_ROWS} >= CODES
+    cases = {int(name.split("-")[1], 16) for name in FAMILY_ROWS if name.startswith("9f-")}
+    assert cases == set(POWER_SUBCASES)
+
+
 @pytest.mark.parametrize("name", FIRST.values())
 def test_the_first_machine_of_each_family(name: str, tmp_path: Path) -> None:
     assert verdict_on(name, *told(name, tmp_path)) is None
@@ -53,15 +68,18 @@ def test_a_held_power_request_says_for_how_long(tmp_path: Path) -> None:
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table, and how many are wrong."""
+    wrong = 0
     for name, row in FAMILY_ROWS.items():
         with tempfile.TemporaryDirectory() as directory:
             report, forged = told(name, Path(directory))
         problem = verdict_on(name, report, forged)
+        wrong += problem is not None
         verdict = report.verdict
         culprit = (verdict.culprit.module or verdict.culprit.kind) if verdict.culprit else "nobody"
         said = problem or verdict.summary
         print(f"{'WRONG' if problem else 'right':6}{row.family:11}{name:16}{culprit:18}{verdict.confidence:8}{said}")
+    print(f"{len(FAMILY_ROWS)} machines, {wrong} wrong")
 
 
 if __name__ == "__main__":

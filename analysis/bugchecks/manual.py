@@ -3,7 +3,8 @@ mostly of a machine that hung, so the locks and waits tell the story if there is
 
 from dataclasses import replace
 
-from analysis.bugchecks.building import Family, explained
+from analysis.bugchecks.building import Family, explained, with_hints
+from analysis.bugchecks.deferred import dpc_facts, dpc_hint, stuck_call
 from analysis.bugchecks.explained import Explained, Focus, FocusKind, Stop
 from analysis.bugchecks.resolve import letters
 from analysis.bugchecks.view import View
@@ -17,7 +18,7 @@ def explain_forced(view: View) -> Explained:
         "Somebody stopped this machine on purpose to get a dump (keyboard, debugger, tool, hypervisor or management "
         "controller). That is usually done because the machine hung: whoever raised the stop did not cause it."
     )
-    return explained(view, Stop.DELIBERATE, text, ASKED_FOR)
+    return _on_processors(explained(view, Stop.DELIBERATE, text, ASKED_FOR), view)
 
 
 def explain_live(view: View) -> Explained:
@@ -25,7 +26,8 @@ def explain_live(view: View) -> Explained:
     who = letters(view.parameters[0])
     text = "This is a dump of a running machine that somebody asked for"
     text += f" with {who}" if who and len(who) >= 4 else ""
-    return replace(explained(view, Stop.DELIBERATE, f"{text}. It is not a crash.", ASKED_FOR), live=True)
+    one = explained(view, Stop.DELIBERATE, f"{text}. It is not a crash.", ASKED_FOR)
+    return _on_processors(replace(one, live=True), view)
 
 
 def explain_power_button(view: View) -> Explained:
@@ -37,7 +39,7 @@ def explain_power_button(view: View) -> Explained:
         f"Somebody held the power button{seconds} and Windows stopped the machine deliberately to write this dump. "
         f"People do that when a machine no longer responds: this is a power-button stop, not a driver's crash."
     )
-    return explained(view, Stop.DELIBERATE, text, ASKED_FOR)
+    return _on_processors(explained(view, Stop.DELIBERATE, text, ASKED_FOR), view)
 
 
 def explain_hotkey(view: View) -> Explained:
@@ -55,6 +57,20 @@ def explain_capture(view: View, tool: str) -> Explained:
     if tool == HEADER_FILLER:
         text = "No bugcheck code was ever written into this file: it is a capture of a running machine. No crash."
     return replace(explained(view, Stop.DELIBERATE, text, ASKED_FOR), live=True, name="memory capture")
+
+
+def _on_processors(one: Explained, view: View) -> Explained:
+    # Locks come first. But a processor that does not leave a deferred call hangs a machine without any lock; the one
+    # that wrote the dump is in its call only since then.
+    state = stuck_call(view)
+    one = replace(one, facts=dpc_facts(view))
+    if state is None:
+        return one
+    why = f"processor {state.processor} has been in one deferred procedure call for {state.ticks} clock ticks"
+    focus = Focus(FocusKind.PROCESSOR, state.processor, why)
+    one = replace(one, stop=Stop.HANG, focus=focus, locks_first=True)
+    one = replace(one, deed="kept a processor in one deferred procedure call")
+    return with_hints(one, [dpc_hint(state, view)])
 
 
 FAMILY = Family(

@@ -9,15 +9,20 @@ from dataclasses import replace
 
 from analysis.bugchecks.building import (
     Family,
+    code_hint,
+    device_hint,
+    driver_hint,
     explained,
     kernel_named_hint,
     meaning_hints,
     named_hint,
+    thread_focus,
     with_caps,
     with_hints,
 )
-from analysis.bugchecks.explained import Cap, Explained, Hint, Stop
+from analysis.bugchecks.explained import Blamed, Cap, Explained, Hint, Stop
 from analysis.bugchecks.faulting import fault
+from analysis.bugchecks.verifier_checks import Check, find_check
 from analysis.bugchecks.view import View
 
 ON_PURPOSE = (
@@ -33,27 +38,65 @@ FRAMEWORK_STEPS = (
 )
 IOMMU_CAUGHT = 0x26  # 0xE6
 FIRST_RULE = 0x20000  # 0xC4: from here on the checks of DDI compliance, whose text parameter 2 holds
-FIRST_DEADLOCK, LAST_DEADLOCK = 0x1000, 0x100F
-LEFT_BEHIND = range(0x60, 0x63)  # 0xC4: pool still allocated when the driver was unloaded
+DISK = "the disk or the path to it"
+# What else finds the mistake, by what the check is about.
+AREA_STEPS = {
+    "pool": "In the source of {driver}: each block is freed once, by its own size, before the driver unloads.",
+    "irql": "In the source of {driver}: the IRQL that the documentation of the function at that place asks for.",
+    "lock": "!deadlock in a kernel debugger shows the order in which {driver} took its locks, where the check kept it.",
+    "call": "The documentation of the function at that place says what {driver} may pass to it, and when.",
+}
 
 
 def explain_verifier(view: View) -> Explained:
     """DRIVER_VERIFIER_DETECTED_VIOLATION: which check failed, and who is named by it."""
     first = view.parameters[0]
-    one = fault(view, "Driver Verifier found that a driver broke a rule, at this very place.")
-    one = replace(one, deed=f"broke a rule that Driver Verifier checks ({first:#x})")
-    hints: list[Hint | None] = [kernel_named_hint(view)]
-    if first >= FIRST_RULE:
-        rule = view.text(view.parameters[1])
-        if rule:
-            one = replace(one, deed=f"broke Driver Verifier's rule: {rule}", facts=(f"parameter 2 says: {rule}",))
-    elif FIRST_DEADLOCK <= first <= LAST_DEADLOCK:
-        one = replace(one, deed=f"takes locks in an order that can deadlock (check {first:#x})")
-    elif first in LEFT_BEHIND:
-        named = view.text(view.parameters[1])
-        hints.append(named_hint(named, f"parameter 2 names {named}, which left pool allocated"))
-    one = replace(one, next_steps=(ON_PURPOSE,), driver_steps=DRIVER_STEPS)
+    check = find_check(first)
+    one = fault(view, f"Driver Verifier found that a driver broke a rule, at this very place (check {first:#x}).")
+    if check is None:
+        one = replace(one, deed=f"broke a rule that Driver Verifier checks ({first:#x})")
+    else:
+        one = replace(one, deed=f"{check.deed} (check {first:#x})", stop=check.stop)
+    rule = view.text(view.parameters[1]) if first >= FIRST_RULE else None
+    if rule is not None:
+        if check is None:
+            one = replace(one, deed=f"broke Driver Verifier's rule: {rule}")
+        one = replace(one, facts=(f"parameter 2 says: {rule}",))
+    if check is not None and check.area == "disk":
+        return _disk(one, view, check)
+    step = AREA_STEPS[check.area if check is not None else "call"]
+    one = replace(one, next_steps=(ON_PURPOSE,), driver_steps=(*DRIVER_STEPS, step))
+    one = with_hints(one, [kernel_named_hint(view)])
+    return _pointed_at(one, view, check) if check is not None else one
+
+
+def _pointed_at(one: Explained, view: View, check: Check) -> Explained:
+    # What the check hands out beside its number: code, name, object, request or thread.
+    hints: list[Hint | None] = [code_hint(view, index, "code of the driver that was checked") for index in check.code]
+    if check.text is not None and (named := view.text(view.parameters[check.text - 1])) is not None:
+        hints.append(named_hint(named, f"parameter {check.text} names {named}"))
+    if check.driver is not None:
+        hints.append(driver_hint(view, check.driver))
+    if check.device is not None:
+        hints.append(device_hint(view, check.device, decisive=True))
+    if check.irp is not None:
+        address = view.parameters[check.irp - 1]
+        request = view.irp(address)
+        if request is not None and request.current is not None and request.current.driver is not None:
+            because = f"the request {address:#x} (parameter {check.irp}) is at {request.current.driver}"
+            hints.append(Hint(request.current.driver, because))
+        one = replace(one, irps=(address,) if request is not None else ())
+    if check.thread is not None and view.parameters[check.thread - 1]:
+        one = replace(one, focus=thread_focus(view, check.thread, "the shutdown waits for it"))
     return with_hints(one, hints)
+
+
+def _disk(one: Explained, view: View, check: Check) -> Explained:
+    # Nobody's code is at fault: what came back from the disk is not what went there.
+    why = f"{check.deed}: check {view.parameters[0]:#x}, sector {view.parameters[3]:#x} (parameter 4)"
+    steps = ("Look at the disk's SMART values; check cables, controller firmware and memory.", ON_PURPOSE)
+    text = "Driver Verifier's check of disks found that data read back are not what had been written."
+    return replace(one, explanation=text, blamed=Blamed("hardware", DISK, None, "medium", (why,)), next_steps=steps)
 
 
 def explain_io_verifier(view: View) -> Explained:

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from analysis.bugchecks.tables import Parameters
 from analysis.formats.image import ExceptionRecord
+from analysis.kernel.dpcs import DpcState
 from analysis.kernel.facts import Irp, Module, Process, Thread
 from analysis.kernel.whea import HardwareError
 
@@ -41,6 +42,9 @@ class View(Protocol):
 
     def process(self, address: int) -> Process | None:
         """The process whose object is at an address."""
+
+    def exit_status(self, address: int) -> int | None:
+        """The status with which the process or thread at an address ended; None also where it has not ended."""
 
     def irp(self, address: int) -> Irp | None:
         """The I/O request at an address."""
@@ -83,6 +87,9 @@ class View(Protocol):
 
     def active_dpc(self) -> int | None:
         """The routine of the deferred procedure call that the stopped processor was in."""
+
+    def dpcs(self) -> tuple[DpcState, ...]:
+        """The deferred procedure calls of each processor that is in one or has some queued."""
 
     def driver_of_service(self, beginning: str) -> str | None:
         """The one loaded driver whose name begins with the first letters of its service's name."""

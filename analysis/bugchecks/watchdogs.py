@@ -15,8 +15,10 @@ from analysis.bugchecks.building import (
     with_caps,
     with_hints,
 )
+from analysis.bugchecks.deferred import dpc_facts, dpc_hint
 from analysis.bugchecks.explained import Cap, Explained, Focus, FocusKind, Hint, Stop
 from analysis.bugchecks.resolve import describe_thread, letters
+from analysis.bugchecks.tables import normalise
 from analysis.bugchecks.view import View
 from analysis.trust import Trust
 
@@ -29,6 +31,7 @@ HARDWARE_STEPS = (
     "In a virtual machine: look whether the host was short of processor time at that moment.",
 )
 LEAST_SERVICE_LETTERS = 3
+SYNTHETIC_WATCHDOG = 0x1CA
 
 
 def explain_dpc(view: View) -> Explained:
@@ -40,7 +43,7 @@ def explain_dpc(view: View) -> Explained:
         one = explained(view, Stop.HANG, "This processor spent too long in interrupts and deferred procedure calls.")
         cap = Cap("medium", "the time was used up in sum; the stack shows only the moment of the stop")
         one = with_caps(replace(one, deed="was running when this processor's time for such work was used up"), cap)
-    return with_hints(replace(one, next_steps=(TRACE,)), [_active_dpc(view)])
+    return with_hints(replace(one, next_steps=(TRACE,), facts=dpc_facts(view)), [_active_dpc(view)])
 
 
 def explain_clock(view: View) -> Explained:
@@ -50,14 +53,21 @@ def explain_clock(view: View) -> Explained:
     one = explained(view, Stop.HANG, "A processor did not answer the others in time.", what)
     one = replace(one, deed="kept a processor from answering the others", next_steps=HARDWARE_STEPS)
     missing = f"What processor {number} did if it saved no registers: a processor that hangs in hardware leaves none."
-    one = replace(one, cannot_tell=(*one.cannot_tell, missing))
+    one = replace(one, cannot_tell=(*one.cannot_tell, missing), facts=dpc_facts(view))
+    one = with_hints(one, [dpc_hint(state, view) for state in view.dpcs() if state.processor == number])
     return with_caps(one, Cap("low", "a processor that does not answer may have left old registers, or none"))
 
 
 def explain_machine_watchdog(view: View) -> Explained:
     """SYNTHETIC_WATCHDOG_TIMEOUT and relatives: no processor, or no firmware, served the watchdog."""
-    one = explained(view, Stop.HANG, "A watchdog of the machine was not served in time.")
-    one = replace(one, next_steps=HARDWARE_STEPS)
+    focus = None
+    if normalise(view.raw_code) == SYNTHETIC_WATCHDOG:
+        number = view.parameters[3]
+        why = f"parameter 4 names processor {number}, whose clock serves the watchdog"
+        focus = Focus(FocusKind.PROCESSOR, number, why)
+    one = explained(view, Stop.HANG, "A watchdog of the machine was not served in time.", focus)
+    one = replace(one, deed="was running when the watchdog of the machine was not served")
+    one = replace(one, next_steps=HARDWARE_STEPS, facts=dpc_facts(view))
     return with_caps(one, Cap("low", "the stack read here is not that of the processor that did not answer"))
 
 

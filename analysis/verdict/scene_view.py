@@ -4,10 +4,10 @@ import struct
 
 from analysis.address import VirtAddr, is_kernel
 from analysis.bugchecks.tables import Parameters
-from analysis.errors import Unreadable
+from analysis.errors import MissingLayout, Unreadable
 from analysis.formats.image import DumpImage, ExceptionRecord
 from analysis.kernel.context import context_registers
-from analysis.kernel.dpcs import active_routine, stopped_processor
+from analysis.kernel.dpcs import DpcState, active_routine, read_dpcs, stopped_processor
 from analysis.kernel.facts import Irp, Module, Process, Thread
 from analysis.kernel.strings import read_text
 from analysis.kernel.whea import HardwareError, read_record
@@ -20,6 +20,7 @@ EXCEPTION_RECORD = struct.Struct("<IIQQI4x15Q")
 # POOL_HEADER: 16 bytes in front of every block that is smaller than a page; the tag is at 4 (public symbols of nt).
 POOL_HEADER, POOL_TAG, POOL_GRAIN = 0x10, 4, 0x10
 LEAST_TAG = 3  # letters
+STATUS_PENDING = 0x103
 
 
 class SceneView:
@@ -80,6 +81,17 @@ class SceneView:
     def process(self, address: int) -> Process | None:
         """The process whose object is at an address."""
         return self._scene.process(address) if self._scene else None
+
+    def exit_status(self, address: int) -> int | None:
+        """The status with which a process or a thread ended; STATUS_PENDING stands there as long as it lives."""
+        if self._scene is None or (self.process(address) is None and self.thread(address) is None):
+            return None
+        kind = "_EPROCESS" if self.process(address) is not None else "_ETHREAD"
+        try:
+            status = self._scene.symbols.struct(self._scene.memory, kind, address).u32("ExitStatus")
+        except (Unreadable, MissingLayout, KeyError):
+            return None
+        return None if status == STATUS_PENDING else status
 
     def irp(self, address: int) -> Irp | None:
         """The I/O request at an address."""
@@ -163,6 +175,12 @@ class SceneView:
         if prcb is None and triage is not None and triage.prcb is not None and triage.prcb.address:
             prcb = VirtAddr(triage.prcb.address)
         return active_routine(memory, names, prcb) if prcb is not None else None
+
+    def dpcs(self) -> tuple[DpcState, ...]:
+        """The deferred procedure calls of each processor that is in one or has some queued."""
+        if self._scene is None:
+            return ()
+        return read_dpcs(self._scene.memory, self._scene.symbols, self._image.header.processors)
 
     def driver_of_service(self, beginning: str) -> str | None:
         """The one driver whose name begins like its service's; None where there is none or more than one."""

@@ -117,7 +117,8 @@ def _fault(story: Story) -> str:
     where = f" at {blame.function}" if blame.function else ""
     if blame.kind == "windows":
         return f"Windows' own kernel {deed}{where}, with no driver on the stack: memory damage or a fault of Windows."
-    inner = _innermost(story)
+    # Whoever is named by something else than the stack did not lead to what is on it.
+    inner = _innermost(story) if blame.frame is not None else None
     if inner is None or inner.module is None or stem(inner.module) == stem(blame.module or "") or not blame.function:
         return f"{blame.module} {deed}{f', at {blame.function}' if blame.function else ''}."
     place = split_symbol(inner.symbol)

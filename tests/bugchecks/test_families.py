@@ -14,7 +14,19 @@ from analysis.kernel.facts import Process, Thread
 from tests.bugchecks.views import FakeView, module, request
 
 # Files of the package that hold no family.
-OTHERS = {"building", "explained", "faulting", "pool_tags", "resolve", "status", "tables", "view", "__init__"}
+OTHERS = {
+    "building",
+    "deferred",
+    "verifier_checks",
+    "explained",
+    "faulting",
+    "pool_tags",
+    "resolve",
+    "status",
+    "tables",
+    "view",
+    "__init__",
+}
 DRIVER = module("acme.sys", 0xFFFF_F800_2000_0000)
 THREAD = 0xFFFF_8000_0000_1000
 

@@ -1,10 +1,13 @@
 """The families beyond faults and power: whom each names, what caps it, and what it advises."""
 
+from dataclasses import replace
+
 import pytest
 
 from analysis.address import VirtAddr
 from analysis.bugchecks import explain
 from analysis.bugchecks.explained import FocusKind, Stop
+from analysis.kernel.dpcs import DpcState
 from analysis.kernel.facts import Process, Thread
 from analysis.kernel.whea import HardwareError
 from tests.bugchecks.views import FakeView, module, request
@@ -142,6 +145,84 @@ def test_the_active_dpc_is_a_witness() -> None:
     assert not explain(FakeView(0x133, (0, 1, 2, 0))).hints
 
 
+def calls(processor: int, *queued: int, active: int | None = None, ticks: int | None = None) -> DpcState:
+    """The deferred calls of a processor; addresses are offsets in the driver."""
+    routines = tuple(VirtAddr(ACME.base + one) for one in queued)
+    return DpcState(processor, None if active is None else VirtAddr(ACME.base + active), ticks, routines, len(queued))
+
+
+def test_queued_calls_are_facts_with_the_longest_queue_first() -> None:
+    states = (calls(0, active=0x10), calls(2, 0x20, 0x30, 0x20, active=0x10, ticks=9))
+    one = explain(FakeView(0x133, (1, 1, 2, 0), (ACME,), dpc_states=states))
+    assert one.facts == (
+        (
+            "processor 2 was in the deferred procedure call acme+0x10 for 9 clock ticks; "
+            "3 waited behind it: acme+0x20 (2 times), acme+0x30"
+        ),
+        "processor 0 was in the deferred procedure call acme+0x10",
+    )
+
+
+def test_a_processor_stuck_in_a_call_explains_a_hang_behind_the_locks() -> None:
+    stuck = explain(FakeView(0xE2, (0, 0, 0, 0), (ACME,), dpc_states=(calls(3, 0x20, active=0x10, ticks=900),)))
+    assert (stuck.stop, stuck.locks_first, stuck.focus.kind, stuck.focus.address) == (
+        *(Stop.HANG, True, FocusKind.PROCESSOR, 3),
+    )
+    assert [hint.module for hint in stuck.hints] == ["acme.sys"]
+    short = explain(FakeView(0xE2, (0, 0, 0, 0), (ACME,), dpc_states=(calls(3, 0x20, active=0x10, ticks=2),)))
+    assert (short.stop, short.hints) == (Stop.DELIBERATE, ())
+
+
+def test_how_a_critical_process_ended_is_told_with_its_meaning() -> None:
+    processes = {POOL: Process(VirtAddr(POOL), 600, "csrss.exe")}
+    view = FakeView(0xF4, (3, POOL, 0, 0), processes=processes, exits={POOL: 0xC000_0005})
+    one = explain(view).blamed
+    assert one is not None
+    assert one.why[1] == (
+        "it ended with the status 0xc0000005, STATUS_ACCESS_VIOLATION: memory was accessed that must not be"
+    )
+    disk = explain(replace(view, exits={POOL: 0xC000_0006})).blamed
+    assert disk is not None
+    assert (disk.kind, disk.what) == ("hardware", "the disk or the path to it (csrss.exe ended)")
+    told = explain(replace(view, raw_code=0xEF, parameters=(POOL, 0, 0, 0), exits={POOL: 1}))
+    assert told.blamed is not None
+    assert told.blamed.kind == "process"
+    assert "told to end" in told.next_steps[-1]
+
+
+def test_a_live_dump_of_the_network_stack_is_no_crash() -> None:
+    one = explain(FakeView(0x15E, (0x25, ACME.base + 8, 0, 0), (ACME,)))
+    assert one.live
+    assert [hint.module for hint in one.hints] == ["acme.sys"]
+    assert "0x25" in one.cannot_tell[-1]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "deed", "modules"),
+    [
+        ((0x1, 2, 1, 64), "asked for paged pool at too high an IRQL (check 0x1)", []),
+        ((0xC5, ACME.base + 8, 0, 0), "changed the thread's count of disabled APCs (check 0xc5)", ["acme.sys"]),
+        ((0xF6, 4, 0, ACME.base), "used a program's handle as one of the kernel (check 0xf6)", ["acme.sys"]),
+        ((0xA003, 0, 0, 0), "broke a rule of the Hyper-V extensible switch (check 0xa003)", []),
+        ((0x9400C, 0, 0, 0), "broke Driver Verifier's rule WlanTimedScan (check 0x9400c)", []),
+        ((0x777, ACME.base, 0, 0), "broke a rule that Driver Verifier checks (0x777)", []),
+    ],
+)
+def test_checks_of_the_verifier_in_words(parameters: tuple[int, int, int, int], deed: str, modules: list[str]) -> None:
+    one = explain(FakeView(0xC4, parameters, (ACME,)))
+    assert (one.deed, [hint.module for hint in one.hints]) == (deed, modules)
+
+
+def test_what_the_verifier_hands_out_beside_code() -> None:
+    shutdown = explain(FakeView(0xC4, (0x115, THREAD, 0, 0)))
+    assert (shutdown.stop, shutdown.focus.kind, shutdown.focus.address) == (Stop.HANG, FocusKind.THREAD, THREAD)
+    late = explain(FakeView(0xC4, (0x135, POOL, 9, 0), irps={POOL: request(POOL, 0xE, 0, "acme.sys")}))
+    assert ([hint.module for hint in late.hints], late.irps) == (["acme.sys"], (POOL,))
+    disk = explain(FakeView(0xC4, (0xA0, POOL, 0, 8), (ACME,)))
+    assert disk.blamed is not None
+    assert "sector 0x8" in disk.blamed.why[0]
+
+
 def test_a_processor_that_does_not_answer_is_looked_at_itself() -> None:
     one = explain(FakeView(0x101, (12, 0, POOL, 3)))
     assert (one.focus.kind, one.focus.address) == (FocusKind.PROCESSOR, 3)
@@ -183,7 +264,10 @@ def test_a_file_system_that_met_a_disk_error_is_storage() -> None:
 
 def test_the_verifier_says_its_rule_and_who_it_means() -> None:
     rule = explain(FakeView(0xC4, (0x20005, POOL, 0, 0), texts={POOL: "IrqlExApcLte1: not at this IRQL"}))
-    assert rule.deed == "broke Driver Verifier's rule: IrqlExApcLte1: not at this IRQL"
+    assert rule.deed == "broke Driver Verifier's rule IrqlExApcLte1 (check 0x20005)"
+    assert rule.facts == ("parameter 2 says: IrqlExApcLte1: not at this IRQL",)
+    later = explain(FakeView(0xC4, (0xB_0001, POOL, 0, 0), texts={POOL: "a rule of later days"}))
+    assert later.deed == "broke Driver Verifier's rule: a rule of later days"
     left = explain(FakeView(0xC4, (0x62, POOL, 0, 3), texts={POOL: "Acme.sys"}))
     assert [hint.module for hint in left.hints] == ["acme.sys"]
     assert any("verifier /reset" in step for step in left.next_steps)

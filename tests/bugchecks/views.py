@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from analysis.address import VirtAddr
 from analysis.bugchecks.tables import Parameters
 from analysis.formats.image import ExceptionRecord
+from analysis.kernel.dpcs import DpcState
 from analysis.kernel.facts import Irp, Module, Process, StackLocation, Thread
 from analysis.kernel.whea import HardwareError
 
@@ -43,7 +44,9 @@ class FakeView:
     requests: dict[int, tuple[int, ...]] = field(default_factory=dict)
     waiting: dict[int, tuple[str, ...]] = field(default_factory=dict)
     seconds: dict[int, float] = field(default_factory=dict)
+    exits: dict[int, int] = field(default_factory=dict)
     dpc: int | None = None
+    dpc_states: tuple[DpcState, ...] = ()
     broken_driver: str | None = None
     architecture: str = "x64"
 
@@ -62,6 +65,9 @@ class FakeView:
 
     def process(self, address: int) -> Process | None:
         return self.processes.get(address)
+
+    def exit_status(self, address: int) -> int | None:
+        return self.exits.get(address)
 
     def irp(self, address: int) -> Irp | None:
         return self.irps.get(address)
@@ -104,6 +110,9 @@ class FakeView:
 
     def active_dpc(self) -> int | None:
         return self.dpc
+
+    def dpcs(self) -> tuple[DpcState, ...]:
+        return self.dpc_states
 
     def driver_of_service(self, beginning: str) -> str | None:
         found = [one.name for one in self.modules if one.name.startswith(beginning.lower())]

@@ -41,7 +41,7 @@ from tests.forge.layouts import Layouts, layouts_of, nearest_major
 from tests.forge.layouts.structures import MAJORS
 from tests.forge.machine import Machine
 from tests.forge.scenarios import SCENARIOS
-from tests.forge.scenarios.families import FAMILY_ROWS
+from tests.forge.scenarios.family_rows import FAMILY_ROWS
 from tests.forge.scenarios.story import Cast, Outcome, Scenario
 from tests.forge.scenarios.wide import ROWS
 from tests.forge.scenarios.wrong import WAYS

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.kernel.dpcs import active_routine, stopped_processor
+from analysis.kernel.dpcs import active_routine, read_dpcs, stopped_processor
 from analysis.kernel.strings import read_text
 from analysis.symbols.layout import Field, Layout
 from tests.kernel.invented import Bytes, Names
@@ -59,6 +59,82 @@ def test_without_an_active_dpc_old_records_mean_nothing() -> None:
     memory.put_u64(PRCB + 0x70, ROUTINE)
     assert active_routine(memory, names, PRCB) is None
     assert active_routine(memory, Names(), PRCB) is None
+
+
+QUEUES = {
+    "linked both ways": {"DpcListHead": Field(0), "DpcQueueDepth": Field(0x10)},
+    "linked forward": {"DpcList": Field(0), "DpcQueueDepth": Field(0x10)},
+}
+
+
+def queued(kind: str, *links: int, depth: int | None = None) -> tuple[Bytes, Names]:
+    """A processor outside any call, with a queue of calls at these links, each for the routine at its own number."""
+    memory, names = machine(OLD | {"DpcTimeCount": Field(0x6C)}, active=0)
+    names.layouts["_KDPC_DATA"] = Layout("_KDPC_DATA", 0x20, QUEUES[kind])
+    if kind == "linked both ways":
+        memory.link(PRCB + 0x20, *links)
+        memory.link(PRCB + 0x40)
+    else:
+        for at, link in zip((PRCB + 0x20, *links), (*links, 0), strict=True):
+            memory.put_u64(at, link)
+    for number, link in enumerate(links):
+        memory.put_u8(link - 8, 0x13)
+        memory.put_u64(link + 0x10, ROUTINE + number)
+    memory.put_u32(PRCB + 0x30, len(links) if depth is None else depth)
+    return memory, names
+
+
+LINKS = (DPC + 8, DPC + 0x1008, DPC + 0x2008)
+
+
+@pytest.mark.parametrize("kind", QUEUES)
+def test_queued_calls_are_read_in_their_order(kind: str) -> None:
+    memory, names = queued(kind, *LINKS)
+    (state,) = read_dpcs(memory, names, 1)
+    assert (state.active, state.queued, state.expected) == (None, (ROUTINE, ROUTINE + 1, ROUTINE + 2), 3)
+    assert read_dpcs(*queued(kind), 1) == ()
+
+
+@pytest.mark.parametrize("kind", QUEUES)
+def test_threaded_calls_are_the_second_queue(kind: str) -> None:
+    memory, names = queued(kind)
+    if kind == "linked both ways":
+        memory.link(PRCB + 0x40, *LINKS)
+    else:
+        memory.put_u64(PRCB + 0x40, LINKS[0])
+        memory.put_u64(LINKS[0], 0)
+    memory.put_u8(LINKS[0] - 8, 0x1A)
+    memory.put_u64(LINKS[0] + 0x10, ROUTINE)
+    memory.put_u32(PRCB + 0x50, 1)
+    (state,) = read_dpcs(memory, names, 1)
+    assert (state.queued, state.expected) == ((ROUTINE,), 1)
+
+
+@pytest.mark.parametrize("kind", QUEUES)
+def test_a_torn_queue_says_how_many_there_should_be(kind: str) -> None:
+    memory, names = queued(kind, *LINKS)
+    memory.lose(LINKS[1], 8)
+    if kind == "linked both ways":
+        memory.lose(LINKS[2], 8)
+    (state,) = read_dpcs(memory, names, 1)
+    assert state.expected == 3
+    assert len(state.queued) < 3
+
+
+def test_a_ring_and_a_wild_depth_end() -> None:
+    memory, names = queued("linked forward", *LINKS, depth=0xFFFF_FFFF)
+    memory.put_u64(LINKS[2], LINKS[0])
+    (state,) = read_dpcs(memory, names, 0xFFFF_FFFF)
+    assert (len(state.queued), state.expected) == (3, 0)
+    assert read_dpcs(memory, Names(names.layouts), 4) == ()
+
+
+def test_what_is_no_call_is_left_out() -> None:
+    memory, names = queued("linked forward", *LINKS)
+    memory.put_u8(LINKS[1] - 8, 5)
+    memory.put_u64(LINKS[2] + 0x10, 0x1234)
+    (state,) = read_dpcs(memory, names, 1)
+    assert (state.queued, state.expected) == ((ROUTINE,), 3)
 
 
 def test_strings_are_read_whichever_way_they_are_written() -> None:

@@ -5,6 +5,7 @@ from tests.forge.kernel.state import CRASH_FILETIME, TICK_100NS, UPTIME_TICKS, K
 from tests.forge.pages import PageTables
 
 SYSTEM_PROTECTION = 0x72
+STATUS_PENDING = 0x103
 
 
 def add_process(kernel: Kernel, name: str, parent: int, pid: int | None = None) -> Process:
@@ -29,6 +30,7 @@ def add_process(kernel: Kernel, name: str, parent: int, pid: int | None = None) 
         CreateTime=born,
         Peb=0 if pid == 4 else 0x7FF0_0000_0000 + pid * 0x1000,
         ActiveThreads=0,
+        ExitStatus=STATUS_PENDING,
     )
     machine.write(machine.at("_EPROCESS", address, "ImageFileName"), name.encode()[:14].ljust(15, b"\0"))
     if machine.has("_EPROCESS", "Protection") and name in ("System", "smss.exe", "csrss.exe", "wininit.exe"):

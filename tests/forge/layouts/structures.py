@@ -166,6 +166,13 @@ _KDPC 40 40 40 40 40 40 40 40
   SystemArgument1 * 28
   DpcData * 38
 
+_KDPC_DATA 20 28 28 28 28 28 30 30
+  DpcListHead _LIST_ENTRY 0 - - - - - - -
+  DpcList _KDPC_LIST - 0 0 0 0 0 0 0
+  DpcQueueDepth u32 18
+  DpcCount u32 1c
+  ActiveDpc *_KDPC - 20 20 20 20 20 20 20
+
 _KPROCESS 160 2c8 2d8 2d8 2e0 438 438 438
   Header _DISPATCHER_HEADER 0
   DirectoryTableBase u64 28
@@ -174,6 +181,7 @@ _KPROCESS 160 2c8 2d8 2d8 2e0 438 438 438
   ProcessListEntry _LIST_ENTRY e0 238 240 240 248 350 350 350
 
 _EPROCESS 4f8 708 7d0 858 880 a40 b80 b80
+  ExitStatus u32 444 6fc 62c 624 654 7d4 7d4 7d4
   ExitTime _LARGE_INTEGER 170 640 690 690 6c0 840 840 840
   SectionBaseAddress * 270 3b0 3c0 3c0 3c8 520 520 520
   UniqueProcessId * 180 2e0 2e8 2e0 2e8 440 440 440
@@ -208,6 +216,9 @@ _KPRCB 6f00 7ec0 7ec0 7ec0 8f00 af00 bf00 bf00
   ProcessorState.SpecialRegisters _KSPECIAL_REGISTERS 40 40 40 100 100 100 100 100
   ProcessorState.ContextFrame _CONTEXT 120 120 120 1f0 1f0 1f0 1f0 1f0
   DpcStack * 21c0 2dd0 2dd0 2e50 2e50 3110 33a0 33a0
+  DpcData _KDPC_DATA 2180 2d80 2d80 2e00 2e00 30c0 3340 3340
+  CurrentDpcRoutine * - - - - - 30a0 3320 3320
+  DpcTimeCount u32 4f20 5b20 5b20 5b9c 5b9c 7e9c 815c 815c
   DpcRoutineActive u8 21da 2dea 2dea 2e6a 2e6a 312a 33ba 33ba
   VendorString u8[13] 53b8 6158 62d8 6290 6290 8590 8950 8990
   MHz u32 5f4 5f4 5f4 44 44 44 44 44
