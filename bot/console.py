@@ -169,10 +169,17 @@ def _pile_up(report: "Report") -> Iterator[Line]:
         yield "plain", f"  root: {_thread(blocking.root.thread, threads)}"
     for chain in blocking.chains:
         yield "plain", f"  {_lock(chain)}"
-        owners = " and ".join(_thread(address, threads) for address in chain.owners) or "nobody known"
-        yield "plain", f"    held by {owners}{f' ({chain.lock.ownership})' if chain.lock.ownership else ''}"
+        yield "plain", f"    {_holder(chain, threads)}"
     for blocked in blocking.blocked_threads:
         yield "plain", f"    {_blocked(blocked)}"
+
+
+def _holder(chain: "Chain", threads: dict[str, "ThreadFacts"]) -> str:
+    lock = chain.lock
+    if lock.driver is not None:
+        return f"to be completed by {lock.driver}{f', device {lock.device}' if lock.device else ''}"
+    owners = " and ".join(_thread(address, threads) for address in chain.owners) or "nobody known"
+    return f"held by {owners}{f' ({lock.ownership})' if lock.ownership else ''}"
 
 
 def _lock(chain: "Chain") -> str:

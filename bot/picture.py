@@ -41,6 +41,9 @@ def wait_graph(report: Report) -> str | None:
         for owner in chain.owners[:MAX_WAITERS]:
             lines[_thread_node(owner, named, owner == root)] = None
             lines[_edge(chain.lock.address, owner, "held by", cycle)] = None
+        if chain.lock.driver is not None:
+            lines[_driver_node(chain.lock.driver)] = None
+            lines[_edge(chain.lock.address, chain.lock.driver, "is at", cycle)] = None
         for waiter in chain.waiters[:MAX_WAITERS]:
             lines[_thread_node(waiter, named, waiter == root)] = None
             lines[_edge(waiter, chain.lock.address, _waits(report, waiter), cycle)] = None
@@ -105,6 +108,10 @@ def _thread_node(address: str, named: dict[str, ThreadFacts], is_root: bool) -> 
     extra = ", peripheries=2, penwidth=1.6" if is_root else ""
     title = "root: " if is_root else ""
     return f'  "{_text(address)}" [label="{title}{label}"{extra}];'
+
+
+def _driver_node(driver: str) -> str:
+    return f'  "{_text(driver)}" [label="{_text(driver)}", shape=component];'
 
 
 def _edge(start: str, end: str, label: str, cycle: set[str]) -> str:

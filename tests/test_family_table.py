@@ -65,6 +65,9 @@ def test_every_machine_on_every_build(name: str, build: int, tmp_path: Path) -> 
 def test_a_held_power_request_says_for_how_long(tmp_path: Path) -> None:
     report, _ = told("9f-3-held", tmp_path)
     assert any(f"for {HELD_SECONDS} s" in reason for reason in report.verdict.reasons)
+    assert [(round(irp.pending_seconds or 0), irp.pending_trust) for irp in report.irps] == [
+        (HELD_SECONDS, "parameter")
+    ]
 
 
 def main() -> None:

@@ -52,6 +52,15 @@ def test_the_request_that_is_waited_for_is_in_the_report(name: str, tmp_path: Pa
     report = told(forged, tmp_path, symbols=False)
     assert [irp.driver for irp in report.irps] == [forged.facts.expected.culprit]
     assert any(f"{forged.facts.expected.culprit} must complete it" in note for note in report.notes)
+    last = report.blocking.chains[-1]
+    assert (last.lock.kind, last.lock.address, last.lock.driver) == (
+        "irp",
+        report.irps[0].address,
+        report.irps[0].driver,
+    )
+    assert (last.lock.device, last.waiters) == (report.irps[0].device, (report.blocking.root.thread,))  # type: ignore[union-attr]  # there is one
+    assert last.trust == report.irps[0].pending_trust == "structure"
+    assert report.irps[0].pending_seconds == pytest.approx(300, abs=0.1)
 
 
 @pytest.mark.slow

@@ -73,6 +73,7 @@ class Thread:
     wait_seconds: float | None = None
     waits: tuple[WaitObject, ...] = ()
     all_of: bool = False
+    in_user_mode: bool = False  # the wait is on behalf of the program itself (KTHREAD.WaitMode)
     start: VirtAddr | None = None
     kernel_stack: VirtAddr | None = None
     initial_stack: VirtAddr | None = None
@@ -154,8 +155,8 @@ class Lock:
     ``waiters_expected`` is what the lock itself counts, None where it keeps no count. ``contention`` is history.
     ``waited_object`` is the dispatcher object that the waiters block on, where that is not the lock itself.
     ``any_owner`` is True where one owner that comes free is enough (the workers of a queue), ``driver`` the image of
-    the driver that has to complete a request. ``address`` names the lock: above its 64 bits a number tells locks at
-    the same address of several processes apart.
+    the driver that has to complete a request and ``device`` that driver's device object. ``address`` names the lock:
+    above its 64 bits a number tells locks at the same address of several processes apart.
     """
 
     address: VirtAddr
@@ -170,6 +171,7 @@ class Lock:
     waited_object: VirtAddr | None = None
     any_owner: bool = False
     driver: str | None = None
+    device: VirtAddr | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,7 @@ def _lock(thread: Thread, irp: Irp, trust: Trust) -> Lock:
         waiters=(Held(thread.address, trust),),
         waited_object=thread.waits[0].address,
         driver=driver,
+        device=irp.current.device if irp.current else None,
     )
 
 

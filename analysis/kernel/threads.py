@@ -85,6 +85,7 @@ _MAX_SIZE = 0x2000  # bytes read at once; an ETHREAD has some 0x900
 _IRP_THREAD_LINK = 0x20  # IRP.ThreadListEntry, wdm.h
 _MAX_IRPS = MAX_IRP_STACK * 64
 _POINTER_MARKS = 7
+_USER_MODE = 1  # KPROCESSOR_MODE, wdm.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class ThreadReader:
             wait_seconds=self._wait_seconds(core) if state == WAITING else None,
             waits=waits,
             all_of=all_of,
+            in_user_mode=core.has("WaitMode") and core.u8("WaitMode") == _USER_MODE,
             start=_start(outer),
             kernel_stack=_pointer(core, "KernelStack"),
             initial_stack=_pointer(core, "InitialStack"),

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from analysis.address import VirtAddr
 from analysis.bugchecks.explained import Explained, Stop
-from analysis.kernel.facts import Frame, Irp, LockKind, Module, Stack
-from analysis.kernel.irp_names import major_name, minor_name
+from analysis.kernel.facts import Frame, Module, Stack
 from analysis.kernel.printed import PrintedScene
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
@@ -15,6 +14,7 @@ from analysis.verdict.advice import cannot_tell, find_module, next_steps
 from analysis.verdict.modules import is_bus
 from analysis.verdict.reasons import reasons
 from analysis.verdict.report import hexa
+from analysis.verdict.request_facts import request_facts
 from analysis.verdict.sentences import impact, summary
 from analysis.verdict.story import Story
 from analysis.verdict.surroundings import Surroundings
@@ -43,7 +43,7 @@ def assemble(around: Surroundings, story: Story) -> Parts:
         verdict=_verdict(scene, story),
         blocking=_blocking(scene, story),
         threads=tuple(_threads(scene, story)),
-        irps=tuple(_irp(irp) for address in _requests(scene, story) if (irp := around.irp(address))),
+        irps=request_facts(around, story),
         bucket=_bucket(scene, story),
     )
 
@@ -132,6 +132,8 @@ def _blocking(scene: Scene, story: Story) -> report.Blocking:
                     name=link.lock.name,
                     description=link.lock.description,
                     ownership=None if link.lock.exclusive is None else "exclusive" if link.lock.exclusive else "shared",
+                    driver=link.lock.driver,
+                    device=hexa(link.lock.device) if link.lock.device else None,
                 ),
                 owners=tuple(hexa(held.thread) for held in link.lock.owners),
                 waiters=tuple(hexa(held.thread) for held in link.lock.waiters),
@@ -197,30 +199,6 @@ def _threads(scene: Scene, story: Story) -> Iterable[report.ThreadFacts]:
 def _frame(frame: Frame) -> report.StackFrame:
     trust = min(frame.trust, Trust.CONTEXT)
     return report.StackFrame(hexa(frame.address), frame.symbol, frame.module, trust.label)
-
-
-def _requests(scene: Scene, story: Story) -> Iterable[VirtAddr]:
-    # Those that the bugcheck names, then those that the threads of the story wait for.
-    told = (story.root, story.thread, *(one.thread for one in story.waits.blocked))
-    waited = {
-        held.thread: lock.address
-        for lock in scene.facts.locks.values()
-        if lock.kind is LockKind.IRP
-        for held in lock.waiters
-    }
-    named = (VirtAddr(address) for address in story.explained.irps)
-    return dict.fromkeys((*named, *(waited[thread] for thread in told if thread in waited)))
-
-
-def _irp(irp: Irp) -> report.IrpFacts:
-    now = irp.current
-    return report.IrpFacts(
-        address=hexa(irp.address),
-        major=major_name(now.major) if now else None,
-        minor=minor_name(now.major, now.minor) if now else None,
-        driver=now.driver if now else None,
-        device=hexa(now.device) if now and now.device else None,
-    )
 
 
 def _bucket(scene: Scene, story: Story) -> report.Bucket:

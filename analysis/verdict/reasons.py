@@ -44,7 +44,7 @@ def _chain(scene: Scene, story: Story) -> list[str]:
     told = []
     for link in story.waits.chains[:MAX_CHAIN]:
         lock = link.lock
-        owners = " and ".join(thread_name(scene, held.thread) for held in lock.owners) or "nobody that is recorded"
+        owners = " and ".join(thread_name(scene, held.thread) for held in lock.owners) or _no_thread(lock)
         found = len(lock.waiters)
         counted = f", {found} of {lock.waiters_expected} found" if lock.waiters_expected not in (None, found) else ""
         told.append(
@@ -66,8 +66,15 @@ def _owned(lock: Lock) -> str:
         LockKind.THREAD: "must end first, and that is",
         LockKind.PROCESS: "cannot end before",
         LockKind.QUEUE: "is served by",
+        LockKind.IRP: "is to be completed by",
     }
     return words.get(lock.kind, f"is owned{ownership(lock)} by")
+
+
+def _no_thread(lock: Lock) -> str:
+    if lock.kind is LockKind.IRP:
+        return lock.driver or "a driver that cannot be told"
+    return "nobody that is recorded"
 
 
 def _where(lock: Lock) -> str:

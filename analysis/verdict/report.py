@@ -141,13 +141,18 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class ChainLock:
-    """The lock of one chain entry. ``ownership`` is exclusive, shared or None."""
+    """The lock of one chain entry. ``ownership`` is exclusive, shared or None.
+
+    ``driver`` is the image name of the driver that has to complete a request, ``device`` its device object's address.
+    """
 
     address: str
     kind: str
     name: str | None = None
     description: str = ""
     ownership: str | None = None
+    driver: str | None = None
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +231,7 @@ class ThreadFacts:
 
 @dataclass(frozen=True, slots=True)
 class IrpFacts:
-    """An I/O request that the story needs."""
+    """An I/O request that the story needs. ``pending_trust`` is how far ``pending_seconds`` can be trusted."""
 
     address: str
     major: str | None = None
@@ -234,6 +239,7 @@ class IrpFacts:
     driver: str | None = None
     device: str | None = None
     pending_seconds: float | None = None
+    pending_trust: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

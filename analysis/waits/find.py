@@ -1,10 +1,10 @@
 """The analysis of waits of one dump: root, chains, deadlocks, and every thread that is stuck."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from analysis.address import VirtAddr
-from analysis.kernel.facts import KernelFacts, Lock, LockKind
+from analysis.kernel.facts import KernelFacts, Lock, LockKind, Thread
 from analysis.kernel.locks import lock_name
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
@@ -28,13 +28,15 @@ _OWNED_KINDS = frozenset(
     }
 )
 _MAX_NOTES = 20
+_MAX_REQUESTS = 20
 _LONG = 60.0  # seconds: no healthy device keeps a request of the kernel's own that long
 _MAX_STACKS = 256  # of a larger crowd only these are asked what they were doing
 
 
 @dataclass(frozen=True, slots=True)
 class ChainLock:
-    """A lock that stands between stuck threads and their cause. ``trust`` is that of its weakest owner or waiter."""
+    """A lock that stands between stuck threads and their cause, or what the cause itself waits for where a driver must
+    bring it (a request). ``trust`` is that of its weakest owner or waiter."""
 
     lock: Lock
     trust: Trust
@@ -89,21 +91,40 @@ def _about_ends(scene: Scene, found: WaitAnalysis, named: VirtAddr | None) -> li
 
 
 def _about_requests(facts: KernelFacts, found: WaitAnalysis) -> list[str]:
-    # Threads outside every pile-up that have waited long in the kernel for one request, the longest first.
+    # Threads outside every pile-up.
     told = {pileup.root for pileup in found.pileups} | {one.thread for one in found.blocked}
-    long: list[tuple[float, str]] = []
+    return [
+        f"thread {thread.address:#x} ({thread.process_name}, {thread.pid}/{thread.tid}) has waited "
+        f"{thread.wait_seconds:.0f} s for the {lock.description}"
+        for thread, lock in _long_requests(facts)
+        if thread.address not in told
+    ][:_MAX_NOTES]
+
+
+def _long_requests(facts: KernelFacts) -> list[tuple[Thread, Lock]]:
+    # Threads that have waited long in the kernel for one request, the longest first.
+    waits = [
+        (thread, lock)
+        for lock in facts.locks.values()
+        if lock.kind is LockKind.IRP
+        for held in lock.waiters
+        if (thread := facts.threads.get(held.thread)) is not None
+        if thread.wait_reason == "Executive" and (thread.wait_seconds or 0) >= _LONG
+    ]
+    return sorted(waits, key=lambda wait: -(wait[0].wait_seconds or 0))
+
+
+def _requests_at_ends(facts: KernelFacts, pileups: Sequence[Pileup], named: VirtAddr | None) -> Iterator[VirtAddr]:
+    # The requests that keep the roots from going on, and the thread that the bugcheck names; then those that keep
+    # others in the kernel for long. A wait on behalf of a program (a read of a quiet pipe) is everyday.
+    of: dict[VirtAddr, list[VirtAddr]] = {}
     for lock in facts.locks.values():
-        if lock.kind is not LockKind.IRP:
-            continue
-        for held in lock.waiters:
-            thread = facts.threads.get(held.thread)
-            if thread is None or thread.address in told or thread.wait_reason != "Executive":
-                continue
-            if (thread.wait_seconds or 0) >= _LONG:
-                home = f"{thread.process_name}, {thread.pid}/{thread.tid}"
-                since = f"has waited {thread.wait_seconds:.0f} s for the {lock.description}"
-                long.append((-(thread.wait_seconds or 0), f"thread {thread.address:#x} ({home}) {since}"))
-    return [text for _, text in sorted(long)[:_MAX_NOTES]]
+        if lock.kind is LockKind.IRP:
+            for held in lock.waiters:
+                of.setdefault(held.thread, []).append(lock.address)
+    for thread in (*(pileup.root for pileup in pileups), named):
+        yield from of.get(thread, ()) if thread is not None else ()
+    yield from [lock.address for thread, lock in _long_requests(facts) if not thread.in_user_mode][:_MAX_REQUESTS]
 
 
 def analyze_waits(facts: KernelFacts, prefer: VirtAddr | None = None) -> WaitAnalysis:
@@ -116,6 +137,7 @@ def analyze_waits(facts: KernelFacts, prefer: VirtAddr | None = None) -> WaitAna
         lambda thread: stays(facts.threads.get(thread)),
     )
     locks = dict.fromkeys(lock for pileup in pileups for lock in pileup.locks)
+    locks |= dict.fromkeys(_requests_at_ends(facts, pileups, prefer))
     blocked = dict.fromkeys(thread for pileup in pileups for thread in pileup.blocked)
     return WaitAnalysis(
         root=pileups[0].root if pileups else None,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot import picture
+from analysis.verdict.report import Chain, ChainLock
+from bot import blocks, console, picture
 from tests.bot.reports import sample
 
 
@@ -24,6 +25,19 @@ def test_a_deadlock_is_written_on_its_arrows_not_only_coloured() -> None:
     assert dot is not None
     assert dot.count("(deadlock)") == 4
     assert 'waits 12 min for"];' in dot  # the thread behind the cycle is not part of it
+
+
+def test_a_request_is_shown_at_its_driver() -> None:
+    report = sample("seed")
+    lock = ChainLock("0xffffb20a51c7e000", "irp", description="request (IRP)", driver="probe.sys")
+    chain = Chain(lock, (), (report.blocking.root.thread if report.blocking.root else "",), None, "structure")
+    chains = (*report.blocking.chains, chain)
+    asked = dataclasses.replace(report, blocking=dataclasses.replace(report.blocking, chains=chains))
+    dot = picture.wait_graph(asked)
+    assert dot is not None
+    assert '"0xffffb20a51c7e000" -> "probe.sys" [label="is at"];' in dot
+    assert "to be completed by probe.sys" in "\n".join(text for _, text in console.report_lines(asked))
+    assert "to be completed by `probe.sys`" in str(blocks.pile_up(asked))
 
 
 def test_nobody_waits_no_picture() -> None:

@@ -225,3 +225,30 @@ def test_an_owner_that_is_only_waiting_for_its_processor_is_a_way_out_of_any_of(
     assert (stuck.root, {b.thread for b in stuck.blocked}) == (2, {1, 3})
     free = analyze_waits(facts([chooser, a_thread(1), replace(a_thread(2, reason=None), state="Ready")], locks))
     assert (free.root, {b.thread for b in free.blocked}) == (3, {1})
+
+
+def a_request(address: int, waiter: int) -> Lock:
+    return replace(a_lock(address, [], [waiter], LockKind.IRP, Trust.SCAN), driver="probe.sys")
+
+
+def test_the_request_that_the_root_waits_for_ends_the_chain() -> None:
+    found = analyze_waits(
+        facts([a_thread(1, SYSTEM, "Executive"), a_thread(2)], [a_request(0x900, 1), a_lock(0x100, [1], [2])])
+    )
+    assert [(chain.lock.address, chain.trust) for chain in found.chains] == [
+        (0x100, Trust.STRUCTURE), (0x900, Trust.SCAN),
+    ]  # fmt: skip
+    assert [one.thread for one in found.blocked] == [2]
+    assert found.root == 1
+
+
+def test_a_request_is_told_where_the_kernel_waits_long_and_not_where_a_program_reads() -> None:
+    long = a_thread(1, SYSTEM, "Executive")
+    reads = replace(a_thread(2, reason="Executive"), in_user_mode=True)
+    brief = replace(a_thread(3, SYSTEM, "Executive"), wait_seconds=2.0)
+    locks = [a_request(0x900, 1), a_request(0xA00, 2), a_request(0xB00, 3)]
+    everybody = facts([long, reads, brief], locks)
+    assert [chain.lock.address for chain in analyze_waits(everybody).chains] == [0x900]
+    named = analyze_waits(everybody, prefer=VirtAddr(3))
+    assert [chain.lock.address for chain in named.chains] == [0xB00, 0x900]
+    assert named.blocked == ()

@@ -312,7 +312,7 @@ def request(*, listed: bool) -> Scenario:
             culprit=lower.driver,
             root=holder.address,
             lock=lock.address,
-            locks=(lock.address,),
+            locks=(lock.address, irp),
             drivers=(lower.driver,),
             blocked=(blocked(waiting, lock.address),),
         )
