@@ -226,7 +226,7 @@ def _copy(raw: RawFile, fields: dict[str, int], name: str, found: _Found) -> Dat
     block = _block(raw, DataBlock(0, offset, size), f"the {name} block", found)
     if block is None:
         return None
-    return replace(block, address=address_of_copy(raw.read(offset, block.size, f"the {name} block")) or 0)
+    return _at(block, address_of_copy(raw.read(offset, block.size, f"the {name} block")) or 0)
 
 
 def _checked_thread(raw: RawFile, triage: TriageData) -> DataBlock | None:
@@ -235,4 +235,9 @@ def _checked_thread(raw: RawFile, triage: TriageData) -> DataBlock | None:
     if thread is None or thread.address or prcb is None or prcb.size < 16:
         return thread
     # KPRCB.CurrentThread is at 8 on every 64-bit build, x64 and ARM64.
-    return replace(thread, address=raw.u64(prcb.offset + 8, "the current thread"))
+    return _at(thread, raw.u64(prcb.offset + 8, "the current thread"))
+
+
+def _at(block: DataBlock, address: int) -> DataBlock:
+    """The block at its address; at none where it would reach behind the address space."""
+    return replace(block, address=address if address + block.size <= _ADDRESS_LIMIT else 0)

@@ -55,7 +55,8 @@ class _Reading:
             return ()
         usable = self.raw.available(start, number * 12) // 12
         rows = struct.iter_unpack("<III", self.raw.read(start, usable * 12, "the data blocks"))
-        found = [DataBlock(at, offset, self.raw.available(offset, size)) for at, offset, size in rows if at]
+        held = self.raw.available
+        found = [DataBlock(at, offset, held(offset, min(size, (1 << 32) - at))) for at, offset, size in rows if at]
         self.truncated = self.truncated or usable < number
         return tuple(block for block in found if block.size)
 
@@ -96,7 +97,7 @@ class _Reading:
     def thread(self) -> DataBlock | None:
         """The copy of the current thread; its address is the processor block's CurrentThread, at 4 on every build."""
         offset, prcb = self.fields["thread"], self.fields["prcb"]
-        if not offset or not prcb or self.raw.available(prcb, 8) < 8:
+        if not self.raw.available(offset, 1) or not offset or not prcb or self.raw.available(prcb, 8) < 8:
             return None
         address = self.raw.u32(prcb + 4, "the current thread")
         return DataBlock(address, offset, 0) if address >= KERNEL_START else None

@@ -1,0 +1,120 @@
+"""The table of fuzz targets."""
+
+from analysis.errors import AnalysisError
+from tests.hostile import dumps, symbols, texts
+from tests.hostile.target import Fault, Target
+
+_HEADER = ((0, 0x100), (0xF00, 0xFB0), (0x1030, 0x1050))
+
+TARGETS = (
+    Target(
+        "header",
+        dumps.check_dump,
+        dumps.headers,
+        ("analysis.formats.sniff", "analysis.formats.header", "analysis.formats.header32", "analysis.formats.raw"),
+        Fault("analysis/formats/sniff.py", "if start.raw.size < HEADER_SIZE:", "if False:"),
+        hot=_HEADER,
+    ),
+    Target(
+        "triage",
+        dumps.check_dump,
+        dumps.small_dumps,
+        (
+            "analysis.formats.triage",
+            "analysis.formats.triage32",
+            "analysis.formats.self_address",
+            "analysis.memory.blocks",
+        ),
+        Fault(
+            "analysis/formats/triage.py",
+            "usable = raw.available(claimed.offset, min(",
+            "usable = min(claimed.size, min(",
+        ),
+        hot=((0x2000, 0x2080), (0x1000, 0x1068), (0x2080, 0x3000), (0, 0x40)),
+    ),
+    Target(
+        "pages",
+        dumps.check_dump,
+        dumps.page_dumps,
+        ("analysis.formats.bitmap", "analysis.formats.full", "analysis.formats.ranges", "analysis.memory.physical"),
+        Fault(
+            "analysis/formats/full.py", "here = raw.available(position, count * PAGE_SIZE) // PAGE_SIZE", "here = count"
+        ),
+        hot=((0x2000, 0x2060), (0x80, 0xC0), (0xF98, 0xF9C), (0x1000, 0x1040)),
+    ),
+    Target(
+        "walk",
+        dumps.check_walk,
+        dumps.tables,
+        ("analysis.memory.x64", "analysis.memory.x86", "analysis.memory.physical", "analysis.memory.reader"),
+        Fault(
+            "analysis/memory/x64.py", "if offset is not None and within + size <= PAGE_SIZE:", "if offset is not None:"
+        ),
+    ),
+    Target(
+        "minidump",
+        dumps.check_minidump,
+        dumps.minidumps,
+        ("analysis.formats.minidump", "analysis.usermode"),
+        Fault("analysis/formats/minidump/lists.py", "if size <= _RSDS.size or raw", "if raw"),
+        hot=((0, 0x20),),
+    ),
+    Target(
+        "pdb",
+        symbols.check_pdb,
+        symbols.pdb_files,
+        ("analysis.symbols.pdb",),
+        Fault("analysis/symbols/pdb/msf.py", "if len(blocks) and int(blocks.max()) >= self._block_count:", "if False:"),
+    ),
+    Target(
+        "pe",
+        symbols.check_image,
+        symbols.images,
+        ("analysis.symbols.pe", "analysis.symbols.exports", "analysis.symbols.version"),
+        Fault("analysis/symbols/pe.py", "if len(record) <= RSDS_BYTES or", "if"),
+        hot=((0x3C, 0x40), (0xE8, 0x220), (0x2000, 0x2080), (0x6000, 0x6100), (0x8000, 0x8140)),
+    ),
+    Target(
+        "unwind",
+        symbols.check_unwind,
+        symbols.code_images,
+        ("analysis.kernel.unwind", "analysis.kernel.unwind_codes", "analysis.kernel.images"),
+        Fault(
+            "analysis/kernel/unwind.py",
+            "        except KeyError:\n            raise UnknownRegister(number) from None",
+            "        finally:\n            pass",
+        ),
+        hot=((0x400, 0x424), (0x500, 0x580), (0x600, 0x640), (0x700, 0x720)),
+    ),
+    Target(
+        "windbg",
+        texts.check_text,
+        texts.texts,
+        ("analysis.formats.windbg", "analysis.kernel.printed"),
+        Fault("analysis/formats/windbg/modules.py", "if not start < end or end - start > 1 << 31:", "if False:"),
+    ),
+    Target(
+        "isf",
+        symbols.check_isf,
+        symbols.isf_documents,
+        ("analysis.symbols.isf",),
+        Fault(
+            "analysis/symbols/isf.py",
+            'if not isinstance(described, dict) or not _is_count(described.get("offset")):',
+            'if not _is_count(described.get("offset")):',
+        ),
+    ),
+    Target(
+        "store",
+        symbols.check_store,
+        symbols.store_files,
+        ("bot.symbol_server", "bot.symbol_path", "analysis.symbols.search"),
+        Fault("bot/symbol_server.py", "except (OSError, ValueError, AttributeError, TypeError):", "except OSError:"),
+        allowed=(AnalysisError, OSError),
+    ),
+)
+
+
+def target_named(name: str) -> Target:
+    """The target of that name. Raises: KeyError."""
+    return {target.name: target for target in TARGETS}[name]
