@@ -1,7 +1,8 @@
 """Kernel dumps and minidumps: everything that can be asked of one, and what must hold of the answers."""
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from analysis.address import PAGE_SIZE
@@ -12,6 +13,7 @@ from analysis.formats.image import MACHINE_X86, DataBlock
 from analysis.formats.minidump import is_minidump, read_minidump
 from analysis.memory import open_memory
 from analysis.memory.physical import PhysicalMemory
+from analysis.memory.reader import Memory
 from analysis.memory.x64 import AddressSpace
 from analysis.memory.x86 import AddressSpace32
 from analysis.usermode import tell_user_story
@@ -60,17 +62,23 @@ def _check_blocks(image: DumpImage) -> None:
         assert block.address + block.size <= 1 << (32 if image.header.machine == MACHINE_X86 else 64)
     memory = open_memory(image)
     for block in triage.blocks[:64]:
-        _read(memory.read, block)
+        _read(memory, block)
         memory.read_available(block.address - 8, block.size + 16)
     assert all(driver.name.isprintable() and driver.size > 0 for driver in triage.drivers)
 
 
-def _read(read: object, block: DataBlock) -> None:
-    assert callable(read)
+def _read(memory: Memory, block: DataBlock) -> None:
+    size = min(block.size, 256)
+    got, gap = attempt(memory.read, block.address, size)
+    assert (gap.address >= block.address) if gap else (len(got or b"") == size)
+
+
+def attempt(read: Callable[[int, int], bytes], address: int, size: int) -> tuple[bytes | None, Unreadable | None]:
+    """What a read gives: bytes, or why there are none."""
     try:
-        assert len(read(block.address, min(block.size, 256))) == min(block.size, 256)
+        return read(address, size), None
     except Unreadable as gap:
-        assert gap.address >= block.address
+        return None, gap
 
 
 def headers() -> Iterable[bytes]:
@@ -135,18 +143,11 @@ def _space(physical: PhysicalMemory, kind: int) -> AddressSpace:
 
 
 def _ask(space: AddressSpace, address: int) -> None:
-    got = space.read_available(address, 0x1804)
-    assert len(got) <= 0x1804
-    try:
-        whole = space.read(address, 0x1804)
-    except Unreadable as gap:
-        assert gap.address == address + len(got)
-    else:
-        assert whole == got
-    try:
+    available = space.read_available(address, 0x1804)
+    whole, gap = attempt(space.read, address, 0x1804)
+    assert whole == available if gap is None else gap.address == address + len(available)
+    with suppress(Unreadable):
         space.translate(address)
-    except Unreadable as gap:
-        assert gap.absence
 
 
 def tables() -> Iterable[bytes]:

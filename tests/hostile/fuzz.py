@@ -45,6 +45,7 @@ def main() -> int:
     found = False
     for target in [target_named(name) for name in arguments.targets] or TARGETS:
         result = fuzz(target, arguments.seconds, arguments.work)
+        result.lines = lines_reached(target, arguments.work.absolute() / "corpus" / target.name)
         found |= bool(result.findings)
         print(line_of(target, result), flush=True)
         for finding in result.findings:
@@ -62,7 +63,7 @@ def line_of(target: Target, result: Result) -> str:
     )
 
 
-def fuzz(target: Target, seconds: float, work: Path, root: Path = ROOT, *, stop_at_first: bool = False) -> Result:
+def fuzz(target: Target, seconds: float, work: Path, root: Path = ROOT, *, only_first: bool = False) -> Result:
     """Fuzz one target with the code below ``root``. The corpus goes to ``work/corpus/NAME``, findings beside it."""
     corpus, findings = work.absolute() / "corpus" / target.name, work.absolute() / "findings" / target.name
     for folder in (corpus, findings):
@@ -72,25 +73,34 @@ def fuzz(target: Target, seconds: float, work: Path, root: Path = ROOT, *, stop_
     known = {path.name for path in findings.iterdir()}
     result, started = Result(), time.monotonic()
     # A hang or too much memory ends the process: another one goes on for the rest of the time.
-    while (left := seconds - (time.monotonic() - started)) >= 1:
-        _session(target, min(left, 20) if stop_at_first else left, corpus, findings, root, result)
-        result.findings = sorted(path.name for path in findings.iterdir() if path.name not in known)
-        if stop_at_first and result.findings:
-            break
+    while (left := seconds - (time.monotonic() - started)) >= 1 and not (only_first and result.findings):
+        _session(target, left, (corpus, findings), root, result, only_first=only_first)
+        result.findings = sorted(
+            path.name for path in findings.iterdir() if path.name not in known and path.suffix != ".txt"
+        )
     result.seconds = time.monotonic() - started
-    result.lines = lines_reached(target, corpus, root)
     return result
 
 
-def _session(target: Target, seconds: float, corpus: Path, findings: Path, root: Path, result: Result) -> None:
+def _session(
+    target: Target, seconds: float, folders: tuple[Path, Path], root: Path, result: Result, *, only_first: bool
+) -> None:
+    corpus, findings = folders
     kept = [str(folder) for folder in (CORPUS / target.name,) if folder.is_dir()]
     command = [
-        sys.executable, "-m", "tests.hostile.harness", target.name, str(findings), str(corpus), *kept,
+        sys.executable, "-m", "tests.hostile.harness", target.name, str(findings),
+        "first" if only_first else "all", str(corpus), *kept,
         f"-max_total_time={int(seconds)}", f"-timeout={INPUT_SECONDS}", f"-rss_limit_mb={MEMORY_MB}",
         f"-max_len={MAX_INPUT}", f"-artifact_prefix={findings}/", "-print_final_stats=1",
     ]  # fmt: skip
     done = subprocess.run(
-        command, cwd=root, env=_environment(root), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace"
+        command,
+        cwd=root,
+        env=_environment(root),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        errors="replace",
+        check=False,
     )
     executed = re.findall(r"stat::number_of_executed_units:\s*(\d+)", done.stdout) or re.findall(
         r"^#(\d+)", done.stdout, re.MULTILINE
@@ -105,10 +115,10 @@ def _environment(root: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin", "HOME": tempfile.gettempdir()}
 
 
-def lines_reached(target: Target, corpus: Path, root: Path = ROOT) -> tuple[int, int]:
+def lines_reached(target: Target, corpus: Path) -> tuple[int, int]:
     """How many lines of the target's modules its corpus reaches, of how many."""
     command = [sys.executable, "-m", "tests.hostile.reached", target.name, str(corpus), str(CORPUS / target.name)]
-    done = subprocess.run(command, cwd=root, env=_environment(root), stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, cwd=ROOT, env=_environment(ROOT), stdout=subprocess.PIPE, text=True, check=True)
     reached, lines = json.loads(done.stdout.splitlines()[-1])
     return reached, lines
 

@@ -14,7 +14,7 @@ from analysis.errors import Absence, AnalysisError, Unreadable
 from analysis.kernel.context import Registers
 from analysis.kernel.facts import Module
 from analysis.kernel.images import Image
-from analysis.kernel.unwind import unwind_frame
+from analysis.kernel.unwind import ReadWord, unwind_frame
 from analysis.kernel.unwind_codes import read_unwind_info
 from analysis.memory.reader import Memory
 from analysis.symbols.isf import open_isf, quick_guid, quick_machine, quick_rvas
@@ -160,8 +160,7 @@ def check_unwind(data: bytes, scratch: Path) -> None:
             continue
 
 
-def _step(image: Image, rva: int, word: object) -> None:
-    assert callable(word)
+def _step(image: Image, rva: int, word: ReadWord) -> None:
     part = image.part_of_function(rva)
     assert part is None or part.begin <= rva
     registers = Registers(image.base + rva, STACK, {number: STACK + 8 * number for number in (3, 5, 6, 7)})

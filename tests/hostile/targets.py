@@ -12,7 +12,9 @@ TARGETS = (
         dumps.check_dump,
         dumps.headers,
         ("analysis.formats.sniff", "analysis.formats.header", "analysis.formats.header32", "analysis.formats.raw"),
-        Fault("analysis/formats/sniff.py", "if start.raw.size < HEADER_SIZE:", "if False:"),
+        Fault(
+            "analysis/formats/header.py", "used = number if number <= _MAX_EXCEPTION_PARAMETERS else 0", "used = number"
+        ),
         hot=_HEADER,
     ),
     Target(
