@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sample bench score locks cover package clean
+.PHONY: demo test check sample bench score locks cover fuzz package clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -15,6 +15,10 @@ $(STAMP): pyproject.toml
 $(VENV)/.dev: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	touch $(VENV)/.dev
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
+	touch $(VENV)/.fuzz
 
 demo: $(STAMP)  ## the whole path from a link to a verdict, on this machine alone
 	$(BIN)/pileup demo
@@ -39,6 +43,11 @@ sample: $(VENV)/.dev  ## rebuild the demo's sample dump and its symbol table, by
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench
+
+FUZZ_SECONDS ?= 600
+fuzz: $(VENV)/.fuzz  ## each parser under a coverage-guided fuzzer: FUZZ_SECONDS each, or TARGET=pdb alone; then planted faults
+	$(BIN)/python -m tests.hostile.fuzz $(TARGET) --seconds $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.hostile.planted $(TARGET)
 
 score: $(VENV)/.dev  ## agreement with WinDbg on public crashes, beside a baseline
 	$(BIN)/python -m tests.score

@@ -171,7 +171,10 @@ def check_minidump(data: bytes, scratch: Path) -> None:
     with RawFile(scratch) as raw:
         if not is_minidump(raw):
             return
-        parts = tell_user_story(read_minidump(raw))
+        dump = read_minidump(raw)
+        for block in (*dump.memory, *(thread.stack for thread in dump.threads if thread.stack)):
+            assert 0 <= block.offset < block.offset + block.size <= raw.size
+        parts = tell_user_story(dump)
         assert all("\n" not in note for note in parts.notes)
 
 

@@ -96,7 +96,7 @@ def _session(
     done = subprocess.run(
         command,
         cwd=root,
-        env=_environment(root),
+        env=environment(root),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         errors="replace",
@@ -111,14 +111,15 @@ def _session(
     result.edges = max([result.edges, *map(int, re.findall(r"\bcov: (\d+)", done.stdout))])
 
 
-def _environment(root: Path) -> dict[str, str]:
+def environment(root: Path) -> dict[str, str]:
+    """For a process that runs the code below ``root``."""
     return {"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin", "HOME": tempfile.gettempdir()}
 
 
 def lines_reached(target: Target, corpus: Path) -> tuple[int, int]:
     """How many lines of the target's modules its corpus reaches, of how many."""
     command = [sys.executable, "-m", "tests.hostile.reached", target.name, str(corpus), str(CORPUS / target.name)]
-    done = subprocess.run(command, cwd=ROOT, env=_environment(ROOT), stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, cwd=ROOT, env=environment(ROOT), stdout=subprocess.PIPE, text=True, check=True)
     reached, lines = json.loads(done.stdout.splitlines()[-1])
     return reached, lines
 

@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> None:
     """Fuzz one target until libFuzzer's arguments end it."""
     name, findings, how_many = arguments[1], Path(arguments[2]), arguments[3]
     with atheris.instrument_imports(include=["analysis", "bot.symbol_server", "bot.symbol_path"]):
-        from tests.hostile.mutate import change_fields
+        from tests.hostile.mutate import change_fields, change_words
         from tests.hostile.target import runs
         from tests.hostile.targets import target_named
 
@@ -37,6 +37,8 @@ def main(arguments: list[str]) -> None:
             rng = random.Random(seed)
             if not data or rng.random() < 0.5:
                 return bytes(atheris.Mutate(data, most))
+            if target.words:
+                return change_words(data, target.words, rng)[:most]
             return change_fields(data, target.hot, rng)[:most]
 
         atheris.Setup([arguments[0], *arguments[4:]], one, custom_mutator=mutate, internal_libfuzzer=True)

@@ -25,7 +25,8 @@ class Target:
 
     It raises ``allowed`` where the parser refuses, AssertionError where an answer contradicts the input; anything
     else is a finding, too. ``modules`` are those whose coverage counts. ``hot`` are ranges of bytes in which fields
-    stand that decide something; ``fault`` is a bounds check without which the harness must find something.
+    stand that decide something, ``words`` what may stand in a text in place of another word; ``fault`` is a bounds
+    check without which the harness must find something.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Target:
     fault: Fault
     allowed: tuple[type[Exception], ...] = (AnalysisError,)
     hot: tuple[tuple[int, int], ...] = ()
+    words: tuple[bytes, ...] = ()
 
 
 def runs(target: Target, data: bytes, scratch: Path) -> None:

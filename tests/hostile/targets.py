@@ -5,6 +5,13 @@ from tests.hostile import dumps, symbols, texts
 from tests.hostile.target import Fault, Target
 
 _HEADER = ((0, 0x100), (0xF00, 0xFB0), (0x1030, 0x1050))
+_ISF = (
+    b"null", b"[]", b"{}", b"-1", b"1e999", b'"x"', b"true", b"4294967296", b'"offset"', b'"pointer"', b'"_A"'
+)  # fmt: skip
+_WINDBG = (
+    b"Arg1:", b"STACK_TEXT:", b"THREAD", b"Resource", b"Exclusively owned", b"fffff800`00000000", b"0: kd> lm",
+    b"(Inline Function)", b"!irp", b"WAIT:", b"\n\n", b"Unloaded modules:"
+)  # fmt: skip
 
 TARGETS = (
     Target(
@@ -58,7 +65,9 @@ TARGETS = (
         dumps.check_minidump,
         dumps.minidumps,
         ("analysis.formats.minidump", "analysis.usermode"),
-        Fault("analysis/formats/minidump/lists.py", "if size <= _RSDS.size or raw", "if raw"),
+        Fault(
+            "analysis/formats/minidump/lists.py", "held = raw.available(stack.offset, stack.size)", "held = stack.size"
+        ),
         hot=((0, 0x20),),
     ),
     Target(
@@ -66,15 +75,15 @@ TARGETS = (
         symbols.check_pdb,
         symbols.pdb_files,
         ("analysis.symbols.pdb",),
-        Fault("analysis/symbols/pdb/msf.py", "if len(blocks) and int(blocks.max()) >= self._block_count:", "if False:"),
+        Fault("analysis/symbols/pdb/msf.py", "if 4 + 4 * count > len(directory):", "if False:"),
     ),
     Target(
         "pe",
         symbols.check_image,
         symbols.images,
         ("analysis.symbols.pe", "analysis.symbols.exports", "analysis.symbols.version"),
-        Fault("analysis/symbols/pe.py", "if len(record) <= RSDS_BYTES or", "if"),
-        hot=((0x3C, 0x40), (0xE8, 0x220), (0x2000, 0x2080), (0x6000, 0x6100), (0x8000, 0x8140)),
+        Fault("analysis/symbols/pe.py", "if at + 40 > len(header):", "if False:"),
+        hot=((0x3C, 0x40), (0xE8, 0x120), (0x120, 0x220), (0x2000, 0x2080), (0x6000, 0x6100), (0x8000, 0x8140)),
     ),
     Target(
         "unwind",
@@ -94,6 +103,7 @@ TARGETS = (
         texts.texts,
         ("analysis.formats.windbg", "analysis.kernel.printed"),
         Fault("analysis/formats/windbg/modules.py", "if not start < end or end - start > 1 << 31:", "if False:"),
+        words=_WINDBG,
     ),
     Target(
         "isf",
@@ -105,6 +115,7 @@ TARGETS = (
             'if not isinstance(described, dict) or not _is_count(described.get("offset")):',
             'if not _is_count(described.get("offset")):',
         ),
+        words=_ISF,
     ),
     Target(
         "store",
