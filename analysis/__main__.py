@@ -76,7 +76,7 @@ def _ask(wanted: Wanted) -> Path | str:
     _write({"need": asdict(wanted)})
     answer = json.loads(sys.stdin.readline() or "{}")
     path = answer.get("path")
-    return Path(path) if path else str(answer.get("missing") or "nobody answered")
+    return Path(path) if path else str(answer.get("missing", "nobody answered"))
 
 
 def _confine(settings: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from bot.console import print_lines, printable, progress_on, report_lines
 if TYPE_CHECKING:
     from bot.fetch.download import Fetched
     from bot.settings import Settings
+    from bot.symbols.fetching import SymbolServers
     from storage import Seen
 
 OK, FAULT, USAGE = 0, 1, 2
@@ -85,10 +86,15 @@ def _analyze(request: Request) -> "tuple[dict[str, Any], Seen | None]":
             order = Order(fetched.path, fetched.source, symbols, cache, fetched.sha256, fetched.seconds, servers, rules)
         else:
             order = Order(Path(request.what), None, symbols, cache, servers=servers, rules=rules)
-        child.begin(order, ChildLimits(settings.analysis_seconds, int(settings.analysis_memory)))
+        if servers is not None:
+            stack.callback(servers.close)
+        limits = ChildLimits(settings.analysis_seconds, int(settings.analysis_memory))
+        child.begin(order, limits)
         if request.history:
             _import_history()
         document = _outcome(child)
+        if servers is not None and servers.late():
+            document = _with_late_symbols(document, servers, order, limits)
     return document, _remember(document, settings) if request.history else None
 
 
@@ -174,6 +180,21 @@ def _outcome(child: Child) -> dict[str, Any]:
             return child.document(show)
         except AnalysisFailed as failed:
             raise Stop(failed.line, failed.exit_code) from failed
+
+
+# One answer is printed: where symbols come late, it is the one with them. (In Slack the first one is edited.)
+def _with_late_symbols(
+    document: dict[str, Any], servers: "SymbolServers", order: Order, limits: ChildLimits
+) -> dict[str, Any]:
+    with progress_on() as show:
+        show("waiting for symbol servers", None)
+        if not servers.await_late():
+            return document
+    child = _prepare()
+    try:
+        return _outcome(child.begin(order, limits))
+    finally:
+        child.stop()
 
 
 def _remember(document: dict[str, Any], settings: "Settings") -> "Seen | None":

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from analysis.verdict.report import Report
-    from bot.symbol_server import SymbolServers
+    from bot.symbols.fetching import SymbolServers
 
 Progress = Callable[[str, float | None], None]
 
@@ -49,7 +49,7 @@ class Order:
     """What to analyse: the dump, what its report may call it, where symbol tables and the user's rules lie.
 
     ``sha256`` spares the child the hashing of a file whose bytes were hashed on their way in. ``servers`` answer the
-    child's questions for symbols; without them it asks none.
+    child's questions for symbols; without them it asks none. Whoever made them closes them.
     """
 
     path: Path
@@ -148,8 +148,6 @@ class Child:
             if not self._errors.closed:
                 self._said = _tail(self._errors)
                 self._errors.close()
-        if self._servers is not None:
-            self._servers.close()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with suppress(BrokenPipeError):
@@ -263,15 +261,12 @@ def environment(ours: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
 
 def _fetched(servers: "SymbolServers | None", need: Any) -> dict[str, str]:
     # The child has read a hostile dump: its question is taken apart with care.
-    from analysis.symbols.names import PdbIdentity
+    from bot.symbols.identity import wanted_from
 
-    asked = need if isinstance(need, dict) else {}
-    if "timestamp" in asked:
-        return {"missing": "no server is asked for images"}
-    name, guid, age = asked.get("name"), asked.get("guid"), asked.get("age")
-    if servers is None or not isinstance(name, str) or not isinstance(guid, str) or not isinstance(age, int):
-        return {"missing": "no symbol server is configured"}
-    answer = servers.fetch(PdbIdentity(name, guid, age))
+    wanted = wanted_from(need)
+    if servers is None or wanted is None:
+        return {"missing": ""}
+    answer = servers.ask(wanted)
     return {"missing": answer.reason} if answer.path is None else {"path": str(answer.path)}
 
 

@@ -14,9 +14,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.fetch.limits import FetchLimits, Policy
 from bot.home import default_home, symbol_directories
+from bot.symbols.reach import Reach, read_credentials
 
 if TYPE_CHECKING:
-    from bot.symbol_server import SymbolServers
+    from bot.symbols.fetching import SymbolServers
 
 
 def _words(value: Any) -> Any:
@@ -54,9 +55,22 @@ class Settings(BaseSettings):
         description="Directories with symbol tables and `srv*cache*https://…` servers, separated by `;`."
         " `_NT_SYMBOL_PATH` comes next.",
     )
-    symbol_seconds: Seconds = Field(default=60, description="How long one analysis may wait for symbol servers.")
+    symbol_first_seconds: Seconds = Field(
+        default=5, description="How long a first verdict waits for symbol servers; it is edited when more arrives."
+    )
+    symbol_seconds: Seconds = Field(default=60, description="How long one job may wait for symbol servers in all.")
     symbol_cache_size: Size = Field(
         default=ByteSize(20_000_000_000), description="Largest store of fetched symbols, as in `20GB`."
+    )
+    symbol_credentials: SecretStr | None = Field(
+        default=None,
+        description="What symbol servers ask for: `host=user:password` or `host=token`, separated by spaces.",
+    )
+    symbol_proxy: str | None = Field(
+        default=None, description="Proxy for symbol servers. Default: `_NT_SYMBOL_PROXY`, then `HTTPS_PROXY`."
+    )
+    symbol_certificates: Annotated[Path, AfterValidator(Path.expanduser)] | None = Field(
+        default=None, description="A PEM file of CA certificates for symbol servers. Default: the system's."
     )
     rules: Annotated[Path, AfterValidator(Path.expanduser)] | None = Field(
         default=None, description="A TOML file with your own rules: teams, modules never to blame, known-bad versions."
@@ -121,6 +135,13 @@ class Settings(BaseSettings):
             raise ValueError(f"must begin with {prefix}")
         return value
 
+    @field_validator("symbol_credentials")
+    @classmethod
+    def _credentials(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            read_credentials(value.get_secret_value())
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str | None) -> str | None:
@@ -155,16 +176,31 @@ class Settings(BaseSettings):
         return symbol_directories(*first, self.symbols, os.environ.get("_NT_SYMBOL_PATH"))
 
     def symbol_servers(self, first: tuple[str, ...] = ()) -> "SymbolServers | None":
-        """What fetches symbols for one job, from the same paths; None where they name no server."""
-        paths = (*first, self.symbols, os.environ.get("_NT_SYMBOL_PATH"))
-        if not any(path and "://" in path for path in paths):
-            return None
-        from bot.symbol_path import symbol_servers
-        from bot.symbol_server import Limits, SymbolServers
+        """What finds and fetches symbols for one job, from the same paths; None where they name no place at all."""
+        from bot.symbols.paths import symbol_tiers
 
-        servers = symbol_servers(self.home / "symbols", *paths)
-        limits = Limits(total_seconds=self.symbol_seconds, cache_bytes=int(self.symbol_cache_size))
-        return SymbolServers(servers, limits) if servers else None
+        paths = (*first, self.symbols, os.environ.get("_NT_SYMBOL_PATH"))
+        tiers = symbol_tiers(self.symbol_store, *paths)
+        if not tiers:
+            return None
+        from bot.symbols.fetching import Limits, SymbolServers
+
+        limits = Limits(self.symbol_first_seconds, self.symbol_seconds, int(self.symbol_cache_size))
+        return SymbolServers(tiers, self.symbol_store, limits, self.symbol_reach)
+
+    @property
+    def symbol_store(self) -> Path:
+        """The symbol store that keeps what no element of a symbol path keeps."""
+        return self.home / "symbols"
+
+    @property
+    def symbol_reach(self) -> Reach:
+        """How symbol servers are reached."""
+        proxy = self.symbol_proxy or os.environ.get("_NT_SYMBOL_PROXY") or None
+        if proxy is not None and "://" not in proxy:
+            proxy = f"http://{proxy}"
+        secrets = self.symbol_credentials.get_secret_value() if self.symbol_credentials else ""
+        return Reach(proxy=proxy, certificates=self.symbol_certificates, credentials=read_credentials(secrets))
 
 
 class BadSettings(Exception):

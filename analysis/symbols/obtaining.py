@@ -26,8 +26,9 @@ def open_wanted(files: SymbolFiles, wanted: Wanted, open_file: Callable[[Path], 
         answer = files.ask(wanted)
         if isinstance(answer, Path):
             return _opened(answer, open_file, notes), notes
-        notes.append(f"symbol file {wanted.name}: {answer}")
-    notes += [f"symbol file {path.name}: it is compressed; unpack it first" for path in files.packed_of(wanted)]
+        notes += [f"symbol file {wanted.name}: {answer}"] if answer else []
+    else:
+        notes += [f"symbol file {path.name}: it is compressed; unpack it first" for path in files.packed_of(wanted)]
     return None, notes
 
 

@@ -55,7 +55,7 @@ def major_of(build: str | None) -> int | None:
 class SymbolFiles:
     """What lies below the symbol directories. ``tables`` are ISF files that may be a kernel's, ``stored`` PDBs and
     images by lower-case name, in order; ``notes`` are sentences about what could not be searched. ``ask`` fetches what
-    is not here: it returns a path, or why there is none."""
+    is not here: it returns a path, or why there is none (nothing to say where no server was asked)."""
 
     directories: tuple[Path, ...] = ()
     tables: tuple[Candidate, ...] = ()

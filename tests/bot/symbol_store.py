@@ -11,12 +11,14 @@ from pathlib import Path
 
 @dataclass
 class Store:
-    """What a server has, by path, and what it does: ``fault`` by path is a status, "cut", "slow" or "to:/path"."""
+    """What a server has, by path, and what it does: ``fault`` by path is a status, "once:" and a status for the first
+    request alone, "cut", "slow", or "to:" and an address."""
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)  # what each request showed of who it is
 
     def add(self, directory: Path) -> "Store":
         """All files below a directory, at their places."""
@@ -32,8 +34,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         store = self.store
         store.asked.append(self.path)
+        store.shown.append(self.headers.get("Authorization", ""))
         fault = store.faults.get(self.path, store.faults.get("*", ""))
         body = store.files.get(self.path)
+        if fault.startswith("once:"):
+            store.faults[self.path] = ""
+            fault = fault[5:]
         if fault.isdigit():
             self.send_error(int(fault))
         elif fault.startswith("to:"):

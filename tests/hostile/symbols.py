@@ -23,8 +23,8 @@ from analysis.symbols.names import PdbIdentity
 from analysis.symbols.pdb import open_pdb
 from analysis.symbols.pe import read_image
 from analysis.symbols.search import find_files, read_builds
-from bot.symbol_path import Server, symbol_servers
-from bot.symbol_server import Limits, SymbolServers
+from bot.symbols.fetching import Limits, SymbolServers
+from bot.symbols.paths import Tiers, symbol_tiers
 from tests.forge.minidump import image_x64
 from tests.kernel import assembled
 from tests.symbols import pdbs
@@ -277,8 +277,8 @@ def check_store(data: bytes, scratch: Path) -> None:
             read_builds(folder / "BUILDS.tsv")
             find_files((folder,), {})
         case b"P":
-            for server in symbol_servers(folder, content.decode("utf-8", "replace")):
-                assert server.url.lower().startswith("http")
+            for tiers in symbol_tiers(folder, content.decode("utf-8", "replace")):
+                assert tiers.places
         case _:
             _ask_server(folder, kind, content)
 
@@ -297,13 +297,15 @@ def _ask_server(folder: Path, kind: bytes, content: bytes) -> None:
         served = {b"F": "file.ptr", b"N": "", b"3": "index2.txt"}.get(kind, "driver.pdb")
         return httpx.Response(200 if name == served else 404, content=content)
 
-    servers = SymbolServers((Server("http://store.test", folder),), Limits(), httpx.MockTransport(answer))
+    tiers = (Tiers((folder, "http://store.test")),)
+    servers = SymbolServers(tiers, folder, Limits(), transport=httpx.MockTransport(answer))
     try:
         got = servers.fetch(wanted)
     finally:
         servers.close()
     assert (got.path is None) == bool(got.reason)
     assert "\n" not in got.reason
+    assert "fault of ours" not in got.reason
     assert got.path is None or got.path.read_bytes() == content
 
 
