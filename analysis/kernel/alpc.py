@@ -8,7 +8,7 @@ one has, only the server's process is known, by the owner of the port that was c
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import MissingLayout, Unreadable
 from analysis.kernel.dispatcher import is_thread
 from analysis.kernel.facts import Held, Lock, LockKind, Thread
@@ -95,16 +95,16 @@ def _receiver(memory: Memory, names: KernelNames, message: Struct) -> _Receiver:
         return _Receiver()
     sender = message.pointer("OwnerPort")
     layout, connection = names.layout("_ALPC_PORT"), names.layout("_ALPC_COMMUNICATION_INFO")
-    if layout is None or connection is None or not is_kernel(sender):
+    if layout is None or connection is None or not memory.is_kernel(sender):
         return _Receiver()
     info = Struct(memory, connection, Struct(memory, layout, sender).pointer("CommunicationInfo"))
-    if not is_kernel(info.address):
+    if not memory.is_kernel(info.address):
         return _Receiver()
     listening = info.pointer("ConnectionPort")
     # A server may ask its client, too; then the client is the one to reply.
     asked = info.pointer("ClientCommunicationPort") if sender == info.pointer("ServerCommunicationPort") else listening
-    if not is_kernel(asked):
+    if not memory.is_kernel(asked):
         return _Receiver()
     process = Struct(memory, layout, asked).pointer("OwnerProcess") & ~_MARKS
-    port = object_name(memory, names, listening) if is_kernel(listening) else None
-    return _Receiver(VirtAddr(process) if is_kernel(process) else None, port)
+    port = object_name(memory, names, listening) if memory.is_kernel(listening) else None
+    return _Receiver(VirtAddr(process) if memory.is_kernel(process) else None, port)

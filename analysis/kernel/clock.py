@@ -1,7 +1,7 @@
 """How long threads have waited: KTHREAD.WaitTime against the tick count of the moment of the crash.
 
 WaitTime is the low half of the tick count at which the wait began; the tick count itself is in the page that the
-kernel shares with every process (KUSER_SHARED_DATA, ntddk.h), at the same address in every Windows.
+kernel shares with every process (KUSER_SHARED_DATA, ntddk.h), at the same address in every Windows of one width.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from analysis.errors import Unreadable
 from analysis.memory.reader import Memory
 
-TICK_COUNT = 0xFFFF_F780_0000_0320  # KUSER_SHARED_DATA.TickCount, a 64-bit count
+TICK_COUNT = {8: 0xFFFF_F780_0000_0320, 4: 0xFFDF_0320}  # KUSER_SHARED_DATA.TickCount, a 64-bit count
 _SECONDS_PER_UNIT = 1e-7
 _LOW_HALF = 0xFFFF_FFFF
 # Clock interrupts come between every half and every 64th of a second or so; anything else is not the increment.
@@ -43,7 +43,7 @@ def read_clock(memory: Memory, increment_address: int | None) -> Clock | None:
         return None
     try:
         increment = memory.u32(increment_address)
-        ticks = memory.u64(TICK_COUNT)
+        ticks = memory.u64(TICK_COUNT[memory.pointer_size])
     except Unreadable:
         return None
     if increment not in _PLAUSIBLE_INCREMENT:

@@ -6,7 +6,7 @@ module, and a devnode and its physical device point at each other.
 
 from collections.abc import Callable, Iterator
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import Unreadable
 from analysis.kernel.documented import view
 from analysis.kernel.facts import Device, DeviceNode, Driver, Module
@@ -33,7 +33,7 @@ class Devices:
 
     def driver(self, address: int) -> Driver | None:
         """The DRIVER_OBJECT at ``address``; None where there is none that can be read and believed."""
-        if not _may_point(address):
+        if not self._may_point(address):
             return None
         driver = view(self._names, self._memory, "_DRIVER_OBJECT", address)
         try:
@@ -73,7 +73,7 @@ class Devices:
         seen: set[int] = set()
         while todo and len(seen) < MAX_LIST:
             address = todo.pop()
-            if address in seen or not _may_point(address):
+            if address in seen or not self._may_point(address):
                 continue
             seen.add(address)
             node = view(self._names, self._memory, "_DEVICE_NODE", address)
@@ -92,8 +92,11 @@ class Devices:
         above = (self._driver_of(one) for one in self._above(node.device))
         return tuple(driver.image for driver in above if driver is not None and driver.image is not None)
 
+    def _may_point(self, address: int) -> bool:
+        return self._memory.is_kernel(address) and address % self._memory.pointer_size == 0
+
     def _driver_of(self, device: int) -> Driver | None:
-        if not _may_point(device):
+        if not self._may_point(device):
             return None
         found = view(self._names, self._memory, "_DEVICE_OBJECT", device)
         try:
@@ -140,7 +143,7 @@ class Devices:
     def _extension(self, device: int) -> Struct | None:
         """The device's DEVOBJ_EXTENSION, if it points back. Raises: Unreadable."""
         address = view(self._names, self._memory, "_DEVICE_OBJECT", device).pointer("DeviceObjectExtension")
-        if not _may_point(address):
+        if not self._may_point(address):
             return None
         extension = view(self._names, self._memory, "_DEVOBJ_EXTENSION", address)
         return extension if extension.pointer("DeviceObject") == device else None
@@ -160,7 +163,7 @@ class Devices:
         return found if found is not None and found.device == device else None
 
     def _raw_node(self, address: int) -> DeviceNode | None:
-        if not _may_point(address):
+        if not self._may_point(address):
             return None
         node = view(self._names, self._memory, "_DEVICE_NODE", address)
         try:
@@ -185,14 +188,10 @@ class Devices:
                 parent = view(self._names, self._memory, "_DEVICE_NODE", at).pointer("Parent") if at else 0
             except Unreadable:
                 break
-            if not _may_point(parent):
+            if not self._may_point(parent):
                 break
             at = parent
         return at
-
-
-def _may_point(address: int) -> bool:
-    return is_kernel(address) and address % 8 == 0
 
 
 def _text(struct: Struct, member: str) -> str | None:

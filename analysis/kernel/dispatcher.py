@@ -3,7 +3,6 @@
 import struct
 from dataclasses import dataclass
 
-from analysis.address import is_kernel
 from analysis.errors import Unreadable
 from analysis.kernel.lists import walk_list
 from analysis.limits import MAX_WAITERS
@@ -30,8 +29,7 @@ _PROCESS = 3
 _SEMAPHORE = 5
 _THREAD = 6
 _TYPE_MASK = 0x7F  # bit 7 of the byte is the object's lock, set while a processor works on it
-_HEADER = struct.Struct("<BBBBiQQ")
-HEADER_SIZE = 0x18
+_HEADERS = {8: struct.Struct("<BBBBiQQ"), 4: struct.Struct("<BBBBiII")}
 WAIT_LIST = 8
 
 
@@ -50,17 +48,23 @@ class Dispatcher:
         return self.signal > 0
 
 
+def header_size(memory: Memory) -> int:
+    """The size of a DISPATCHER_HEADER on this machine: that of an event, too."""
+    return _HEADERS[memory.pointer_size].size
+
+
 def read_dispatcher(memory: Memory, address: int) -> Dispatcher | None:
     """The dispatcher object at ``address``; None where the bytes cannot be one.
 
     Raises:
         Unreadable: the header was not saved.
     """
-    type_byte, _, _, _, signal, flink, blink = _HEADER.unpack(memory.read(address, HEADER_SIZE))
+    form = _HEADERS[memory.pointer_size]
+    type_byte, _, _, _, signal, flink, blink = form.unpack(memory.read(address, form.size))
     type_code = type_byte & _TYPE_MASK
     kind = _KINDS.get(type_code)
     # The wait list of a live object is a list, if an empty one: its links lead somewhere in the kernel.
-    if kind is None or address % 4 or not is_kernel(flink) or not is_kernel(blink):
+    if kind is None or address % 4 or not memory.is_kernel(flink) or not memory.is_kernel(blink):
         return None
     return Dispatcher(address, type_code, kind, signal)
 

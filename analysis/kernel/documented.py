@@ -6,7 +6,7 @@ checks that the two point at each other before it believes either.
 """
 
 from analysis.errors import MissingLayout
-from analysis.kernel.names import KernelNames
+from analysis.kernel.names import KernelNames, require
 from analysis.memory.reader import Memory
 from analysis.symbols.layout import Field, Layout, Struct
 
@@ -30,12 +30,14 @@ DOCUMENTED = {
         _layout("_DRIVER_EXTENSION", 0x28, DriverObject=0, ServiceKeyName=0x18),
         _layout(
             "_IRP", 0xD0, Type=0, Size=2, ThreadListEntry=0x20, StackCount=0x42, CurrentLocation=0x43,
-            Tail__Overlay__Thread=0x98, Tail__Overlay__CurrentStackLocation=0xB8,
+            UserEvent=0x50, Tail__Overlay__Thread=0x98, Tail__Overlay__CurrentStackLocation=0xB8,
+            Tail__Overlay__OriginalFileObject=0xC0,
         ),
         _layout(
             "_IO_STACK_LOCATION", 0x48, MajorFunction=0, MinorFunction=1, Control=3, DeviceObject=0x28,
-            CompletionRoutine=0x38,
+            CompletionRoutine=0x38, Context=0x40,
         ),
+        _layout("_FILE_OBJECT", 0xD8, Type=0, Size=2, Event=0x98),
         _layout(
             "_DEVICE_NODE", 0x58, Sibling=0, Child=8, Parent=0x10, PhysicalDeviceObject=0x20, InstancePath=0x28,
             ServiceName=0x38, PendingIrp=0x48,
@@ -45,8 +47,24 @@ DOCUMENTED = {
 
 
 def view(names: KernelNames, memory: Memory, name: str, address: int) -> Struct:
-    """A structure by this kernel's layout, else by the documented one. Raises: MissingLayout."""
-    layout = names.layout(name) or DOCUMENTED.get(name)
+    """A structure by this kernel's layout, else by the documented one. Raises: MissingLayout.
+
+    The documented ones are those of 64-bit Windows: a 32-bit kernel must tell all their members itself.
+    """
+    documented = DOCUMENTED.get(name)
+    if memory.pointer_size != 8:
+        return Struct(memory, require(names, name, *(documented.fields if documented else ())), address)
+    layout = names.layout(name) or documented
     if layout is None:
         raise MissingLayout(name)
     return Struct(memory, layout, address)
+
+
+def offset_in(names: KernelNames, memory: Memory, structure: str, member: str) -> int:
+    """The offset of a documented member, by the same rule as ``view``. Raises: MissingLayout."""
+    own, documented = names.layout(structure), DOCUMENTED.get(structure)
+    if own is not None and own.has(member):
+        return own.offset(member)
+    if memory.pointer_size != 8 or documented is None or not documented.has(member):
+        raise MissingLayout(structure, member)
+    return documented.offset(member)

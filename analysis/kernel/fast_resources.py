@@ -7,7 +7,7 @@ a fast one has a list head that its first entry points back to.
 
 from dataclasses import dataclass
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import Unreadable
 from analysis.kernel.dispatcher import is_thread
 from analysis.kernel.lists import walk_list
@@ -47,8 +47,8 @@ def read_fast_owners(memory: Memory, names: KernelNames, address: int) -> tuple[
 def _is_list_head(memory: Memory, head: int) -> bool:
     # A plain resource has a thread here, whose first bytes are no link that points back, and a count behind it.
     try:
-        first, last = memory.u64(head), memory.u64(head + 8)
-        return is_kernel(first) and is_kernel(last) and memory.u64(first + 8) == head
+        first, last = memory.pointers(head, 2)
+        return memory.is_kernel(first) and memory.is_kernel(last) and memory.pointers(first, 2)[1] == head
     except Unreadable:
         return False
 

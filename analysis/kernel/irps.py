@@ -1,6 +1,6 @@
 """I/O request packets: where one is, and which drivers it went through. Layout: wdm.h."""
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import Unreadable
 from analysis.kernel.devices import Devices
 from analysis.kernel.documented import view
@@ -19,7 +19,7 @@ def read_irp(memory: Memory, names: KernelNames, devices: Devices, address: int)
     ``stack`` holds the locations that the request went through, the present one last. A request that was not yet
     sent, or came back to its sender, has no ``current``.
     """
-    if not is_kernel(address) or address % 8:
+    if not memory.is_kernel(address) or address % 8:
         return None
     irp = view(names, memory, "_IRP", address)
     try:
@@ -40,7 +40,7 @@ def read_irp(memory: Memory, names: KernelNames, devices: Devices, address: int)
         VirtAddr(address),
         stack[-1] if stack and current <= count else None,
         stack,
-        VirtAddr(thread) if is_kernel(thread) else None,
+        VirtAddr(thread) if memory.is_kernel(thread) else None,
     )
 
 

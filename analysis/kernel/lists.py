@@ -5,15 +5,13 @@ was overwritten. Each entry's back link must point to where the walk came from. 
 one backward from the head collects the other half, so that one missing page costs one entry and not the rest.
 """
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import Unreadable
 from analysis.memory.reader import Memory
 
-_LINKS = struct.Struct("<QQ")
 _FLINK, _BLINK = 0, 1
 
 
@@ -56,15 +54,15 @@ def _follow(
     found: list[VirtAddr] = []
     seen = set(known)
     try:
-        current = _LINKS.unpack(memory.read(head, 16))[direction]
+        current = memory.pointers(head, 2)[direction]
     except Unreadable as gap:
         return found, f"the list head at {head:#x} cannot be read: {gap}"
     previous = head
     while current != head:
-        if problem := _objection(current, seen, len(found), limit):
+        if problem := _objection(memory, current, seen, len(found), limit):
             return found, problem
         try:
-            links = _LINKS.unpack(memory.read(current, 16))
+            links = memory.pointers(current, 2)
         except Unreadable as gap:
             return found, f"the list stops after {len(found)} entries: {gap}"
         if links[1 - direction] != previous:
@@ -76,12 +74,12 @@ def _follow(
     return found, None
 
 
-def _objection(current: int, seen: set[VirtAddr], count: int, limit: int) -> str | None:
+def _objection(memory: Memory, current: int, seen: set[VirtAddr], count: int, limit: int) -> str | None:
     # Why this link is not worth following.
     if current in seen:
         return f"the list runs into itself at {current:#x} after {count} entries"
     if count >= limit:
         return f"the list was cut after {count} entries"
-    if not is_kernel(current) or current % 4:
+    if not memory.is_kernel(current) or current % 4:
         return f"the list stops after {count} entries: {current:#x} is no kernel pointer"
     return None

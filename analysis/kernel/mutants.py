@@ -19,9 +19,9 @@ from analysis.symbols.layout import Struct
 from analysis.trust import Trust
 
 _FAST_MUTEX_REASONS = {"WrFastMutex": LockKind.FAST_MUTEX, "WrGuardedMutex": LockKind.GUARDED_MUTEX}
-# FAST_MUTEX of wdm.h, the same in all builds; KGUARDED_MUTEX of Windows 7 has its gate where the event is.
-_MUTEX_EVENT = 0x18
-_MUTEX_OWNER = 8
+# FAST_MUTEX of wdm.h, the same in all builds: Count, Owner, Contention, Event, each aligned to a pointer.
+# KGUARDED_MUTEX of Windows 7 has its gate where the event is.
+_MUTEX_OWNER, _MUTEX_EVENT = 1, 3
 _POINTER_BITS = 7  # a thread is aligned to 16: whatever a build keeps in the low bits is no part of its address
 
 
@@ -115,8 +115,8 @@ def _mutant(memory: Memory, names: KernelNames, address: VirtAddr, waiters: tupl
 
 def _fast_mutex(memory: Memory, event: VirtAddr, kind: LockKind, waiters: tuple[Held, ...]) -> Lock | None:
     # The wait reason says what the thread waits in; that the owner is a thread says that the mutex is where we look.
-    address = VirtAddr(event - _MUTEX_EVENT)
-    owner = VirtAddr(memory.u64(address + _MUTEX_OWNER) & ~_POINTER_BITS)
+    address = VirtAddr(event - _MUTEX_EVENT * memory.pointer_size)
+    owner = VirtAddr(memory.pointer(address + _MUTEX_OWNER * memory.pointer_size) & ~_POINTER_BITS)
     if owner and not is_thread(memory, owner):
         return None
     owners = (Held(owner, Trust.STRUCTURE, exclusive=True),) if owner else ()

@@ -45,10 +45,12 @@ def read_process(memory: Memory, names: KernelNames, address: int) -> Process:
     core = names.layout("_KPROCESS")
     return Process(
         VirtAddr(address),
-        process.u64("UniqueProcessId"),
+        process.pointer("UniqueProcessId"),
         raw.partition(b"\0")[0].decode("ascii", "replace"),
-        parent_pid=process.u64("InheritedFromUniqueProcessId") if process.has("InheritedFromUniqueProcessId") else None,
-        directory_table=process.memory.u64(address + core.offset("DirectoryTableBase"))
+        parent_pid=process.pointer("InheritedFromUniqueProcessId")
+        if process.has("InheritedFromUniqueProcessId")
+        else None,
+        directory_table=process.memory.pointer(address + core.offset("DirectoryTableBase"))
         if core and core.has("DirectoryTableBase")
         else None,
         threads=_count(process),

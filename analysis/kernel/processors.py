@@ -1,6 +1,6 @@
 """Which thread each processor runs: nt!KiProcessorBlock lists the processors' control blocks (KPRCB)."""
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import Unreadable
 from analysis.kernel.names import KernelNames, require
 from analysis.memory.reader import Memory
@@ -21,9 +21,9 @@ def read_running(memory: Memory, names: KernelNames, count: int) -> dict[VirtAdd
         return running
     for number in range(min(count, MAX_PROCESSORS)):
         try:
-            thread = memory.u64(memory.u64(block + number * 8) + current)
+            thread = memory.pointer(memory.pointer(block + number * memory.pointer_size) + current)
         except Unreadable:
             continue
-        if is_kernel(thread):
+        if memory.is_kernel(thread):
             running[VirtAddr(thread)] = number
     return running

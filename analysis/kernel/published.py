@@ -7,6 +7,7 @@ to walk its stack, not enough to list threads or to read what they wait for.
 from collections.abc import Mapping
 
 from analysis.kernel.clock import Clock
+from analysis.kernel.documented import DOCUMENTED
 from analysis.kernel.threads import ThreadReader
 from analysis.memory.reader import Memory
 from analysis.symbols.kdbg import Kdbg
@@ -25,7 +26,8 @@ def published_reader(memory: Memory, kdbg: Kdbg | None, clock: Clock | None) -> 
     core = _layout("_KTHREAD", kdbg.offsets)
     if not all(core.has(member) for member in _NEEDED):
         return None
-    return ThreadReader(memory, _layout("_ETHREAD", kdbg.offsets), core, None, clock)
+    link = DOCUMENTED["_IRP"].offset("ThreadListEntry")
+    return ThreadReader(memory, _layout("_ETHREAD", kdbg.offsets), core, None, clock, irp_link=link)
 
 
 def _layout(structure: str, offsets: Mapping[tuple[str, str], int]) -> Layout:

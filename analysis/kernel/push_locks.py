@@ -1,4 +1,4 @@
-"""Push locks: eight bytes that keep no owner, and what can be told of them nevertheless.
+"""Push locks: one pointer that keeps no owner, and what can be told of them nevertheless.
 
 Which lock a thread waits for, and who holds it, is often recorded for priority boosting: each thread has six
 KLOCK_ENTRYs (AutoBoost, Windows 8.1 and later; the waiting and acquired marks are read where the public symbols name
@@ -7,12 +7,12 @@ block on the stack of its latest waiter, whose event that thread waits for, and 
 EX_PUSH_LOCK_WAIT_BLOCK is in the public symbols of Windows 7; its value's bits are those of EX_PUSH_LOCK.
 """
 
-import struct
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import Unreadable
+from analysis.kernel.dispatcher import header_size
 from analysis.kernel.facts import Held, Lock, LockKind, Thread
 from analysis.kernel.names import KernelNames
 from analysis.limits import MAX_WAITERS
@@ -25,9 +25,8 @@ _LOCKED, _WAITING, _SHARED = 1, 2, 8
 _VALUE_BITS = 0xF
 _ENTRIES = 6
 _ENTRY_FLAGS = 3  # of LockUnsafe: releasable by another thread, busy
-_IN_TREE = 1 << 63  # of LockUnsafe: a mark in the place of a bit that every kernel address has set
+_IN_TREE = {8: 1 << 63, 4: 1 << 31}  # of LockUnsafe: a mark in the place of a bit that every kernel address has set
 _STACK_WINDOW = 0x400
-_WAIT_BLOCK_NEXT = 0x18
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def _lock(memory: Memory, address: VirtAddr, owners: tuple[Held, ...], waiters: 
 
 def _value(memory: Memory, address: int) -> int:
     try:
-        return memory.u64(address)
+        return memory.pointer(address)
     except Unreadable:
         return 0
 
@@ -114,7 +113,7 @@ def _marked(memory: Memory, entries: _Entries, thread: VirtAddr, mark: str) -> I
         except Unreadable:
             continue
         if lock and is_marked:
-            yield VirtAddr(lock | _IN_TREE)
+            yield VirtAddr(lock | _IN_TREE[memory.pointer_size])
 
 
 def _by_entries(
@@ -167,8 +166,8 @@ def _lock_on_stack(memory: Memory, thread: Thread) -> VirtAddr | None:
     if not thread.kernel_stack or not thread.stack_resident or len(thread.waits) != 1:
         return None
     data = memory.read_available(thread.kernel_stack, _STACK_WINDOW)
-    for (word,) in struct.iter_unpack("<Q", data[: len(data) // 8 * 8]):
-        if not is_kernel(word) or word % 8 or not _is_waited_for(memory, word):
+    for word in memory.words(data):
+        if not memory.is_kernel(word) or word % memory.pointer_size or not _is_waited_for(memory, word):
             continue
         if thread.waits[0].address in _chain(memory, word):
             return VirtAddr(word)
@@ -176,12 +175,13 @@ def _lock_on_stack(memory: Memory, thread: Thread) -> VirtAddr | None:
 
 
 def _chain(memory: Memory, lock: int) -> list[int]:
-    # The wait blocks of a lock, latest waiter first; each starts with the event that its thread waits for.
+    # The wait blocks of a lock, latest waiter first; each starts with the event that its thread waits for, and has the
+    # pointer to the next one behind it.
     blocks: list[int] = []
     seen: set[int] = set()
     block = _value(memory, lock) & ~_VALUE_BITS
-    while is_kernel(block) and block not in seen and len(blocks) < MAX_WAITERS:
+    while memory.is_kernel(block) and block not in seen and len(blocks) < MAX_WAITERS:
         seen.add(block)
         blocks.append(block)
-        block = _value(memory, block + _WAIT_BLOCK_NEXT) & ~_VALUE_BITS
+        block = _value(memory, block + header_size(memory)) & ~_VALUE_BITS
     return blocks

@@ -26,7 +26,7 @@ from analysis.symbols.kernel import KernelSymbols
 _T = TypeVar("_T")
 # An owner that no process lists may itself wait for something whose owner no process lists. Seen: one level.
 _MAX_ROUNDS = 4
-ONLY_MODULES = "32-bit kernel: its modules and the crashing stack are read, no processes, threads and locks"
+ONLY_MODULES = "32-bit kernel without symbols of its own: its modules and the crashing stack are read, nothing else"
 _WITH_PROGRAMS = frozenset({"kernel-full", "kernel-bitmap-full", "kernel-ranges"})
 
 
@@ -35,7 +35,7 @@ def read_facts(image: DumpImage, memory: Memory, symbols: KernelSymbols) -> tupl
     reading = _Reading(image, memory, symbols)
     modules = reading.modules()
     unloaded = reading.unloaded()
-    if memory.pointer_size == 4:
+    if memory.pointer_size == 4 and symbols.layout_source == "none":
         return KernelFacts(modules, unloaded, notes=(*reading.notes, ONLY_MODULES)), None
     reader = reading.attempt("threads", reading.thread_reader)
     processes, threads = reading.processes_and_threads(reader)

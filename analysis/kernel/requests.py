@@ -7,13 +7,12 @@ request to the thread; the third is found by looking, and graded so. Requests co
 pending requests, else from pointers on its stack: the function that waits has its request at hand.
 """
 
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import MissingLayout, Unreadable
 from analysis.kernel.devices import Devices, ModuleAt
-from analysis.kernel.documented import view
+from analysis.kernel.documented import offset_in, view
 from analysis.kernel.facts import Held, Irp, Lock, LockKind, Thread
 from analysis.kernel.irp_names import major_name, minor_name
 from analysis.kernel.irps import IO_TYPE_IRP, read_irp
@@ -24,11 +23,7 @@ from analysis.trust import Trust
 
 _STACK_WINDOW = 0x1000  # bytes above the stack pointer: the frames of the wait and of those who asked for it
 _MAX_STACKS = 1024
-_FILE_EVENT = 0x98  # FILE_OBJECT.Event, wdm.h
-_USER_EVENT = 0x50  # IRP.UserEvent, wdm.h
-_FILE_OBJECT = 0xC0  # IRP.Tail.Overlay.OriginalFileObject, wdm.h
-_CONTEXT = 0x40  # IO_STACK_LOCATION.Context, wdm.h
-_LOCATION_SIZE = 0x48
+_LOCATION = "_IO_STACK_LOCATION"
 _REASONS = frozenset({"Executive", "UserRequest", "WrExecutive"})
 
 
@@ -84,8 +79,8 @@ def _candidates(memory: Memory, thread: Thread, module_at: ModuleAt) -> Iterator
     size = max(0, min(_STACK_WINDOW, thread.stack_base - thread.kernel_stack))
     data = memory.read_available(thread.kernel_stack, size)
     seen: set[int] = set()
-    for (word,) in struct.iter_unpack("<Q", data[: len(data) // 8 * 8]):
-        if word % 8 or not is_kernel(word) or word in seen or word in own:
+    for word in memory.words(data):
+        if word % memory.pointer_size or not memory.is_kernel(word) or word in seen or word in own:
             continue
         seen.add(word)
         if module_at(word) is not None:
@@ -103,14 +98,15 @@ def _link(memory: Memory, names: KernelNames, address: int, thread: Thread) -> T
     try:
         irp = view(names, memory, "_IRP", address)
         of_thread = irp.pointer("Tail.Overlay.Thread") == thread.address
-        if memory.u64(address + _USER_EVENT) == event:
+        if memory.pointer(address + offset_in(names, memory, "_IRP", "UserEvent")) == event:
             return Trust.STRUCTURE if of_thread else Trust.SCAN
-        file = memory.u64(address + _FILE_OBJECT)
-        if is_kernel(file) and file + _FILE_EVENT == event:
+        file = memory.pointer(address + offset_in(names, memory, "_IRP", "Tail.Overlay.OriginalFileObject"))
+        if memory.is_kernel(file) and file + offset_in(names, memory, "_FILE_OBJECT", "Event") == event:
             return Trust.STRUCTURE if of_thread else Trust.SCAN
         count = irp.u8("StackCount")
-        first = address + irp.layout.size + _CONTEXT
-        contexts = [memory.u64(first + at * _LOCATION_SIZE) for at in range(min(count, MAX_IRP_STACK))]
+        size, into = view(names, memory, _LOCATION, 0).layout.size, offset_in(names, memory, _LOCATION, "Context")
+        first = address + irp.layout.size + into
+        contexts = [memory.pointer(first + at * size) for at in range(min(count, MAX_IRP_STACK))]
     except (Unreadable, MissingLayout):
         return None
     return Trust.SCAN if event in contexts else None

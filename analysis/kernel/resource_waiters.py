@@ -10,11 +10,10 @@ too: a thread counts when it waits now for the object that the resource leads to
 resource leads to are assigned by the resource's address on their stack, which is weaker evidence and marked so.
 """
 
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import Unreadable
 from analysis.kernel.dispatcher import (
     is_semaphore,
@@ -34,7 +33,8 @@ from analysis.trust import Trust
 WR_RESOURCE = "WrResource"
 # From the point where the thread was switched away: the frames of the wait itself, which hold the resource's address.
 _STACK_WINDOW = 0x600
-_POINTER_MASK = ~0xF  # chain entries are aligned to 16; the low bits of a chain's head are flags
+# The low bits of a chain's head are flags. Entries lie on stacks, aligned to 16 and on 32-bit machines to 4.
+_POINTER_MASK = {8: ~0xF, 4: ~3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,11 @@ def _waits_now(memory: Memory, threads: Mapping[VirtAddr, Thread], address: Virt
 
 
 def _queue(memory: Memory, names: KernelNames, slot: int, exclusive: bool) -> list[_Queued]:
-    if not is_kernel(slot):
+    if not memory.is_kernel(slot):
         return []
     if is_synchronization_event(memory, slot) if exclusive else is_semaphore(memory, slot):
         return [_on_object(memory, names, slot)]
-    return _chain(memory, names, slot & _POINTER_MASK)
+    return _chain(memory, names, slot & _POINTER_MASK[memory.pointer_size])
 
 
 def _on_object(memory: Memory, names: KernelNames, address: int) -> _Queued:
@@ -83,7 +83,7 @@ def _on_object(memory: Memory, names: KernelNames, address: int) -> _Queued:
     threads = []
     for block in wait_blocks(memory, address):
         try:
-            threads.append(memory.u64(block + layout.offset("Thread")))
+            threads.append(memory.pointer(block + layout.offset("Thread")))
         except Unreadable:
             continue
     return _Queued(address, tuple(threads))
@@ -99,16 +99,18 @@ def _chain(memory: Memory, names: KernelNames, first: int) -> list[_Queued]:
     queue: list[_Queued] = []
     seen: set[int] = set()
     address = first
-    while is_kernel(address) and address not in seen and len(queue) < MAX_WAITERS:
+    while memory.is_kernel(address) and address not in seen and len(queue) < MAX_WAITERS:
         seen.add(address)
         event = address + event_at
         try:
             if not _is_event(memory, event):
                 break
             queue.append(
-                _Queued(event, (memory.u64(address + thread_at),)) if thread_at else _on_object(memory, names, event)
+                _Queued(event, (memory.pointer(address + thread_at),))
+                if thread_at
+                else _on_object(memory, names, event)
             )
-            address = memory.u64(address) & _POINTER_MASK
+            address = memory.pointer(address) & _POINTER_MASK[memory.pointer_size]
         except Unreadable:
             break
     return queue
@@ -144,7 +146,7 @@ def _on_stack(memory: Memory, thread: Thread, wanted: set[VirtAddr]) -> VirtAddr
     if thread.stack_base and thread.stack_base > thread.kernel_stack:
         size = min(size, thread.stack_base - thread.kernel_stack)
     data = memory.read_available(thread.kernel_stack, size)
-    for (value,) in struct.iter_unpack("<Q", data[: len(data) // 8 * 8]):
+    for value in memory.words(data):
         if value in wanted:
             return VirtAddr(value)
     return None

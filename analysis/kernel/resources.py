@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import MissingLayout, Unreadable
 from analysis.kernel.dispatcher import is_thread
 from analysis.kernel.facts import Held, Lock, LockKind
@@ -24,19 +24,18 @@ from analysis.trust import Trust
 
 OWNED_EXCLUSIVE = 0x80  # ERESOURCE.Flag, ResourceOwnedExclusive of ntifs.h
 _POINTER_BITS = 3  # of an owner: set by ExSetResourceOwnerPointer and friends, cleared before it is a thread
+_POINTER = "pointer"
 _NEEDED = {
     "ActiveCount": "<i2",
     "Flag": "<u2",
-    "SharedWaiters": "<u8",
-    "ExclusiveWaiters": "<u8",
-    "OwnerTable": "<u8",
+    "SharedWaiters": _POINTER,
+    "ExclusiveWaiters": _POINTER,
+    "OwnerTable": _POINTER,
     "NumberOfSharedWaiters": "<u4",
     "NumberOfExclusiveWaiters": "<u4",
     "ContentionCount": "<u4",
 }
 _LARGEST = 0x400  # no ERESOURCE was ever larger than 0x68
-_OWNER_ENTRY_SIZE = 0x10
-_TABLE_SIZE = 8  # OWNER_ENTRY.TableSize: of the first entry, how many entries the table has
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +89,13 @@ def read_resource(memory: Memory, names: KernelNames, address: int) -> Resource:
         MissingLayout: this kernel's ERESOURCE is not known.
         Unreadable: its memory is not there.
     """
-    kind = _row(require(names, "_ERESOURCE", *_NEEDED))
+    kind = _row(memory, require(names, "_ERESOURCE", *_NEEDED))
     return _resource(VirtAddr(address), np.frombuffer(memory.read(address, kind.itemsize), kind)[0])
 
 
 def _busy(memory: Memory, layout: Layout, walk: ListWalk) -> tuple[Resource, ...]:
     link = layout.offset("SystemResourcesList") if layout.has("SystemResourcesList") else 0
-    kind = _row(layout)
+    kind = _row(memory, layout)
     size = kind.itemsize
     addresses = []
     rows = []
@@ -115,13 +114,12 @@ def _busy(memory: Memory, layout: Layout, walk: ListWalk) -> tuple[Resource, ...
     )
 
 
-def _row(layout: Layout) -> np.dtype[np.void]:
+def _row(memory: Memory, layout: Layout) -> np.dtype[np.void]:
     # Tens of thousands of structures are looked at in a few array operations.
     offsets = [layout.offset(member) for member in _NEEDED]
-    ends = [at + np.dtype(kind).itemsize for at, kind in zip(offsets, _NEEDED.values(), strict=True)]
-    return np.dtype(
-        {"names": list(_NEEDED), "formats": list(_NEEDED.values()), "offsets": offsets, "itemsize": max(ends)}
-    )
+    formats = [f"<u{memory.pointer_size}" if kind == _POINTER else kind for kind in _NEEDED.values()]
+    ends = [at + np.dtype(kind).itemsize for at, kind in zip(offsets, formats, strict=True)]
+    return np.dtype({"names": list(_NEEDED), "formats": formats, "offsets": offsets, "itemsize": max(ends)})
 
 
 def _resource(address: VirtAddr, row: np.void) -> Resource:
@@ -164,12 +162,13 @@ def _owner_values(memory: Memory, names: KernelNames, resource: Resource, notes:
     values = []
     try:
         if resource.exclusive:
-            return [memory.u64(entry)]
+            return [memory.pointer(entry)]
         values.append(_owner(memory, entry_layout, entry))
-        if is_kernel(resource.owner_table):
+        if memory.is_kernel(resource.owner_table):
             count = _table_size(memory, entry_layout, resource.owner_table)
-            table = Snapshot(memory, resource.owner_table, count * _OWNER_ENTRY_SIZE)
-            slots = (resource.owner_table + slot * _OWNER_ENTRY_SIZE for slot in range(1, count))
+            size = 2 * memory.pointer_size  # OWNER_ENTRY: the thread, and a number of flags and count
+            table = Snapshot(memory, resource.owner_table, count * size)
+            slots = (resource.owner_table + slot * size for slot in range(1, count))
             values.extend(_owner(table, entry_layout, slot) for slot in slots)  # keeps those before a gap
     except Unreadable as gap:
         notes.append(f"owners of the resource {resource.address:#x}: {gap}")
@@ -177,18 +176,19 @@ def _owner_values(memory: Memory, names: KernelNames, resource: Resource, notes:
 
 
 def _table_size(memory: Memory, layout: Layout | None, table: int) -> int:
-    offset = layout.offset("TableSize") if layout and layout.has("TableSize") else _TABLE_SIZE
+    # Of the first OWNER_ENTRY, how many entries the table has: behind its thread.
+    offset = layout.offset("TableSize") if layout and layout.has("TableSize") else memory.pointer_size
     return min(memory.u32(table + offset), MAX_RESOURCE_OWNERS)
 
 
 def _owner(memory: Memory, layout: Layout | None, address: int) -> int:
     # An entry whose count fell to zero keeps its last thread: it owns nothing any more.
     if layout is None or not layout.has("OwnerThread"):
-        return memory.u64(address)
+        return memory.pointer(address)
     entry = Struct(memory, layout, address)
     if entry.has("OwnerCount") and not entry.bits("OwnerCount"):
         return 0
-    return entry.u64("OwnerThread")
+    return entry.pointer("OwnerThread")
 
 
 def as_lock(resource: Resource, owners: tuple[Held, ...], waiters: tuple[Held, ...]) -> Lock:

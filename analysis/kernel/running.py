@@ -5,26 +5,27 @@ theirs in their control blocks (KPRCB). A processor that did not answer left not
 only if their stack pointer lies in the very thread's stack.
 """
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import MissingLayout, Unreadable
 from analysis.kernel.context import CONTEXT_SIZE, context_registers
 from analysis.kernel.facts import Stack, Thread
 from analysis.kernel.names import KernelNames
 from analysis.kernel.processors import MAX_PROCESSORS
 from analysis.kernel.stacks import Walker
+from analysis.kernel.x86_context import CONTEXT_X86_SIZE, x86_registers
 from analysis.memory.reader import Memory
 
 
 def running_stack(memory: Memory, names: KernelNames, walker: Walker, header_context: bytes, thread: Thread) -> Stack:
     """The stack of a running thread; without frames and with the reason where its registers are not in the dump."""
-    if _belongs(header_context, thread):
+    if _belongs(memory, header_context, thread):
         return walker.context_stack(header_context, thread)
     if thread.processor is None:
         return Stack(end="the thread was running, but on which processor cannot be told")
     context = processor_context(memory, names, thread.processor)
     if context is None:
         return Stack(end=f"the saved registers of processor {thread.processor} cannot be read")
-    if not _belongs(context, thread):
+    if not _belongs(memory, context, thread):
         return Stack(end=f"processor {thread.processor} saved no registers of this thread: it was not stopped in time")
     return walker.context_stack(context, thread)
 
@@ -35,20 +36,32 @@ def processor_context(memory: Memory, names: KernelNames, number: int) -> bytes 
     if block is None:
         return None
     try:
-        prcb = names.struct(memory, "_KPRCB", memory.pointer(block + 8 * number))
+        prcb = names.struct(memory, "_KPRCB", memory.pointer(block + memory.pointer_size * number))
         if not prcb.has("ProcessorState.ContextFrame"):
             return None
-        return memory.read(prcb.address_of("ProcessorState.ContextFrame"), CONTEXT_SIZE)
+        return memory.read(
+            prcb.address_of("ProcessorState.ContextFrame"),
+            CONTEXT_X86_SIZE if memory.pointer_size == 4 else CONTEXT_SIZE,
+        )
     except (Unreadable, MissingLayout):
         return None
 
 
-def _belongs(context: bytes, thread: Thread) -> bool:
+def stack_pointer(memory: Memory, context: bytes) -> int | None:
+    """The stack pointer in a CONTEXT of this machine; None where the bytes are not one."""
+    if memory.pointer_size == 4:
+        small = x86_registers(context)
+        return small.esp if small is not None else None
     registers = context_registers(context)
+    return registers.rsp if registers is not None else None
+
+
+def _belongs(memory: Memory, context: bytes, thread: Thread) -> bool:
+    pointer = stack_pointer(memory, context)
     base = thread.stack_base or thread.initial_stack
-    if registers is None or base is None or thread.stack_limit is None:
+    if pointer is None or base is None or thread.stack_limit is None:
         return False
-    return thread.stack_limit <= registers.rsp < base
+    return thread.stack_limit <= pointer < base
 
 
 def running_on(memory: Memory, names: KernelNames, number: int) -> VirtAddr | None:
@@ -57,11 +70,11 @@ def running_on(memory: Memory, names: KernelNames, number: int) -> VirtAddr | No
     if block is None or number >= MAX_PROCESSORS:
         return None
     try:
-        prcb = names.struct(memory, "_KPRCB", memory.pointer(block + 8 * number))
+        prcb = names.struct(memory, "_KPRCB", memory.pointer(block + memory.pointer_size * number))
         thread = prcb.pointer("CurrentThread")
     except (Unreadable, MissingLayout, KeyError):
         return None
-    return VirtAddr(thread) if is_kernel(thread) else None
+    return VirtAddr(thread) if memory.is_kernel(thread) else None
 
 
 def processor_stack(memory: Memory, names: KernelNames, walker: Walker, thread: Thread | None, number: int) -> Stack:
@@ -69,6 +82,6 @@ def processor_stack(memory: Memory, names: KernelNames, walker: Walker, thread: 
     context = processor_context(memory, names, number)
     if context is None or thread is None:
         return Stack(end=f"the saved registers of processor {number} are not in this dump")
-    if not _belongs(context, thread):
+    if not _belongs(memory, context, thread):
         return Stack(end=f"processor {number} saved no registers of this thread: it was not stopped in time")
     return walker.context_stack(context, thread)

@@ -20,7 +20,7 @@ from analysis.kernel.context import (
     read_switch_frame,
     read_trap_frame,
 )
-from analysis.kernel.ebp import x86_registers, x86_stack, x86_trap
+from analysis.kernel.ebp import stack_end, x86_stack, x86_thread_stack
 from analysis.kernel.facts import Frame, Module, Stack, Thread
 from analysis.kernel.frame_pointers import arm64_stack
 from analysis.kernel.image_files import ImageFiles
@@ -31,8 +31,10 @@ from analysis.kernel.symbolize import KERNEL_MODULE, KernelNames, Symbolizer, na
 from analysis.kernel.traps import THREAD_STARTS, TRAP_FUNCTIONS
 from analysis.kernel.unwind import Caller, unwind_frame
 from analysis.kernel.unwind_codes import BadUnwind, UnknownRegister
+from analysis.kernel.x86_context import x86_registers, x86_trap
 from analysis.limits import MAX_STACK_BYTES, MAX_STACK_FRAMES
 from analysis.memory.reader import Memory
+from analysis.symbols.layout import Layout
 from analysis.symbols.names import SymbolTable
 from analysis.trust import Trust
 
@@ -45,6 +47,9 @@ class WalkSymbols(KernelNames, Protocol):
 
     def address(self, name: str) -> int | None:
         """The address of a symbol."""
+
+    def layout(self, name: str) -> Layout | None:
+        """The layout of a structure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ class Walker:
     ) -> None:
         self.names = Symbolizer(symbols, modules, unloaded, tables)
         self._memory = memory
+        self._switch_frame = symbols.layout("_KSWITCHFRAME")
         self._images = Images(memory, files)
         self._judged: dict[int, Evidence] = {}
         self._hull = data_hull(symbols.address)
@@ -114,6 +120,8 @@ class Walker:
             return Stack(end="the thread was running: its registers are the processor's, not on its stack")
         if thread.terminated:
             return Stack(end="the thread has ended")
+        if self._memory.pointer_size == 4:
+            return x86_thread_stack(self._memory, self.names, self._switch_frame, thread)
         walk = self._thread_walk(thread)
         try:
             switched = read_switch_frame(self._memory, thread.kernel_stack)
@@ -138,7 +146,11 @@ class Walker:
         """The stack from a CONTEXT record's bytes; ``thread``, where known, gives the stack's bounds."""
         if self._memory.pointer_size == 4:
             small = x86_registers(context)
-            return x86_stack(self._memory, self.names, small) if small else Stack(end=NO_CONTEXT)
+            return (
+                x86_stack(self._memory, self.names, small, stack_end(small.esp, thread))
+                if small
+                else Stack(end=NO_CONTEXT)
+            )
         arm64 = arm64_registers(context)
         if arm64 is not None:
             return arm64_stack(self._memory, self.names, arm64)

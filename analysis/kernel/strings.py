@@ -1,6 +1,5 @@
 """Strings that a parameter points to: a UNICODE_STRING, or characters of one or two bytes up to a zero."""
 
-from analysis.address import is_kernel
 from analysis.errors import Unreadable
 from analysis.memory.reader import Memory
 
@@ -10,7 +9,7 @@ LEAST_CHARACTERS = 3  # anything shorter is as likely a number
 
 def read_text(memory: Memory, address: int) -> str | None:
     """The string at ``address``, whichever way it is written; None where there is none that can be printed."""
-    if not is_kernel(address):
+    if not memory.is_kernel(address):
         return None
     return _unicode_string(memory, address) or _wide(memory, address) or _narrow(memory, address)
 

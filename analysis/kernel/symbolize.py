@@ -14,6 +14,8 @@ from typing import Protocol
 from analysis.kernel.facts import Module
 from analysis.symbols.demangling import short_name
 from analysis.symbols.names import SymbolTable
+from analysis.symbols.pdb import PdbTable
+from analysis.symbols.pdb.frames import FrameRecord
 
 KERNEL_MODULE = "ntoskrnl.exe"
 MAX_FUNCTION = 0x1_0000  # bytes; the largest functions of nt are near 0x6000
@@ -25,6 +27,10 @@ class KernelNames(Protocol):
     @property
     def exact(self) -> bool:
         """Whether names come from the kernel's very own table."""
+
+    @property
+    def names(self) -> SymbolTable | None:
+        """The kernel's table of names, where there is one."""
 
     def name_at(self, address: int) -> str | None:
         """The symbol at exactly this address."""
@@ -90,6 +96,15 @@ class Symbolizer:
         is_kernel = module.name == KERNEL_MODULE
         found = self._kernel_function(address) if is_kernel else self._driver_function(module, address)
         return None if found is None else (short_name(found[0]), found[1])
+
+    def frame_data(self, address: int) -> FrameRecord | None:
+        """How the PDB of its image lays out the stack frame of 32-bit code at ``address``; None where nothing tells."""
+        module = self.module_at(address)
+        if module is None:
+            return None
+        own = self._symbols.names if self._symbols.exact else None
+        table = own if module.name == KERNEL_MODULE else self._tables.get(module.base)
+        return table.frame_at(address - module.base) if isinstance(table, PdbTable) else None
 
     def _driver_function(self, module: Module, address: int) -> tuple[str, int] | None:
         table = self._tables.get(module.base)

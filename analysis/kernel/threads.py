@@ -7,10 +7,11 @@ must agree, and where a page of one is missing the other has the thread. KTHREAD
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import MissingLayout, Unreadable
 from analysis.kernel.clock import Clock
 from analysis.kernel.dispatcher import is_thread
+from analysis.kernel.documented import offset_in
 from analysis.kernel.facts import Process, Thread, WaitObject
 from analysis.kernel.lists import walk_list
 from analysis.kernel.names import KernelNames, require
@@ -82,7 +83,6 @@ WAIT_REASONS = (
 )
 _SYSTEM_PID = 4
 _MAX_SIZE = 0x2000  # bytes read at once; an ETHREAD has some 0x900
-_IRP_THREAD_LINK = 0x20  # IRP.ThreadListEntry, wdm.h
 _MAX_IRPS = MAX_IRP_STACK * 64
 _POINTER_MARKS = 7
 _USER_MODE = 1  # KPROCESSOR_MODE, wdm.h
@@ -98,6 +98,7 @@ class ThreadReader:
     block: Layout | None  # _KWAIT_BLOCK
     clock: Clock | None = None
     running: Mapping[VirtAddr, int] = field(default_factory=dict)
+    irp_link: int | None = None  # where an IRP has its ThreadListEntry
 
     def read(self, address: int, process: Process | None) -> Thread:
         """The thread whose ETHREAD is at ``address``. Raises: Unreadable: even its state was not saved."""
@@ -131,7 +132,7 @@ class ThreadReader:
             is_system=_is_system(core, process),
             terminated=state == TERMINATED,
             exiting=state != TERMINATED and _is_exiting(outer),
-            irps=_irps(outer),
+            irps=_irps(outer, self.irp_link),
             name=_name(outer),
             processor=self.running.get(VirtAddr(address)),
             queue=_pointer(core, "Queue"),
@@ -172,7 +173,15 @@ def thread_reader(
         _block_layout(names),
         clock,
         running or {},
+        _irp_link(memory, names),
     )
+
+
+def _irp_link(memory: Memory, names: KernelNames) -> int | None:
+    try:
+        return offset_in(names, memory, "_IRP", "ThreadListEntry")
+    except MissingLayout:
+        return None
 
 
 def _block_layout(names: KernelNames) -> Layout | None:
@@ -241,13 +250,13 @@ def _pointer(struct: Struct, name: str) -> VirtAddr | None:
 
 # Of Cid, a CLIENT_ID: the process' number is its first member, the thread's its second.
 def _number(struct: Struct, name: str) -> int | None:
-    return struct.u64(name) if struct.has(name) else None
+    return struct.pointer(name) if struct.has(name) else None
 
 
 def _start(thread: Struct) -> VirtAddr | None:
     # A user thread's StartAddress is ntdll's thunk for all of them; the function it was made for is the other one.
     start = _pointer(thread, "StartAddress")
-    if start is None or is_kernel(start):
+    if start is None or thread.memory.is_kernel(start):
         return start
     return _pointer(thread, "Win32StartAddress") or start
 
@@ -266,20 +275,20 @@ def _is_exiting(thread: Struct) -> bool:
 def _alpc_message(thread: Struct) -> VirtAddr | None:
     # The low bits of the pointer are marks; while a thread receives, other things lie in its place.
     message = (_pointer(thread, "AlpcMessage") or 0) & ~_POINTER_MARKS
-    return VirtAddr(message) if is_kernel(message) else None
+    return VirtAddr(message) if thread.memory.is_kernel(message) else None
 
 
-def _irps(thread: Struct) -> tuple[VirtAddr, ...]:
-    if not thread.has("IrpList"):
+def _irps(thread: Struct, link: int | None) -> tuple[VirtAddr, ...]:
+    if link is None or not thread.has("IrpList"):
         return ()
     walk = walk_list(thread.memory, thread.address_of("IrpList"), _MAX_IRPS)
-    return tuple(walk.records(_IRP_THREAD_LINK))
+    return tuple(walk.records(link))
 
 
 def _name(thread: Struct) -> str | None:
     # SetThreadDescription, Windows 10 1607 and later: a pointer to a UNICODE_STRING in paged pool.
     pointer = _pointer(thread, "ThreadName")
-    if pointer is None or not is_kernel(pointer):
+    if pointer is None or not thread.memory.is_kernel(pointer):
         return None
     try:
         return thread.memory.unicode_string(pointer) or None

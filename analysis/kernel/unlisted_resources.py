@@ -5,10 +5,9 @@ address on its stack; a word there is taken for one only if it has waiters now a
 very thread, or a thread owns it and its neighbours on the list point back at it.
 """
 
-import struct
 from collections.abc import Collection, Iterator, Mapping
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import Unreadable
 from analysis.kernel.facts import Thread
 from analysis.kernel.names import KernelNames
@@ -33,7 +32,7 @@ def find_unlisted(
     for thread in threads.values():
         if thread.wait_reason != WR_RESOURCE or not thread.kernel_stack or not thread.stack_resident:
             continue
-        words = tuple(_pointers(memory.read_available(thread.kernel_stack, _STACK_WINDOW)))
+        words = tuple(_pointers(memory, memory.read_available(thread.kernel_stack, _STACK_WINDOW)))
         if any(word in found or word in known for word in words):
             continue
         for word in words:
@@ -47,9 +46,9 @@ def find_unlisted(
     return tuple(found.values())
 
 
-def _pointers(data: bytes) -> Iterator[VirtAddr]:
-    for (word,) in struct.iter_unpack("<Q", data[: len(data) // 8 * 8]):
-        if is_kernel(word) and word % 8 == 0:
+def _pointers(memory: Memory, data: bytes) -> Iterator[VirtAddr]:
+    for word in memory.words(data):
+        if memory.is_kernel(word) and word % memory.pointer_size == 0:
             yield VirtAddr(word)
 
 
@@ -70,7 +69,7 @@ def _resource_of(
 
 def _is_linked(memory: Memory, address: int) -> bool:
     # SystemResourcesList is the first member of an ERESOURCE in every build.
-    after, before = struct.unpack("<QQ", memory.read(address, 16))
-    if not is_kernel(after) or not is_kernel(before):
+    after, before = memory.pointers(address, 2)
+    if not memory.is_kernel(after) or not memory.is_kernel(before):
         return False
-    return memory.u64(after + 8) == address == memory.u64(before)
+    return memory.pointers(after, 2)[1] == address == memory.pointer(before)

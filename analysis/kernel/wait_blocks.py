@@ -5,7 +5,7 @@ A wait with a timeout has one more block for the thread's own timer. It is no ob
 signal, so it is left out here, unless sleeping is all that the thread does.
 """
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import Unreadable
 from analysis.kernel.dispatcher import read_dispatcher
 from analysis.kernel.facts import WaitObject
@@ -42,7 +42,7 @@ def read_waits(thread: Struct, layout: Layout) -> tuple[tuple[WaitObject, ...], 
 
 def _blocks(thread: Struct, layout: Layout) -> list[Struct]:
     first = thread.pointer("WaitBlockList")
-    if not is_kernel(first):
+    if not thread.memory.is_kernel(first):
         return []
     return _chained(thread, layout, first) if layout.has("NextWaitBlock") else _counted(thread, layout, first)
 
@@ -51,7 +51,7 @@ def _chained(thread: Struct, layout: Layout, first: int) -> list[Struct]:
     # Since NT 3.1 and up to Windows 7.
     blocks: list[Struct] = []
     address = first
-    while is_kernel(address) and len(blocks) < MAX_WAIT_BLOCKS + 1:
+    while thread.memory.is_kernel(address) and len(blocks) < MAX_WAIT_BLOCKS + 1:
         block = Struct(thread.memory, layout, address)
         if not _is_of(block, thread):
             break
@@ -75,7 +75,7 @@ def _counted(thread: Struct, layout: Layout, first: int) -> list[Struct]:
 
 
 def _is_of(block: Struct, thread: Struct) -> bool:
-    return block.pointer("Thread") == thread.address and is_kernel(block.pointer("Object"))
+    return block.pointer("Thread") == thread.address and block.memory.is_kernel(block.pointer("Object"))
 
 
 def _object(memory: Memory, block: Struct) -> WaitObject:

@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import Unreadable
 from analysis.kernel.devices import ModuleAt
-from analysis.kernel.dispatcher import read_dispatcher
+from analysis.kernel.dispatcher import header_size, read_dispatcher
 from analysis.kernel.facts import Held, Lock, LockKind, Thread
 from analysis.kernel.lists import walk_list
 from analysis.kernel.names import KernelNames
@@ -25,8 +25,7 @@ from analysis.trust import Trust
 
 _PRIORITY_QUEUE = 21  # KOBJECTS.PriQueueObject: a list for each of 32 priorities (Windows 8 and later)
 _PRIORITIES = 32
-_ENTRIES = 0x18  # KQUEUE.EntryListHead and KPRIQUEUE.EntryListHead, behind the header in all builds
-_PARAMETER, _ROUTINE = 0x18, 0x10  # WORK_QUEUE_ITEM, wdm.h
+_ROUTINE = 2  # pointers into a WORK_QUEUE_ITEM (wdm.h), behind its list entry: the routine, then its parameter
 # Windows 7 has an array of three queues at one symbol: WORK_QUEUE_TYPE of wdm.h.
 _TYPES = ("critical", "delayed", "hypercritical")
 _MAX_ROUTINES = 4
@@ -99,13 +98,15 @@ def _items(memory: Memory, queue: int) -> list[Item]:
         return []
     heads = _PRIORITIES if header.type_code == _PRIORITY_QUEUE else 1
     found: list[Item] = []
+    # KQUEUE.EntryListHead and those of KPRIQUEUE lie behind the header in all builds.
+    first, size = queue + header_size(memory), 2 * memory.pointer_size
     for number in range(heads):
-        for entry in walk_list(memory, queue + _ENTRIES + 0x10 * number, MAX_LIST).entries:
+        for entry in walk_list(memory, first + size * number, MAX_LIST).entries:
             try:
-                routine, parameter = memory.u64(entry + _ROUTINE), memory.u64(entry + _PARAMETER)
+                routine, parameter = memory.pointers(entry + _ROUTINE * memory.pointer_size, 2)
             except Unreadable:
                 continue
-            if is_kernel(routine):
+            if memory.is_kernel(routine):
                 found.append(Item(entry, VirtAddr(routine), parameter))
     return found
 

@@ -2,9 +2,16 @@
 
 import struct
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
+from analysis.address import is_kernel
 from analysis.errors import Absence, Unreadable
 from analysis.limits import MAX_STRING_BYTES
+
+_POINTERS = {8: struct.Struct("<Q"), 4: struct.Struct("<I")}
+_STRINGS = {8: struct.Struct("<HH4xQ"), 4: struct.Struct("<HHI")}
+# 32-bit kernels live from here up, also where programs have 3 GiB.
+KERNEL_START_32, END_32 = 0x8000_0000, 1 << 32
 
 
 class Memory(ABC):
@@ -56,13 +63,28 @@ class Memory(ABC):
         """A pointer of this machine's width. Raises: Unreadable."""
         return int.from_bytes(self.read(address, self.pointer_size), "little")
 
+    def pointers(self, address: int, count: int) -> tuple[int, ...]:
+        """So many pointers in a row; ``count`` is small and never from the dump. Raises: Unreadable."""
+        return tuple(self.words(self.read(address, count * self.pointer_size)))
+
+    def words(self, data: bytes) -> Iterator[int]:
+        """The pointers that bytes of this machine hold one after the other; a rest at the end is left out."""
+        one = _POINTERS[self.pointer_size]
+        for (word,) in one.iter_unpack(data[: len(data) // one.size * one.size]):
+            yield word
+
+    def is_kernel(self, address: int) -> bool:
+        """Whether an address of this machine lies where the kernel lives."""
+        return is_kernel(address) if self.pointer_size == 8 else KERNEL_START_32 <= address < END_32
+
     def unicode_string(self, address: int) -> str:
-        """The text of the 64-bit ``UNICODE_STRING`` at ``address``; undecodable units are replaced.
+        """The text of the ``UNICODE_STRING`` at ``address``; undecodable units are replaced.
 
         Raises:
             Unreadable: the descriptor or its buffer is missing, or the descriptor contradicts itself.
         """
-        length, capacity, buffer = struct.unpack("<HH4xQ", self.read(address, 16))
+        form = _STRINGS[self.pointer_size]
+        length, capacity, buffer = form.unpack(self.read(address, form.size))
         if length > capacity or length % 2 or length > MAX_STRING_BYTES:
             raise Unreadable(address, Absence.NOT_MAPPED, "not a UNICODE_STRING")
         if not length:

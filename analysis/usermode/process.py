@@ -9,13 +9,15 @@ from analysis.errors import BadDump, Unreadable
 from analysis.formats.image import DataBlock
 from analysis.formats.minidump import UserDump, UserModule, UserThread
 from analysis.kernel.context import arm64_registers, context_registers
-from analysis.kernel.ebp import x86_registers, x86_stack
+from analysis.kernel.ebp import x86_stack
 from analysis.kernel.facts import Module, Stack
 from analysis.kernel.frame_pointers import arm64_stack
 from analysis.kernel.stacks import Walker
 from analysis.kernel.symbolize import Symbolizer, plus
+from analysis.kernel.x86_context import x86_registers
 from analysis.limits import MAX_STACK_BYTES
 from analysis.memory import BlockMemory
+from analysis.symbols.layout import Layout
 from analysis.symbols.names import PdbIdentity, SymbolTable
 from analysis.symbols.pe import read_image
 
@@ -26,6 +28,7 @@ class NoKernel:
     """The kernel's names in a dump of one process: there are none."""
 
     exact = False
+    names = None
 
     def name_at(self, address: int) -> str | None:
         """No symbol."""
@@ -35,6 +38,9 @@ class NoKernel:
 
     def address(self, name: str) -> int | None:
         """No address."""
+
+    def layout(self, name: str) -> Layout | None:
+        """No layout."""
 
 
 class Exports(Mapping[int, SymbolTable]):

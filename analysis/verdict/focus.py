@@ -6,10 +6,10 @@ from analysis.address import VirtAddr
 from analysis.bugchecks.explained import Explained, FocusKind
 from analysis.errors import Unreadable
 from analysis.kernel.context import CONTEXT_SIZE, TRAP_FRAME_SIZE, context_registers, read_trap_frame
-from analysis.kernel.ebp import CONTEXT_X86_SIZE
 from analysis.kernel.facts import Stack, Thread
-from analysis.kernel.running import processor_stack, running_on
+from analysis.kernel.running import processor_stack, running_on, stack_pointer
 from analysis.kernel.scene import Scene
+from analysis.kernel.x86_context import CONTEXT_X86_SIZE
 
 CONTEXT_SIZES = {"x64": CONTEXT_SIZE, "arm64": 0x390, "x86": CONTEXT_X86_SIZE}
 TRAP_RIP = 0x168  # KTRAP_FRAME.Rip, the same in all x64 builds
@@ -18,12 +18,12 @@ DEEPEST_TRAP = 0x4000  # bytes from the stop itself to the fault: KeBugCheckEx' 
 
 def crashing_thread(scene: Scene) -> VirtAddr | None:
     """The thread in which the machine stopped: the one whose stack holds the saved stack pointer."""
+    pointer = stack_pointer(scene.memory, scene.image.header.context)
+    for thread in scene.facts.threads.values():
+        if pointer is not None and _holds(thread, pointer):
+            return thread.address
     if scene.crashing is not None:
         return scene.crashing
-    registers = context_registers(scene.image.header.context) if scene.memory.pointer_size == 8 else None
-    for thread in scene.facts.threads.values():
-        if registers is not None and _holds(thread, registers.rsp):
-            return thread.address
     triage = scene.image.triage
     if triage is not None and triage.thread is not None and triage.thread.address:
         return VirtAddr(triage.thread.address)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.bugchecks.explained import Cap, Explained, FocusKind, Stop
 from analysis.kernel.facts import Lock, LockKind, Stack
 from analysis.kernel.running import running_on
@@ -135,7 +135,7 @@ def names_no_thread(scene: Scene, explained: Explained) -> bool:
     if named is None or scene.thread(named) is not None:
         return False
     # A small dump need not hold the thread: what cannot be read may well be one.
-    return not is_kernel(named) or bool(scene.memory.read_available(named, 1))
+    return not scene.memory.is_kernel(named) or bool(scene.memory.read_available(named, 1))
 
 
 def _locks_alone(scene: Scene, explained: Explained) -> bool:

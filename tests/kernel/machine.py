@@ -112,7 +112,7 @@ class Machine:
         self._resources: list[int] = []
         self._processes: dict[int, list[int]] = {}
         self._queues: dict[int, list[int]] = {}
-        self.memory.put_u64(TICK_COUNT, TICKS)
+        self.memory.put_u64(TICK_COUNT[8], TICKS)
 
     def at(self, structure: str, address: int, member: str) -> int:
         """The address of a member."""

@@ -39,6 +39,7 @@ class Kernel(Names):
         functions = {"KiSwapContext": SWAP, "KeWaitForSingleObject": WAIT, "KiPageFault": TRAP, "Start": START}
         super().__init__(symbols={name: NT + rva for name, rva in functions.items()})
         self.exact = exact
+        self.names = None
 
 
 def images(memory: Bytes) -> None:

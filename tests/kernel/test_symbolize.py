@@ -16,13 +16,14 @@ GONE = (Module("gone.sys", VirtAddr(0xFFFF_F800_3000_0000), 0x4000, unloaded=Tru
 @dataclass
 class Kernel:
     exact: bool
-    names: dict[str, int] = field(default_factory=lambda: {"KeBugCheckEx": NT + 0x1000, "PiEngineLock": NT + 0x5000})
+    symbols: dict[str, int] = field(default_factory=lambda: {"KeBugCheckEx": NT + 0x1000, "PiEngineLock": NT + 0x5000})
+    names: None = None
 
     def name_at(self, address: int) -> str | None:
-        return next((name for name, at in self.names.items() if at == address), None)
+        return next((name for name, at in self.symbols.items() if at == address), None)
 
     def nearest(self, address: int) -> tuple[str, int] | None:
-        below = [(address - at, name) for name, at in self.names.items() if at <= address]
+        below = [(address - at, name) for name, at in self.symbols.items() if at <= address]
         return (min(below)[1], min(below)[0]) if below else None
 
 
@@ -84,5 +85,5 @@ def test_an_address_in_no_image_is_printed_as_it_is() -> None:
 
 
 def test_c_plus_plus_names_are_shown_short() -> None:
-    kernel = Kernel(exact=True, names={"?Wait@Lock@@QEAAXXZ": NT + 0x1000})
+    kernel = Kernel(exact=True, symbols={"?Wait@Lock@@QEAAXXZ": NT + 0x1000})
     assert Symbolizer(kernel, MODULES).name(NT + 0x1012) == "nt!Lock::Wait+0x12"

@@ -27,7 +27,7 @@ _CONTRIBUTION = [
     ("rest", "V10"),
 ]
 CONTRIBUTION = {CONTRIBUTIONS_60: np.dtype(_CONTRIBUTION), CONTRIBUTIONS_2: np.dtype([*_CONTRIBUTION, ("coff", "<u4")])}
-OMAP_FROM_IMAGE, OMAP_TO_IMAGE, SECTIONS, ORIGINAL_SECTIONS = 3, 4, 5, 10
+FPO, OMAP_FROM_IMAGE, OMAP_TO_IMAGE, SECTIONS, FRAME_DATA, ORIGINAL_SECTIONS = 0, 3, 4, 5, 9, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ class Contributions:
 
 @dataclass(frozen=True, slots=True)
 class Dbi:
-    """What the debug information stream says. ``symbols`` is the stream of public and global symbols, or None."""
+    """What the debug information stream says. ``symbols`` is the stream of public and global symbols, or None; ``fpo``
+    and ``frames`` are those that describe the stack frames of 32-bit x86 code."""
 
     machine: int
     stripped: bool
@@ -65,6 +66,8 @@ class Dbi:
     modules: tuple[ModuleStream, ...]
     sections: Sections
     contributions: Contributions
+    fpo: int | None = None
+    frames: int | None = None
 
 
 def read_dbi(msf: Msf) -> Dbi:
@@ -83,7 +86,8 @@ def read_dbi(msf: Msf) -> Dbi:
     ends = np.cumsum((DBI.size, *sizes)).tolist()
     parts = [data[start:end] for start, end in pairwise(ends)]
     modules, contributions, _, _, _, _, streams = parts
-    sections = _sections(msf, struct.unpack_from(f"<{len(streams) // 2}H", streams))
+    numbers = struct.unpack_from(f"<{len(streams) // 2}H", streams)
+    sections = _sections(msf, numbers)
     return Dbi(
         machine=header[18],
         stripped=bool(header[17] & 2),
@@ -91,6 +95,8 @@ def read_dbi(msf: Msf) -> Dbi:
         modules=tuple(_modules(msf, modules)),
         sections=sections,
         contributions=_contributions(msf, contributions, sections),
+        fpo=_optional(numbers, FPO),
+        frames=_optional(numbers, FRAME_DATA),
     )
 
 
@@ -125,10 +131,15 @@ def _contributions(msf: Msf, data: bytes, sections: Sections) -> Contributions:
     return Contributions(starts[order], ends[order], rows["module"].astype(np.int64)[order])
 
 
+def _optional(streams: tuple[int, ...], index: int) -> int | None:
+    number = streams[index] if index < len(streams) else NO_INDEX
+    return number if number != NO_INDEX else None
+
+
 def _sections(msf: Msf, streams: tuple[int, ...]) -> Sections:
     def optional(index: int, what: str) -> bytes | None:
-        number = streams[index] if index < len(streams) else NO_INDEX
-        return msf.stream(number, what) if number != NO_INDEX else None
+        number = _optional(streams, index)
+        return msf.stream(number, what) if number is not None else None
 
     headers = optional(SECTIONS, "section headers")
     if headers is None:

@@ -46,6 +46,23 @@ def _image_age(msf: Msf, own: int) -> int:
     return own if len(header) < 12 else int.from_bytes(header[8:12], "little")
 
 
+def named_stream(msf: Msf, wanted: str) -> int | None:
+    """The number of a named stream ("/names"), or None: there is none of that name, or their table is damaged."""
+    data = msf.stream(INFO_STREAM, "information stream")
+    at = INFO.size
+    texts = data[at + 4 : at + 4 + _u32(data, at)]
+    at += 4 + len(texts)
+    used = _u32(data, at)
+    at += 8
+    for _ in range(2):
+        at += 4 + 4 * _u32(data, at)
+    for where in range(at, min(at + 8 * used, len(data) - 7), 8):
+        name, stream = struct.unpack_from("<II", data, where)
+        if texts[name : name + len(wanted) + 1] == wanted.encode() + b"\0":
+            return int(stream)
+    return None
+
+
 # Behind the names of the named streams: text, a hash table with its two bit sets, then words up to the end.
 def _features(data: bytes) -> tuple[int, ...]:
     at = INFO.size

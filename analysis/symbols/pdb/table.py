@@ -1,6 +1,7 @@
 """One PDB as a symbol table: ``open_pdb``."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -10,7 +11,8 @@ from analysis.symbols.fields import NestedFields
 from analysis.symbols.layout import Field, Layout
 from analysis.symbols.names import PdbIdentity, best_name
 from analysis.symbols.pdb.dbi import Dbi, read_dbi
-from analysis.symbols.pdb.info import read_info
+from analysis.symbols.pdb.frames import FrameData, FrameRecord
+from analysis.symbols.pdb.info import named_stream, read_info
 from analysis.symbols.pdb.msf import Msf
 from analysis.symbols.pdb.records import BadRecord
 from analysis.symbols.pdb.symbols import Function, GlobalSymbols, ModuleSymbols
@@ -119,6 +121,27 @@ class PdbTable:
         if not self._msf.has(TYPE_STREAM):
             return None
         return self._attempt(lambda: Types(self._msf.stream(TYPE_STREAM, "types")), "its types")
+
+    def frame_at(self, rva: int) -> FrameRecord | None:
+        """How the stack frame of 32-bit code at an RVA is laid out, as RVAs in the image; None: nothing tells."""
+        linked = self._dbi.sections.from_rva(rva)
+        found = self.frames.at(linked) if self.frames and linked is not None else None
+        if found is None:
+            return None
+        start, function = (self._dbi.sections.in_image(place) for place in (found.start, found.function))
+        return None if start is None or function is None else replace(found, start=start, function=function)
+
+    @cached_property
+    def frames(self) -> FrameData | None:
+        """The layouts of stack frames; None where the PDB has none that can be read."""
+        if self._dbi.fpo is None and self._dbi.frames is None:
+            return None
+        return self._attempt(self._read_frames, "its frame data")
+
+    def _read_frames(self) -> FrameData:
+        names = named_stream(self._msf, "/names")
+        streams = (self._dbi.fpo, self._dbi.frames, names)
+        return FrameData(*(self._msf.stream(one, "frame data") if one is not None else b"" for one in streams))
 
     def _public(self, linked: int, row: int | None) -> tuple[str, int] | None:
         sections, contributions = self._dbi.sections, self._dbi.contributions
