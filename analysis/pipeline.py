@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -34,7 +33,7 @@ from analysis.verdict import printed_facts, report
 from analysis.verdict.assemble import Parts, assemble, bare_bucket, bugcheck_facts, module_facts
 from analysis.verdict.printed import explain_printed, take_over
 from analysis.verdict.report import Report
-from analysis.verdict.rules import rules_identity
+from analysis.verdict.rules import identify_analyzer
 from analysis.verdict.scene_view import SceneView
 from analysis.verdict.story import tell
 from analysis.verdict.surroundings import Surroundings
@@ -46,7 +45,6 @@ Progress = Callable[[str, float | None], None]
 _T = TypeVar("_T")
 
 NOT_HASHED = "The SHA-256 of the whole file: it is larger than what is hashed during an analysis."
-UNKNOWN_VERSION = "0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +196,7 @@ def _report(run: _Run, options: Options, path: Path, found: _Found, elapsed: flo
     symbols_seconds = run.seconds.get("symbols", 0.0)
     facts = found.scene.facts if found.scene else None
     return Report(
-        analyzer=report.Analyzer(_own_version(), rules_identity(run.rules.identity)),
+        analyzer=identify_analyzer(run.rules.identity),
         analyzed_at=timestamp(datetime.now(UTC)),
         dump=_dump(image.raw, image.header.kind, run.sha256, options, path, live=_is_live(image, found.explained)),
         system=describe_system(image.header, found.symbols),
@@ -221,7 +219,7 @@ def _user_report(raw: RawFile, options: Options, path: Path, sha256: BackgroundH
     parts = tell_user_story(dump)
     progress("report", 1.0)
     return Report(
-        analyzer=report.Analyzer(_own_version(), rules_identity()),
+        analyzer=identify_analyzer(),
         analyzed_at=timestamp(datetime.now(UTC)),
         dump=_dump(raw, "user-minidump", sha256, options, path, live=parts.live),
         system=parts.system,
@@ -286,10 +284,3 @@ def public_source(source: str | None, path: Path) -> str:
     host = parts.hostname or ""
     port = f":{parts.port}" if parts.port else ""
     return urlunsplit((parts.scheme, host + port, parts.path, "", ""))
-
-
-def _own_version() -> str:
-    try:
-        return version("pileup")
-    except PackageNotFoundError:
-        return UNKNOWN_VERSION

@@ -50,6 +50,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
     yield from _home(settings.home)
     yield from _database(settings.database_path)
     yield from _symbols(settings.symbol_paths())
+    yield from _rules(settings.rules)
     yield _child()
     yield _pictures()
     yield from _slack(settings)
@@ -99,6 +100,21 @@ def _symbols(directories: tuple[Path, ...]) -> Iterator[Finding]:
             f"{counted(tables, 'symbol table')} and {counted(pdbs, 'PDB')}" if pdbs else counted(tables, "symbol table")
         )
         yield Finding("ok" if tables or pdbs else "note", f"{counts} in {directory}")
+
+
+def _rules(path: Path | None) -> Iterator[Finding]:
+    if path is None:
+        return
+    from analysis.errors import BadRules
+    from analysis.verdict.user_rules import read_rules
+
+    try:
+        rules = read_rules(path)
+    except BadRules as error:
+        yield Finding("missing", str(error))
+        return
+    counts = f"{len(rules.ours)} ours, {len(rules.ignored)} ignored, {len(rules.known_bad)} known bad"
+    yield Finding("ok", f"your own rules can be used: {path} ({counts}, {len(rules.strengths)} strengths)")
 
 
 def _child() -> Finding:

@@ -16,6 +16,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from analysis.verdict.report import Report
+from analysis.verdict.rules import present_analyzer
 from bot import answers, child, logs
 from bot.app import Identity, create_app, goes_direct, reading_client, sending_client
 from bot.fetch.download import Arrived, Fetched, download
@@ -164,6 +165,7 @@ def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identit
         home=settings.home,
         fetch=fetch,
         analyse=analyse or analyse_in_child,
+        analyzer=functools.partial(present_analyzer, settings.rules),
         answer=functools.partial(answers.answer, store, utc_now),
         permalink=identity.permalink,
         lease_seconds=settings.lease_seconds,

@@ -10,15 +10,17 @@ from bot.tools import Tools
 from storage.duplicates import SameBucket, SameDump, Similar
 
 
-async def tell(tools: Tools, talk: Conversation, report: Report) -> None:
+async def tell(tools: Tools, talk: Conversation, report: Report, *, anew: bool = False) -> None:
     """Tell a report in its thread: summary and details, or a pointer to where this dump was told first.
+
+    ``anew``: the report takes the place of the one that was told there, so it is told whole.
 
     Raises:
         Refused, Unreachable.
     """
     seen = await asyncio.to_thread(tools.store.seen, report)
     own = await talk.begin("Writing the summary")
-    first = _told_elsewhere(seen.same_dump, talk.place.channel, own)
+    first = None if anew else _told_elsewhere(seen.same_dump, talk.place.channel, own)
     if first is not None:
         await talk.end(blocks.duplicate(report, report.analyzed_at, first), fine=True)
         return

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from analysis.verdict.report import Report
+from analysis.verdict.report import Analyzer, Report
 from bot.conversation import Place
 from bot.fetch.download import Arrived, Fetched
 from bot.fetch.links import Link
@@ -17,11 +17,16 @@ from storage.store import Store
 Fetch = Callable[[Link, Path, Callable[[Arrived], None], str | None], Awaitable[Fetched]]
 Analyse = Callable[[Fetched, Callable[[str, float | None], None]], Awaitable[Report]]
 Answer = Callable[[str, Place], Message]
+Present = Callable[[], Analyzer]
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a worker works with. ``permalink`` makes a link to a message: channel, time stamp, thread."""
+    """What a worker works with.
+
+    ``permalink`` makes a link to a message: channel, time stamp, thread. ``analyzer`` says by which version and rules a
+    report would be made now; it may raise BadRules.
+    """
 
     store: Store
     sender: Sender
@@ -29,6 +34,7 @@ class Tools:
     fetch: Fetch
     analyse: Analyse
     answer: Answer
+    analyzer: Present
     permalink: Callable[[str, str, str], str]
     lease_seconds: float = 60.0
     keep_dumps: bool = False

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from analysis.errors import BadRules
 from analysis.verdict.report import Report
 from bot import blocks
 from bot.child import AnalysisFailed
@@ -129,18 +130,18 @@ async def _give_up(tools: Tools, job: Job, talk: Conversation) -> None:
 
 async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:
     try:
-        report = await _recalled(tools, job)
+        report, anew = await _recalled(tools, job)
         if report is None:
             await talk.begin("Reading" if job.payload.get("pasted") else "Downloading")
             async with workspace_aside(tools.home, job_name(job.id), keep=tools.keep_dumps) as directory:
-                report = await _report(tools, job, talk, directory)
+                report, anew = await _report(tools, job, talk, directory)
     except (FetchFailed, AnalysisFailed) as failed:
         log.info("job %d failed: %s", job.id, failed.kind)
         await talk.end(blocks.failure(_sentence(failed), talk.source), fine=False)
         await asyncio.to_thread(tools.store.jobs.fail, job, failed.kind, failed.line)
         return
     async with tools.alone(report.dump.identity):
-        await tell(tools, talk, report)
+        await tell(tools, talk, report, anew=anew)
     await asyncio.to_thread(tools.store.jobs.finish, job, {"identity": report.dump.identity})
     log.info("job %d done: failure %s", job.id, report.bucket.failure_id_hash)
 
@@ -151,31 +152,41 @@ def _sentence(failed: FetchFailed | AnalysisFailed) -> str:
     return f"{failed.line[:1].upper()}{failed.line[1:].rstrip('.')}."
 
 
-async def _recalled(tools: Tools, job: Job) -> Report | None:
+async def _recalled(tools: Tools, job: Job) -> tuple[Report | None, bool]:
     # The report that a predecessor of this very job stored before it died.
     number = job.memory.get("report")
-    return None if number is None else await asyncio.to_thread(tools.store.reports.report, number)
+    report = None if number is None else await asyncio.to_thread(tools.store.reports.report, number)
+    return report, bool(job.memory.get("anew"))
 
 
-async def _report(tools: Tools, job: Job, talk: Conversation, directory: Path) -> Report:
+async def _report(tools: Tools, job: Job, talk: Conversation, directory: Path) -> tuple[Report, bool]:
+    # The report, and whether it takes the place of an older one of the same dump.
     if job.payload.get("pasted"):
         fetched = await asyncio.to_thread(pasted, directory / "pasted.txt", job.secret or "", job.payload["shown"])
     else:
         found = await _fetched(tools, job, talk, directory / "dump")
         if isinstance(found, Report):
-            return found
+            return found, False
         fetched = found
     async with tools.alone(fetched.identity):
         same = await asyncio.to_thread(tools.store.duplicates.same_dump, fetched.identity, fetched.sha256)
         known = None if same is None else await asyncio.to_thread(tools.store.reports.report, same.report.id)
-        if same is not None and known is not None:
+        if same is not None and known is not None and await _is_current(tools, known):
             await _remember(tools, job, report=same.report.id, tag=fetched.tag)
-            return known
+            return known, False
         talk.progress("Analysing", 0.0)
         report = await tools.analyse(fetched, lambda stage, fraction: talk.progress(f"Analysing: {stage}", fraction))
         stored = await asyncio.to_thread(tools.store.remember, report)
-        await _remember(tools, job, report=stored.id, tag=fetched.tag)
-        return report
+        await _remember(tools, job, report=stored.id, tag=fetched.tag, anew=same is not None)
+        return report, same is not None
+
+
+async def _is_current(tools: Tools, known: Report) -> bool:
+    # By other rules, or by another version, the same dump may get another verdict: then it is analysed again.
+    try:
+        return known.analyzer == await asyncio.to_thread(tools.analyzer)
+    except BadRules:
+        return True  # nothing better can be made as long as the rules cannot be read
 
 
 async def _fetched(tools: Tools, job: Job, talk: Conversation, path: Path) -> Fetched | Report:
@@ -184,6 +195,8 @@ async def _fetched(tools: Tools, job: Job, talk: Conversation, path: Path) -> Fe
     answered = await asyncio.to_thread(tools.store.events.answered, wanted.url)
     tag, number = answered or (None, 0)
     known = None if answered is None else await asyncio.to_thread(tools.store.reports.report, number)
+    if known is not None and not await _is_current(tools, known):
+        known = None
 
     def arrived(so_far: Arrived) -> None:
         talk.progress("Downloading", so_far.fraction, str(so_far))

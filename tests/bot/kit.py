@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.verdict.report import Report
+from analysis.verdict.rules import present_analyzer
 from bot.child import AnalysisFailed
 from bot.fetch.download import Fetched
 from bot.mrkdwn import plain
@@ -38,9 +39,13 @@ def identity(content: bytes) -> str:
 
 @dataclass
 class Analyst:
-    """The pretended analysis: counts its runs, takes ``seconds``, and answers from the sample reports."""
+    """The pretended analysis: counts its runs, takes ``seconds``, and answers from the sample reports.
+
+    ``rules`` is the file with the user's own rules by which it says it went.
+    """
 
     seconds: float = 0.0
+    rules: Path | None = None
     runs: int = 0
     running: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -62,7 +67,7 @@ class Analyst:
             source=fetched.source,
             size_bytes=len(content),
         )
-        return dataclasses.replace(report, dump=about)
+        return dataclasses.replace(report, dump=about, analyzer=present_analyzer(self.rules))
 
 
 def settings(slack: StandIn, home: Path, **more: Any) -> Settings:

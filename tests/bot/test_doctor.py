@@ -83,3 +83,16 @@ def test_a_broken_analysis_process_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 def test_missing_pictures_are_no_reason_to_worry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.picture.draw", lambda _dot: None)
     assert grades(list(examine(read_settings())), "pictures cannot be drawn") == ["note"]
+
+
+def test_the_users_own_rules_are_read(tmp_path: Path) -> None:
+    rules = tmp_path / "own.toml"
+    rules.write_text('[[ignore]]\nmodule = "corpfilter.sys"\n')
+    said = [finding for finding in examine(read_settings(rules=rules)) if "own.toml" in finding.text]
+    assert [finding.grade for finding in said] == ["ok"]
+    assert "0 ours, 1 ignored" in said[0].text
+    rules.write_text('[[ignore]]\nmodul = "corpfilter.sys"\n')
+    said = [finding for finding in examine(read_settings(rules=rules)) if "own.toml" in finding.text]
+    assert [finding.grade for finding in said] == ["missing"]
+    assert "modul is not known here" in said[0].text
+    assert grades(list(examine(read_settings(rules=tmp_path / "none.toml"))), "none.toml") == ["missing"]

@@ -100,6 +100,27 @@ async def test_a_link_posted_again_is_not_downloaded_again_while_its_file_is_the
     assert analyst.runs == 2
 
 
+async def test_a_dump_is_analysed_again_and_told_whole_after_the_rules_changed(slack: StandIn, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[ours]]\nmodule = "acme*"\nteam = "Drivers"\n')
+    analyst = Analyst(rules=rules)
+    routes = {"a.dmp": tagged(dump("seed"), '"v1"')}
+    async with serving(**routes) as files, bot(slack, tmp_path, analyst, rules=rules):
+        for expected in (1, 1, 2):
+            if expected == 2:
+                rules.write_text('[[ours]]\nmodule = "acme*"\nteam = "Kernel"\n')
+            said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+            await until(lambda said=said: is_done(slack, said))  # type: ignore[misc]  # bound at once
+            assert analyst.runs == expected
+        await until(lambda: is_told(slack, said))
+        rules.write_text("nonsense")
+        last = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_done(slack, last))
+        assert "was analysed" in replies(slack, last)[0].text
+    assert analyst.runs == 2
+    assert [request.headers.get("if-none-match") for request in files.requests] == [None, '"v1"', None, '"v1"']
+
+
 async def test_another_dump_of_the_same_failure_is_counted(slack: StandIn, tmp_path: Path) -> None:
     routes = {"a.dmp": page(dump("seed", 1)), "b.dmp": page(dump("seed", 2))}
     async with serving(**routes) as files, bot(slack, tmp_path, Analyst()):
