@@ -117,23 +117,36 @@ def _u64(raw: bytes, offset: int) -> int:
     return int.from_bytes(raw[offset : offset + 8], "little")
 
 
+ARM64_FRAME_POINTER, ARM64_LINK = 29, 30
+_ARM64_PRESERVED = range(19, 30)
+_ARM64_GENERAL, _ARM64_VECTORS, _ARM64_D8 = 8, 0x110, 40
+
+
 @dataclass(frozen=True, slots=True)
 class Arm64Registers:
-    """The four registers that a walk on ARM64 needs."""
+    """What is known of an ARM64 processor's registers: ``pc``, ``sp``, and X0 to X30 by number, D0 to D31 by 32 and
+    upwards, where known."""
 
     pc: int
     sp: int
-    frame_pointer: int
-    link: int
+    known: Mapping[int, int] = field(default_factory=dict)
+
+    def non_volatile(self) -> dict[str, int]:
+        """The known integer registers that a called function must preserve, by name."""
+        return {f"x{number}": self.known[number] for number in _ARM64_PRESERVED if number in self.known}
 
 
 def arm64_registers(context: bytes) -> Arm64Registers | None:
     """The registers of an ARM64 CONTEXT; None where the bytes are not one."""
-    if len(context) < 0x110:
+    if len(context) < _ARM64_VECTORS:
         return None
     flags, x64_flags = (int.from_bytes(context[at : at + 4], "little") for at in (0, 0x30))
     # The architecture's bit; the top bits tell how the context was taken and may be set in either.
     if flags & 0x07F0_0000 != 0x40_0000 or x64_flags & 0x07F0_0000 == 0x10_0000:
         return None
-    frame_pointer, link, sp, pc = struct.unpack_from("<4Q", context, 0xF0)
-    return Arm64Registers(pc, sp, frame_pointer, link)
+    *general, sp, pc = struct.unpack_from("<33Q", context, _ARM64_GENERAL)
+    known = dict(enumerate(general))
+    if len(context) >= _ARM64_VECTORS + 32 * 16:
+        vectors = struct.unpack_from("<64Q", context, _ARM64_VECTORS)
+        known |= {_ARM64_D8 + number: vectors[16 + 2 * number] for number in range(8)}
+    return Arm64Registers(pc, sp, known)

@@ -13,18 +13,20 @@ from numpy.typing import NDArray
 
 from analysis.address import VirtAddr
 from analysis.errors import Absence, BadDump, Unreadable
+from analysis.kernel.arm64_records import PACKED_FRAGMENT, Arm64Unwind, function_length, read_arm64_unwind
 from analysis.kernel.facts import Module
 from analysis.kernel.image_files import ImageFiles
 from analysis.kernel.unwind_codes import (
     MAX_CHAIN,
-    RUNTIME_FUNCTION_SIZE,
     BadUnwind,
     RuntimeFunction,
     read_unwind_info,
 )
 from analysis.memory.reader import Memory
 from analysis.symbols.image_file import ImageFile
-from analysis.symbols.pe import DIRECTORY_EXCEPTION, FUNCTION, PeImage, read_image
+from analysis.symbols.pe import DIRECTORY_EXCEPTION, FUNCTION, MACHINE_ARM64, PeImage, read_image
+
+MAX_KEPT_UNWIND = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Image:
         self._files = files
         self._rows: NDArray[np.void] | None = None
         self._gaps = True
+        self._unwind: dict[int, Arm64Unwind] = {}  # of ARM64, by the second word of a row
 
     def read(self, rva: int, size: int) -> bytes:
         """Bytes of the image. Raises: Unreadable, also where the range leaves the image."""
@@ -59,6 +62,11 @@ class Image:
             if file is None or not (file.is_constant(rva) and file.is_constant(rva + size - 1)):
                 raise
             return file.read(self.base + rva, size)
+
+    @property
+    def arm64(self) -> bool:
+        """Whether it holds ARM64 code; False where its headers were not saved."""
+        return self._pe is not None and self._pe.machine == MACHINE_ARM64
 
     def is_code(self, rva: int) -> bool | None:
         """Whether the section of ``rva`` is executable; None where the section table cannot be had."""
@@ -74,12 +82,26 @@ class Image:
         """
         rows = self._functions()
         index = int(np.searchsorted(rows["begin"], rva, side="right")) - 1
-        if index >= 0 and rva < int(rows["end"][index]):
-            begin, end, unwind = rows[index].tolist()
-            return RuntimeFunction(begin, end, unwind)
+        row = self._row(index) if index >= 0 else None
+        if row is not None and rva < row.end:
+            return row
         if self._gaps:
             raise Unreadable(self.base + rva, Absence.NOT_SAVED, "its unwind data were not saved")
         return None
+
+    def _row(self, index: int) -> RuntimeFunction:
+        begin, *end, unwind = self._functions()[index].tolist()
+        # A row of ARM64 does not tell where its function ends; its unwind data do.
+        return RuntimeFunction(begin, end[0] if end else begin + function_length(self.read, unwind), unwind)
+
+    def arm64_unwind(self, row: RuntimeFunction) -> Arm64Unwind:
+        """The unwind data of a row of ``function_at`` in an ARM64 image. Raises: BadUnwind, Unreadable."""
+        known = self._unwind.get(row.unwind)
+        if known is None:
+            if len(self._unwind) >= MAX_KEPT_UNWIND:
+                self._unwind.clear()
+            known = self._unwind[row.unwind] = read_arm64_unwind(self.read, row.unwind)
+        return known
 
     def part_of_function(self, rva: int) -> Part | None:
         """The part of a function that ``rva`` lies in, by its .pdata row and the row that it is chained to.
@@ -88,6 +110,8 @@ class Image:
         """
         try:
             first = row = self.function_at(rva)
+            if row is not None and self.arm64:
+                return None if row.unwind & 3 == PACKED_FRAGMENT else Part(row.begin, row.begin)
             for _ in range(MAX_CHAIN):
                 if first is None or row is None or row.unwind & 1:
                     return None
@@ -139,6 +163,6 @@ def _functions_in(image: PeImage | None) -> tuple[NDArray[np.void], bool]:
     if image is None:
         return np.empty(0, FUNCTION), True
     _, size = image.directory(DIRECTORY_EXCEPTION)
-    rows = image.functions()
+    rows = image.functions_arm64() if image.machine == MACHINE_ARM64 else image.functions()
     # A packed driver may have no function table at all: that says nothing about its functions.
-    return rows, not size or len(rows) != size // RUNTIME_FUNCTION_SIZE
+    return rows, not size or len(rows) != size // rows.itemsize

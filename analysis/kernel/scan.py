@@ -47,12 +47,32 @@ class CodeBytes(Protocol):
 
 
 NameDistance = Callable[[int], "tuple[str, int] | None"]
+IsCall = Callable[[bytes], bool]
 
 
-def judge(address: int, module: Module, image: CodeBytes, function: NameDistance) -> Evidence:
+def ends_with_call(before: bytes) -> bool:
+    """Whether a call instruction of x86 or x64 can end at the end of these bytes (the 8 in front of an address).
+
+    ``E8 rel32``; ``FF /2`` with every addressing form, with or without a REX prefix.
+    """
+    if len(before) >= 5 and before[-5] == 0xE8:
+        return True
+    return any(_is_indirect_call(before[-length:]) for length in range(2, min(len(before), 7) + 1))
+
+
+def ends_with_bl(before: bytes) -> bool:
+    """Whether these bytes end with a call of ARM64: ``BL``, ``BLR``, or ``BLR`` with an authenticated pointer."""
+    word = int.from_bytes(before[-4:], "little")
+    return word >> 26 == 0x25 or word & 0xFEFF_F000 == 0xD63F_0000
+
+
+def judge(
+    address: int, module: Module, image: CodeBytes, function: NameDistance, is_call: IsCall = ends_with_call
+) -> Evidence:
     """The evidence that ``address``, inside ``module``, is a return address.
 
-    ``function(address)`` gives the certain name at or below it and the distance, or None.
+    ``function(address)`` gives the certain name at or below it and the distance, or None; ``is_call`` says whether the
+    bytes in front of the address end with a call.
     """
     rva = address - module.base
     if rva < HEADER_BYTES or image.is_code(rva) is False:
@@ -61,7 +81,7 @@ def judge(address: int, module: Module, image: CodeBytes, function: NameDistance
         before = image.read(rva - LONGEST_CALL, LONGEST_CALL)
     except Unreadable:
         return _without_code(rva, image, function(address))
-    return Evidence.CALL if ends_with_call(before) else Evidence.NONE
+    return Evidence.CALL if is_call(before) else Evidence.NONE
 
 
 def _without_code(rva: int, image: CodeBytes, name: tuple[str, int] | None) -> Evidence:
@@ -73,16 +93,6 @@ def _without_code(rva: int, image: CodeBytes, name: tuple[str, int] | None) -> E
         # A call takes at least two bytes, so an address at a name or one byte behind it is not returned to.
         return Evidence.NAME if name[1] >= 2 else Evidence.NONE
     return Evidence.NONE if row is None or rva - row.begin < 2 else Evidence.FUNCTION
-
-
-def ends_with_call(before: bytes) -> bool:
-    """Whether a call instruction can end at the end of these bytes (the 8 in front of an address).
-
-    ``E8 rel32``; ``FF /2`` with every addressing form, with or without a REX prefix.
-    """
-    if len(before) >= 5 and before[-5] == 0xE8:
-        return True
-    return any(_is_indirect_call(before[-length:]) for length in range(2, min(len(before), 7) + 1))
 
 
 def _is_indirect_call(code: bytes) -> bool:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from analysis.address import VirtAddr
 from analysis.errors import Unreadable
-from analysis.formats.image import DumpImage
+from analysis.formats.image import MACHINE_ARM64, DumpImage
 from analysis.kernel.current32 import current_thread32
 from analysis.kernel.devices import Devices
 from analysis.kernel.dispatcher import is_process, is_thread
@@ -51,7 +51,13 @@ class Scene:
         self.image_files = ImageFiles(symbols.files)
         self.driver_symbols = DriverSymbols(symbols.files, facts.modules, self.image_files)
         self.walker = Walker(
-            memory, symbols, facts.modules, facts.unloaded, self.driver_symbols, files=self.image_files
+            memory,
+            symbols,
+            facts.modules,
+            facts.unloaded,
+            self.driver_symbols,
+            files=self.image_files,
+            arm64=image.header.machine == MACHINE_ARM64,
         )
         self._reader = reader
         self._threads: dict[int, Thread | None] = {}

@@ -31,9 +31,13 @@ class StackMemory:
 
     def word(self, address: int) -> int:
         """The 8 bytes at ``address``. Raises: Unreadable, also outside the bounds."""
-        if not self.low <= address <= self.high - 8:
+        return int.from_bytes(self.read(address, 8), "little")
+
+    def read(self, address: int, size: int) -> bytes:
+        """Bytes of the stack. Raises: Unreadable, also outside the bounds."""
+        if not self.low <= address <= self.high - size:
             raise Unreadable(address, Absence.NOT_MAPPED, "outside the stack's bounds")
-        return self.memory.u64(address)
+        return self.memory.read(address, size)
 
     def words(self, start: int, lowest: int, highest: int) -> Iterator[tuple[int, int]]:
         """``(address, value)`` of each aligned word from ``start`` up whose value is in [lowest, highest].

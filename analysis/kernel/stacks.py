@@ -10,9 +10,11 @@ from typing import Protocol
 
 from analysis.address import VirtAddr, is_kernel, is_user
 from analysis.errors import Unreadable
+from analysis.kernel.arm64_stacks import arm64_scan, arm64_stack
 from analysis.kernel.context import (
     SYSTEM_THREAD_RETURN,
     USER_TRAP_FRAME,
+    Arm64Registers,
     Registers,
     arm64_registers,
     context_registers,
@@ -22,14 +24,15 @@ from analysis.kernel.context import (
 )
 from analysis.kernel.ebp import stack_end, x86_stack, x86_thread_stack
 from analysis.kernel.facts import Frame, Module, Stack, Thread
-from analysis.kernel.frame_pointers import arm64_stack
+from analysis.kernel.frame_names import frame
 from analysis.kernel.image_files import ImageFiles
 from analysis.kernel.images import Images
 from analysis.kernel.scan import Evidence, GradedWords, data_hull, judge
 from analysis.kernel.stack_memory import StackMemory
-from analysis.kernel.symbolize import KERNEL_MODULE, KernelNames, Symbolizer, named, plus, stem
+from analysis.kernel.symbolize import KERNEL_MODULE, KernelNames, Symbolizer
 from analysis.kernel.traps import THREAD_STARTS, TRAP_FUNCTIONS
 from analysis.kernel.unwind import Caller, unwind_frame
+from analysis.kernel.unwind_arm64 import read_arm64_trap_frame
 from analysis.kernel.unwind_codes import BadUnwind, UnknownRegister
 from analysis.kernel.x86_context import x86_registers, x86_trap
 from analysis.limits import MAX_STACK_BYTES, MAX_STACK_FRAMES
@@ -98,7 +101,9 @@ class Walker:
         tables: Mapping[int, SymbolTable] | None = None,
         *,
         files: ImageFiles | None = None,
+        arm64: bool = False,
     ) -> None:
+        self._arm64 = arm64
         self.names = Symbolizer(symbols, modules, unloaded, tables)
         self._memory = memory
         self._switch_frame = symbols.layout("_KSWITCHFRAME")
@@ -123,6 +128,10 @@ class Walker:
         if self._memory.pointer_size == 4:
             return x86_thread_stack(self._memory, self.names, self._switch_frame, thread)
         walk = self._thread_walk(thread)
+        if self._arm64:
+            # Where a switched-out thread of ARM64 leaves its registers is in no public symbol file.
+            above = StackMemory(self._memory, thread.kernel_stack, walk.stack.high)
+            return arm64_scan(self.names, self._images, above, "the switch frame of ARM64 is not documented")
         try:
             switched = read_switch_frame(self._memory, thread.kernel_stack)
         except Unreadable as gap:
@@ -153,7 +162,7 @@ class Walker:
             )
         arm64 = arm64_registers(context)
         if arm64 is not None:
-            return arm64_stack(self._memory, self.names, arm64)
+            return self.arm64_stack(arm64, thread)
         registers = context_registers(context)
         if registers is None:
             return Stack(end=NO_CONTEXT)
@@ -163,6 +172,8 @@ class Walker:
         """The stack of what a KTRAP_FRAME interrupted."""
         if self._memory.pointer_size == 4:
             return self._trap_stack32(address)
+        if self._arm64:
+            return self._trap_stack_arm64(address, thread)
         try:
             trap = read_trap_frame(self._memory, address)
         except Unreadable as gap:
@@ -174,6 +185,24 @@ class Walker:
     def _trap_stack32(self, address: int) -> Stack:
         trapped = x86_trap(self._memory, address)
         return x86_stack(self._memory, self.names, trapped) if trapped else Stack(end="no trap frame to start from")
+
+    def _trap_stack_arm64(self, address: int, thread: Thread | None) -> Stack:
+        try:
+            trap = read_arm64_trap_frame(self._memory.read, address)
+        except (BadUnwind, Unreadable) as failure:
+            return Stack(end=f"no trap frame to start from: {failure}")
+        if trap.user_mode:
+            return Stack(end=f"the trap came from user mode, at {trap.registers.pc:#x}")
+        return self.arm64_stack(trap.registers, thread)
+
+    def arm64_stack(self, registers: Arm64Registers, thread: Thread | None = None, high: int = 0) -> Stack:
+        """The stack of ARM64 code that was stopped with these registers; ``high`` ends the stack, where known."""
+        stack = StackMemory.above(self._memory, registers.sp)
+        if high > registers.sp:
+            stack = StackMemory(self._memory, registers.sp, high)
+        elif thread is not None and registers.sp in (known := self._thread_walk(thread)).stack:
+            stack = known.stack
+        return arm64_stack(self.names, self._images, stack, registers)
 
     def register_stack(self, registers: Registers, thread: Thread | None = None) -> Stack:
         """The stack of code that was stopped with these registers."""
@@ -206,6 +235,8 @@ class Walker:
         return walk
 
     def _user_mode_entry(self, trap_frame: int) -> int | None:
+        if self._arm64:
+            return None
         try:
             trap = read_trap_frame(self._memory, trap_frame)
         except Unreadable:
@@ -231,34 +262,8 @@ class Walker:
         )
 
     def _frame(self, point: _Point) -> Frame:
-        rip = point.registers.rip
-        owner = self.names.owner(rip)
-        return Frame(
-            VirtAddr(rip),
-            self._symbol(rip, called=point.called),
-            None if owner is None else owner.name,
-            point.trust,
-            VirtAddr(point.registers.rsp),
-        )
-
-    def _symbol(self, address: int, *, called: bool) -> str:
-        # After a call that never returns, the return address is already the next function's first byte.
-        inside = address - called
-        module, found = self.names.module_at(inside), self.names.function(inside)
-        if module is None:
-            return self.names.name(address)
-        if found is None and not self.names.has_names(module):
-            return f"{stem(module)}{plus(address - module.base)}"
-        part = self._images.of(module).part_of_function(inside - module.base)
-        if found is not None and (part is None or inside - found[1] >= module.base + part.begin):
-            return named(module, (found[0], found[1] + called))
-        # The nearest name is another function's, or none is near. The rarely used parts of a function lie far from it,
-        # behind the names of others; their unwind data are chained to the function's own. An export that is a
-        # function's first byte is the name of all of it.
-        own = self.names.function(module.base + part.function) if part is not None else None
-        if part is not None and own is not None and own[1] == 0 and part.function <= inside - module.base:
-            return named(module, (own[0], address - module.base - part.function))
-        return f"{stem(module)}{plus(address - module.base)}"
+        rip, rsp = point.registers.rip, point.registers.rsp
+        return frame(self.names, self._images, rip, rsp, point.trust, called=point.called)
 
     def _up(self, walk: _Walk, point: _Point) -> _Point:
         if point.called and self._starts_thread(walk, point.registers):
@@ -299,7 +304,14 @@ class Walker:
             raise _End("the bottom of the stack: the next return address is 0")
         if self._evidence(registers.rip) is Evidence.NONE and not self._was_unloaded(point, registers.rip):
             raise BadUnwind(f"its unwind data lead to {registers.rip:#x}, which is no return address")
-        return _Point(registers, called=True, trust=min(point.trust, Trust.UNWIND))
+        if not caller.sure:
+            self._note_scan(walk, f"the code at {self.names.name(point.registers.rip)} was not saved")
+        return _Point(registers, called=True, trust=min(point.trust, Trust.UNWIND if caller.sure else Trust.SCAN))
+
+    @staticmethod
+    def _note_scan(walk: _Walk, why: str) -> None:
+        if walk.scanned_from is None:
+            walk.scanned_from, walk.why_scanned = len(walk.points), why
 
     def _was_unloaded(self, point: _Point, address: int) -> bool:
         # A driver may be gone while a thread is still to return to it: sound unwind data say so, scanned words do not.
@@ -360,8 +372,7 @@ class Walker:
     # By scanning
 
     def _scanned(self, walk: _Walk, point: _Point, why: str) -> _Point:
-        if walk.scanned_from is None:
-            walk.scanned_from, walk.why_scanned = len(walk.points), why
+        self._note_scan(walk, why)
         floor = walk.floor if walk.floor is not None else walk.stack.high
         for candidate in self._candidates(walk, point.registers.rsp, floor):
             if not self._leads_astray(walk, candidate):

@@ -6,7 +6,7 @@ Nothing here decides whether the result is plausible: bounds and direction are t
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from analysis.address import VirtAddr
@@ -46,11 +46,13 @@ class Code64(Protocol):
 @dataclass(frozen=True, slots=True)
 class Caller:
     """The caller's registers. ``interrupted``: it did not call, it was interrupted there (a machine frame), so that
-    ``rip`` is an instruction to be executed rather than a return address; ``user_mode`` says in which mode."""
+    ``rip`` is an instruction to be executed rather than a return address; ``user_mode`` says in which mode. Where
+    ``sure`` is False, the place could be in an epilogue, and the bytes that would show it were not saved."""
 
     registers: Registers
     interrupted: bool = False
     user_mode: bool = False
+    sure: bool = True
 
 
 class _State:
@@ -103,10 +105,13 @@ def unwind_frame(registers: Registers, code: Code64, word: ReadWord, *, called: 
             raise BadUnwind(f"no unwind data for the return address at RVA {rva:#x}")
         return state.returned()  # a leaf: touches no stack, so the return address is on top
     function, info = _entry(code, function)
-    past_prolog = rva - function.begin >= info.prolog_size
-    if not called and past_prolog and _undo_epilogue(state, code, function, info, rva):
-        return state.returned()
-    return _undo_prologue(state, code, function, info, rva)
+    sure = True
+    if not called and rva - function.begin >= info.prolog_size:
+        in_epilogue = _undo_epilogue(state, code, function, info, rva)
+        if in_epilogue:
+            return state.returned()
+        sure = in_epilogue is not None
+    return replace(_undo_prologue(state, code, function, info, rva), sure=sure)
 
 
 def _entry(code: Code64, function: RuntimeFunction) -> tuple[RuntimeFunction, UnwindInfo]:
@@ -168,15 +173,16 @@ def _machine_frame(state: _State, *, has_error_code: bool) -> Caller:
     return Caller(Registers(rip, rsp, state.known), interrupted=True, user_mode=segment & 0xFFFF != KERNEL_CS)
 
 
-def _undo_epilogue(state: _State, code: Code64, function: RuntimeFunction, info: UnwindInfo, rva: int) -> bool:
-    """Run the rest of an epilogue, if ``rva`` is in one. Raises: BadUnwind, Unreadable."""
-    declared = info.version == 2 and info.epilogs.holds(function, rva)
+def _undo_epilogue(state: _State, code: Code64, function: RuntimeFunction, info: UnwindInfo, rva: int) -> bool | None:
+    """Run the rest of an epilogue, if ``rva`` is in one; None where nothing tells. Raises: BadUnwind, Unreadable."""
     try:
         text = _available(code, rva)
     except Unreadable:
-        if declared:
-            raise
-        return False  # without its bytes: the body is by far the likelier place
+        if info.version == 2:  # it lists every epilogue
+            if info.epilogs.holds(function, rva):
+                raise
+            return False
+        return None  # without its bytes: the body is by far the likelier place
     epilogue = _decode_epilogue(text, rva, function, info)
     if epilogue is None:
         return False

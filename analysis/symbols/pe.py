@@ -19,7 +19,7 @@ from analysis.symbols.exports import Exports, read_exports
 from analysis.symbols.names import PdbIdentity
 from analysis.symbols.version import ImageVersion, read_version
 
-MACHINE_X64 = 0x8664
+MACHINE_X64, MACHINE_ARM64 = 0x8664, 0xAA64
 HEADER_BYTES = 0x1000
 MAX_SECTIONS = 96
 # Magic of the optional header → where its data directories begin: 32-bit and 64-bit images.
@@ -30,6 +30,9 @@ DIRECTORY_EXPORT, DIRECTORY_RESOURCE, DIRECTORY_EXCEPTION, DIRECTORY_DEBUG = 0, 
 
 FUNCTION = np.dtype([("begin", "<u4"), ("end", "<u4"), ("unwind", "<u4")])
 """One row of an x64 function table: RVAs of a function's first byte, the byte behind it, and its unwind data."""
+
+FUNCTION_ARM64 = np.dtype([("begin", "<u4"), ("unwind", "<u4")])
+"""One row of an ARM64 function table: a function's RVA, and its unwind data: packed, or the RVA of their record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +109,23 @@ class PeImage:
 
         A row that lies on a page which was not saved is left out: a search must look at ``end``, too.
         """
-        rva, size = self.directory(DIRECTORY_EXCEPTION)
-        if not rva or self.machine != MACHINE_X64 or size // FUNCTION.itemsize > MAX_FUNCTIONS:
-            return np.empty(0, FUNCTION)
-        table, known = self._read_with_holes(rva, size - size % FUNCTION.itemsize)
-        rows = table.view(FUNCTION)[known.reshape(-1, FUNCTION.itemsize).all(axis=1)]
+        rows = self._function_rows(MACHINE_X64, FUNCTION)
         sound = (rows["begin"] < rows["end"]) & (rows["end"] <= self.size_of_image) & (rows["unwind"] != 0)
-        rows = rows[sound & (rows["unwind"] < self.size_of_image)]
-        order = np.argsort(rows["begin"], kind="stable")
-        ordered: NDArray[np.void] = rows[order]
-        return ordered
+        return _by_begin(rows[sound & (rows["unwind"] < self.size_of_image)])
+
+    def functions_arm64(self) -> NDArray[np.void]:
+        """The rows of its ARM64 function table (``FUNCTION_ARM64``) that can be read, by rising address; maybe none."""
+        rows = self._function_rows(MACHINE_ARM64, FUNCTION_ARM64)
+        packed = rows["unwind"] & 3 != 0
+        sound = packed | ((rows["unwind"] != 0) & (rows["unwind"] < self.size_of_image))
+        return _by_begin(rows[sound & (rows["begin"] < self.size_of_image)])
+
+    def _function_rows(self, machine: int, row: np.dtype[np.void]) -> NDArray[np.void]:
+        rva, size = self.directory(DIRECTORY_EXCEPTION)
+        if not rva or self.machine != machine or size // row.itemsize > MAX_FUNCTIONS:
+            return np.empty(0, row)
+        table, known = self._read_with_holes(rva, size - size % row.itemsize)
+        return table.view(row)[known.reshape(-1, row.itemsize).all(axis=1)]
 
     # The bytes of a range, and which of them could be read.
     def _read_with_holes(self, rva: int, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -134,6 +144,11 @@ class PeImage:
         """File version and company from its version resource; both None where that cannot be read."""
         rva, size = self.directory(DIRECTORY_RESOURCE)
         return read_version(self.memory, self.base, self.size_of_image, rva, size) if rva else ImageVersion()
+
+
+def _by_begin(rows: NDArray[np.void]) -> NDArray[np.void]:
+    ordered: NDArray[np.void] = rows[np.argsort(rows["begin"], kind="stable")]
+    return ordered
 
 
 def read_image(memory: Memory, base: int) -> PeImage:

@@ -11,7 +11,6 @@ from analysis.formats.minidump import UserDump, UserModule, UserThread
 from analysis.kernel.context import arm64_registers, context_registers
 from analysis.kernel.ebp import x86_stack
 from analysis.kernel.facts import Module, Stack
-from analysis.kernel.frame_pointers import arm64_stack
 from analysis.kernel.stacks import Walker
 from analysis.kernel.symbolize import Symbolizer, plus
 from analysis.kernel.x86_context import x86_registers
@@ -125,7 +124,7 @@ class Process:
             )
         if architecture == "arm64":
             arm = arm64_registers(found)
-            return arm64_stack(self.memory, self.names, arm) if arm else _unusable()
+            return self._walker.arm64_stack(arm, high=min(high or 0, arm.sp + limit)) if arm else _unusable()
         registers = context_registers(found) if architecture == "x64" else None
         if registers is None:
             return _unusable()

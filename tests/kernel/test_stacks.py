@@ -402,11 +402,11 @@ def arm64_context(pc: int, sp: int, frame: int) -> bytes:
 def test_arm64_stacks_follow_their_frame_pointers() -> None:
     memory = Bytes()
     memory.put(LIMIT, bytes(0x6000))
-    memory.put_u64(LIMIT + 0x100, LIMIT + 0x200, NT + 0x1100)
+    memory.put_u64(LIMIT + 0x100, LIMIT + 0x200, NT + 0x1104)
     memory.put_u64(LIMIT + 0x200, 0, DRIVER + 0x1100)
     walker = Walker(memory, Kernel(), MODULES)
     stack = walker.context_stack(arm64_context(NT + 0x1000, LIMIT + 0x80, LIMIT + 0x100))
-    assert addresses(stack) == [NT + 0x1000, NT + 0x1100, DRIVER + 0x1100]
+    assert addresses(stack) == [NT + 0x1000, NT + 0x1104, DRIVER + 0x1100]
     assert [frame.trust for frame in stack.frames] == [Trust.CONTEXT, Trust.FRAME_POINTER, Trust.FRAME_POINTER]
     assert "bottom" in stack.end
     memory.put_u64(LIMIT + 0x200, LIMIT + 0x100)

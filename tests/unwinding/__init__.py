@@ -1,0 +1,1 @@
+"""Stacks of code that the tests compile, held against its true call chain, known by emulation."""
