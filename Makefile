@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sample bench score locks cover fuzz package clean
+.PHONY: demo test check sample bench score locks frames cover fuzz package clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,9 @@ test: check  ## the quick suite
 
 locks: $(VENV)/.dev  ## every lock story on every build, right or wrong
 	$(BIN)/python -m tests.lock_table
+
+frames: $(VENV)/.dev  ## stack frames right and wrong at every instruction of compiled code, x64 and ARM64
+	$(BIN)/python -m tests.unwind_table
 
 cover: $(VENV)/.dev  ## line coverage of the three packages
 	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term-missing:skip-covered

@@ -17,19 +17,15 @@ OPTIMIZATIONS = ("0", "1", "2", "s")
 
 @dataclass(frozen=True)
 class Program:
-    """A driver as the loader maps it: its bytes from ``BASE`` on, and the address of its first function. ``file`` is
-    the image as it lies on disk."""
+    """A driver as the loader maps it: its bytes from ``BASE`` on, the address of its first function and of the one
+    that ends a run, and the bytes of its code section. ``file`` is the image as it lies on disk."""
 
     architecture: str
     data: bytes
     entry: int
     stop: int
+    code_size: int
     file: bytes
-
-    @property
-    def end(self) -> int:
-        """The address behind the image."""
-        return BASE + len(self.data)
 
 
 @cache
@@ -72,6 +68,7 @@ def _mapped(architecture: str, raw: bytes) -> Program:
     entry, image_size, headers = (struct.unpack_from("<I", raw, new + 24 + at)[0] for at in (0x10, 0x38, 0x3C))
     data = bytearray(image_size)
     data[:headers] = raw[:headers]
+    (code_size,) = struct.unpack_from("<I", raw, new + 24 + size + 8)  # the code is the first section
     for index in range(sections):
         _, rva, length, at = struct.unpack_from("<IIII", raw, new + 24 + size + 40 * index + 8)
         data[rva : rva + length] = raw[at : at + length]
@@ -79,7 +76,7 @@ def _mapped(architecture: str, raw: bytes) -> Program:
     functions, _, ordinals = struct.unpack_from("<III", data, exports + 28)
     (ordinal,) = struct.unpack_from("<H", data, ordinals)
     (stop,) = struct.unpack_from("<I", data, functions + 4 * ordinal)
-    return Program(architecture, bytes(data), BASE + entry, BASE + stop, raw)
+    return Program(architecture, bytes(data), BASE + entry, BASE + stop, code_size, raw)
 
 
 def random_functions(seed: int, count: int = 24) -> str:
