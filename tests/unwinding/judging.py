@@ -73,6 +73,7 @@ class _NoNames(Names):
     """A kernel without names: frames are told by their addresses."""
 
     exact = False
+    names = None
 
 
 def judged(program: Program, visits: int = 1, lost: Collection[int] = ()) -> Result:
