@@ -40,9 +40,20 @@ class Relative:
     link: str | None = None
 
 
-def summary(report: Report, seen: Seen | None = None, relatives: tuple[Relative, ...] = ()) -> Message:
-    """The first reply. ``seen`` is None when this bucket is new; then ``relatives`` may tell what it is like."""
-    return render("summary", report=report, seen=seen, relatives=() if seen else relatives[:MAX_RELATIVES])
+def summary(
+    report: Report, seen: Seen | None = None, relatives: tuple[Relative, ...] = (), symbols: str = ""
+) -> Message:
+    """The first reply. ``seen`` is None when this bucket is new; then ``relatives`` may tell what it is like.
+
+    ``symbols`` is a sentence about symbols that are, or were, on their way.
+    """
+    shown = () if seen else relatives[:MAX_RELATIVES]
+    return render("summary", report=report, seen=seen, relatives=shown, symbols=symbols)
+
+
+def gone() -> Message:
+    """What takes the place of a detail that no longer holds."""
+    return Message("With the symbols that came late, nothing is left of what stood here.")
 
 
 def pile_up(report: Report) -> Message | None:

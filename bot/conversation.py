@@ -110,21 +110,34 @@ class Conversation:
             await self._editing
             self._editing = None
 
-    async def details(self, report: Report) -> None:
+    async def details(self, report: Report, before: Report | None = None) -> None:
         """Everything below the summary, each part once. A part that Slack refuses is logged and left out.
+
+        With ``before``, the report whose details stand there, messages are edited; files, which cannot be, are shared
+        again where they differ.
 
         Raises:
             Unreachable.
         """
-        for slot, make in _parts(report):
+        for slot, make in _parts(report, before):
             part = await asyncio.to_thread(make)
             try:
-                if isinstance(part, Message):
-                    await self._say(slot, part)
-                elif part is not None:
+                if isinstance(part, Upload):
                     await self._share(slot, part)
+                elif before is not None:
+                    await self._change(slot, part)
+                elif part is not None:
+                    await self._say(slot, part)
             except Refused as refused:
                 log.warning("%s of %s was refused: %s", slot, self._key[:60], refused.word)
+
+    async def _change(self, slot: str, message: Message | None) -> None:
+        # What stands there already, or what says that nothing of it is left.
+        known = (await asyncio.to_thread(self._posts.known, self._key, slot)) is not None
+        if known or message is not None:
+            ts = await self._say(slot, message or blocks.gone())
+            if known:
+                await self._sender.edit(self.place.channel, ts, message or blocks.gone(), self._name(slot), final=True)
 
     async def _final(self, message: Message) -> str:
         ts = self._ts or await self._say(SUMMARY, message, broadcast=self.place.broadcast)
@@ -186,28 +199,30 @@ class Conversation:
         return f"{hashlib.sha256(self._key.encode()).hexdigest()[:20]}:{slot}"
 
 
-def _parts(report: Report) -> Iterator[tuple[str, Callable[[], Message | Upload | None]]]:
+def _parts(report: Report, before: Report | None) -> Iterator[tuple[str, Callable[[], Message | Upload | None]]]:
+    late = "" if before is None else "-late"
     yield "pile-up", lambda: blocks.pile_up(report)
-    yield "picture", lambda: _picture(report)
+    if before is None or picture.wait_graph(before) != picture.wait_graph(report):
+        yield f"picture{late}", lambda: _picture(report, late)
     yield "evidence", lambda: blocks.evidence(report)
     yield "next-steps", lambda: blocks.next_steps(report)
-    yield "report", lambda: _file(report)
+    yield f"report{late}", lambda: _file(report, late)
 
 
-def _picture(report: Report) -> Upload | None:
+def _picture(report: Report, late: str) -> Upload | None:
     dot = picture.wait_graph(report)
     drawn = None if dot is None else picture.draw(dot)
     described = blocks.pile_up(report)
     if drawn is None or described is None:
         return None
     words = plain(described.text).replace("`", "")[:1_000]
-    return Upload(f"pile-up-{_mark(report)}.png", drawn, "Who waits for whom", "The pile-up as a picture", words)
+    return Upload(f"pile-up-{_mark(report)}{late}.png", drawn, "Who waits for whom", "The pile-up as a picture", words)
 
 
-def _file(report: Report) -> Upload:
+def _file(report: Report, late: str) -> Upload:
     content = json.dumps(report.to_json(), indent=1, ensure_ascii=False).encode()
-    comment = Mrkdwn("The full report as JSON")
-    return Upload(f"pileup-report-{_mark(report)}.json", content, "Full report", comment)
+    comment = Mrkdwn("The full report as JSON" + (", with the symbols that came late" if late else ""))
+    return Upload(f"pileup-report-{_mark(report)}{late}.json", content, "Full report", comment)
 
 
 def _mark(report: Report) -> str:

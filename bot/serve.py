@@ -27,6 +27,7 @@ from bot.listeners.intake import Rules
 from bot.orphans import bereave
 from bot.sending import PACE_SECONDS, Sender
 from bot.settings import Settings
+from bot.symbols.fetching import SymbolServers
 from bot.tools import Analyse, Tools
 from bot.worker import work
 from storage.clock import utc_now
@@ -145,7 +146,7 @@ def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identit
     async def fetch(link: Link, path: Path, progress: Callable[[Arrived], None], tag: str | None) -> Fetched:
         return await download(link, path, settings.fetch_limits, settings.policy, progress=progress, tag=tag)
 
-    async def analyse_in_child(fetched: Fetched, progress: child.Progress) -> Report:
+    async def analyse_in_child(fetched: Fetched, progress: child.Progress, symbols: SymbolServers | None) -> Report:
         order = child.Order(
             fetched.path,
             fetched.source,
@@ -153,7 +154,7 @@ def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identit
             settings.home / "cache",
             fetched.sha256,
             round(fetched.seconds, 3),
-            settings.symbol_servers(),
+            symbols,
             settings.rules,
         )
         limits = child.ChildLimits(settings.analysis_seconds, int(settings.analysis_memory))
@@ -168,6 +169,7 @@ def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identit
         analyzer=functools.partial(present_analyzer, settings.rules),
         answer=functools.partial(answers.answer, store, utc_now),
         permalink=identity.permalink,
+        symbols=settings.symbol_servers,
         lease_seconds=settings.lease_seconds,
         keep_dumps=settings.keep_dumps,
         broadcast_channels=settings.broadcast_channels,

@@ -10,9 +10,18 @@ from bot.tools import Tools
 from storage.duplicates import SameBucket, SameDump, Similar
 
 
-async def tell(tools: Tools, talk: Conversation, report: Report, *, anew: bool = False) -> None:
+async def tell(
+    tools: Tools,
+    talk: Conversation,
+    report: Report,
+    line: str = "",
+    before: Report | None = None,
+    *,
+    anew: bool = False,
+) -> None:
     """Tell a report in its thread: summary and details, or a pointer to where this dump was told first.
 
+    ``line`` is one about the symbols. With ``before``, the report that was told so far, its details are edited.
     ``anew``: the report takes the place of the one that was told there, so it is told whole.
 
     Raises:
@@ -24,7 +33,8 @@ async def tell(tools: Tools, talk: Conversation, report: Report, *, anew: bool =
     if first is not None:
         await talk.end(blocks.duplicate(report, report.analyzed_at, first), fine=True)
         return
-    ts = await talk.end(blocks.summary(report, _seen(seen.same_bucket), _relatives(seen.similar)), fine=True)
+    summary = blocks.summary(report, _seen(seen.same_bucket), _relatives(seen.similar), line)
+    ts = await talk.end(summary, fine=True)
     if seen.same_dump is not None:
         await asyncio.to_thread(
             tools.store.threads.add,
@@ -35,7 +45,7 @@ async def tell(tools: Tools, talk: Conversation, report: Report, *, anew: bool =
             summary_ts=ts,
             permalink=tools.permalink(talk.place.channel, ts, talk.place.thread),
         )
-    await talk.details(report)
+    await talk.details(report, before)
 
 
 def _told_elsewhere(same: SameDump | None, channel: str, own: str) -> str | None:

@@ -12,10 +12,11 @@ from bot.fetch.download import Arrived, Fetched
 from bot.fetch.links import Link
 from bot.outbound import Message
 from bot.sending import Sender
+from bot.symbols.fetching import SymbolServers
 from storage.store import Store
 
 Fetch = Callable[[Link, Path, Callable[[Arrived], None], str | None], Awaitable[Fetched]]
-Analyse = Callable[[Fetched, Callable[[str, float | None], None]], Awaitable[Report]]
+Analyse = Callable[[Fetched, Callable[[str, float | None], None], SymbolServers | None], Awaitable[Report]]
 Answer = Callable[[str, Place], Message]
 Present = Callable[[], Analyzer]
 
@@ -25,7 +26,8 @@ class Tools:
     """What a worker works with.
 
     ``permalink`` makes a link to a message: channel, time stamp, thread. ``analyzer`` says by which version and rules a
-    report would be made now; it may raise BadRules.
+    report would be made now; it may raise BadRules. ``symbols`` makes what fetches symbols for one job, None where
+    nothing is to be fetched.
     """
 
     store: Store
@@ -36,6 +38,7 @@ class Tools:
     answer: Answer
     analyzer: Present
     permalink: Callable[[str, str, str], str]
+    symbols: Callable[[], SymbolServers | None]
     lease_seconds: float = 60.0
     keep_dumps: bool = False
     broadcast_channels: frozenset[str] = frozenset()

@@ -13,7 +13,7 @@ from typing import Any
 
 from analysis.errors import BadRules
 from analysis.verdict.report import Report
-from bot import blocks
+from bot import blocks, late
 from bot.child import AnalysisFailed
 from bot.conversation import Conversation, Place
 from bot.fetch.download import Arrived, Fetched
@@ -24,6 +24,7 @@ from bot.fetch.workspace import job_name, workspace_aside
 from bot.listeners.intake import ANALYZE, ASK
 from bot.orphans import worker_name
 from bot.sending import Refused, Unreachable
+from bot.symbols.fetching import SymbolServers
 from bot.telling import tell
 from bot.tools import Tools
 from storage.jobs import Job
@@ -123,27 +124,66 @@ async def _reply(tools: Tools, job: Job, talk: Conversation) -> None:
 
 
 async def _give_up(tools: Tools, job: Job, talk: Conversation) -> None:
+    told, _ = await _recalled(tools, job)
+    if told is not None:  # what failed again and again was to better a verdict
+        await _tell(tools, talk, told)
+        await asyncio.to_thread(tools.store.jobs.finish, job)
+        return
     line = f"The analysis ended without a result {job.attempts_allowed} times; it will not be tried again."
     await talk.end(blocks.failure(line, talk.source), fine=False)
     await asyncio.to_thread(tools.store.jobs.fail, job, "exhausted", line)
 
 
 async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:
+    symbols = await asyncio.to_thread(tools.symbols)
     try:
-        report, anew = await _recalled(tools, job)
-        if report is None:
-            await talk.begin("Reading" if job.payload.get("pasted") else "Downloading")
-            async with workspace_aside(tools.home, job_name(job.id), keep=tools.keep_dumps) as directory:
-                report, anew = await _report(tools, job, talk, directory)
+        async with workspace_aside(tools.home, job_name(job.id), keep=tools.keep_dumps) as directory:
+            report = await _story(tools, job, talk, directory, symbols)
     except (FetchFailed, AnalysisFailed) as failed:
         log.info("job %d failed: %s", job.id, failed.kind)
         await talk.end(blocks.failure(_sentence(failed), talk.source), fine=False)
         await asyncio.to_thread(tools.store.jobs.fail, job, failed.kind, failed.line)
         return
-    async with tools.alone(report.dump.identity):
-        await tell(tools, talk, report, anew=anew)
+    finally:
+        if symbols is not None:
+            symbols.close()
     await asyncio.to_thread(tools.store.jobs.finish, job, {"identity": report.dump.identity})
     log.info("job %d done: failure %s", job.id, report.bucket.failure_id_hash)
+
+
+async def _story(tools: Tools, job: Job, talk: Conversation, directory: Path, symbols: SymbolServers | None) -> Report:
+    # From the file to the verdict that was told. Raises: FetchFailed, AnalysisFailed, as long as none was.
+    remember = functools.partial(_remember, tools, job)
+    told, anew = await _recalled(tools, job)
+    if told is not None:
+        line = late.PENDING if late.is_due(job) else job.memory.get("edited") or ""
+        await _tell(tools, talk, told, line, anew=anew)
+        if symbols is not None and late.is_due(job):
+            try:
+                found = await _file(tools, job, talk, directory, again=True)
+            except FetchFailed:
+                await late.leave(tools, talk, told, remember)
+            else:
+                assert isinstance(found, Fetched)  # noqa: S101  # without a tag, a server cannot say "unchanged"
+                await late.revise(tools, talk, told, remember, fetched=found, symbols=symbols, resumed=True)
+        return told
+    await talk.begin("Reading" if job.payload.get("pasted") else "Downloading")
+    found = await _file(tools, job, talk, directory)
+    if isinstance(found, Report):
+        await _tell(tools, talk, found)
+        return found
+    report, anew = await _report(tools, job, talk, found, symbols)
+    if symbols is None or not symbols.late():
+        await _tell(tools, talk, report, anew=anew)
+        return report
+    await _tell(tools, talk, report, late.PENDING, anew=anew)
+    await late.revise(tools, talk, report, remember, fetched=found, symbols=symbols)
+    return report
+
+
+async def _tell(tools: Tools, talk: Conversation, report: Report, line: str = "", *, anew: bool = False) -> None:
+    async with tools.alone(report.dump.identity):
+        await tell(tools, talk, report, line, anew=anew)
 
 
 def _sentence(failed: FetchFailed | AnalysisFailed) -> str:
@@ -159,15 +199,19 @@ async def _recalled(tools: Tools, job: Job) -> tuple[Report | None, bool]:
     return report, bool(job.memory.get("anew"))
 
 
-async def _report(tools: Tools, job: Job, talk: Conversation, directory: Path) -> tuple[Report, bool]:
-    # The report, and whether it takes the place of an older one of the same dump.
+async def _file(
+    tools: Tools, job: Job, talk: Conversation, directory: Path, *, again: bool = False
+) -> Fetched | Report:
+    # The dump; or its report, where the server says that it is still the one we had from this link.
     if job.payload.get("pasted"):
-        fetched = await asyncio.to_thread(pasted, directory / "pasted.txt", job.secret or "", job.payload["shown"])
-    else:
-        found = await _fetched(tools, job, talk, directory / "dump")
-        if isinstance(found, Report):
-            return found, False
-        fetched = found
+        return await asyncio.to_thread(pasted, directory / "pasted.txt", job.secret or "", job.payload["shown"])
+    return await _fetched(tools, job, talk, directory / "dump", again=again)
+
+
+async def _report(
+    tools: Tools, job: Job, talk: Conversation, fetched: Fetched, symbols: SymbolServers | None
+) -> tuple[Report, bool]:
+    # The report, and whether it takes the place of an older one of the same dump.
     async with tools.alone(fetched.identity):
         same = await asyncio.to_thread(tools.store.duplicates.same_dump, fetched.identity, fetched.sha256)
         known = None if same is None else await asyncio.to_thread(tools.store.reports.report, same.report.id)
@@ -175,10 +219,14 @@ async def _report(tools: Tools, job: Job, talk: Conversation, directory: Path) -
             await _remember(tools, job, report=same.report.id, tag=fetched.tag)
             return known, False
         talk.progress("Analysing", 0.0)
-        report = await tools.analyse(fetched, lambda stage, fraction: talk.progress(f"Analysing: {stage}", fraction))
+        report = await tools.analyse(
+            fetched, lambda stage, fraction: talk.progress(f"Analysing: {stage}", fraction), symbols
+        )
         stored = await asyncio.to_thread(tools.store.remember, report)
-        await _remember(tools, job, report=stored.id, tag=fetched.tag, anew=same is not None)
-        return report, same is not None
+        is_late = symbols is not None and symbols.late()
+        anew = same is not None
+        await _remember(tools, job, report=stored.id, tag=fetched.tag, anew=anew, **({"late": True} if is_late else {}))
+        return report, anew
 
 
 async def _is_current(tools: Tools, known: Report) -> bool:
@@ -189,17 +237,18 @@ async def _is_current(tools: Tools, known: Report) -> bool:
         return True  # nothing better can be made as long as the rules cannot be read
 
 
-async def _fetched(tools: Tools, job: Job, talk: Conversation, path: Path) -> Fetched | Report:
-    # The file behind the link; or its report, where the server says that it is still the one we had from this link.
+async def _fetched(tools: Tools, job: Job, talk: Conversation, path: Path, *, again: bool) -> Fetched | Report:
+    # ``again``: a verdict stands in the thread already, and no progress may take its place.
     wanted = link(job.secret or job.payload["shown"])
     answered = await asyncio.to_thread(tools.store.events.answered, wanted.url)
     tag, number = answered or (None, 0)
-    known = None if answered is None else await asyncio.to_thread(tools.store.reports.report, number)
+    known = None if answered is None or again else await asyncio.to_thread(tools.store.reports.report, number)
     if known is not None and not await _is_current(tools, known):
         known = None
 
     def arrived(so_far: Arrived) -> None:
-        talk.progress("Downloading", so_far.fraction, str(so_far))
+        if not again:
+            talk.progress("Downloading", so_far.fraction, str(so_far))
 
     try:
         return await tools.fetch(wanted, path, arrived, None if known is None else tag)

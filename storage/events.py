@@ -127,6 +127,11 @@ class Posts:
             row = self._database.row("SELECT channel, ts FROM posts WHERE key = ? AND slot = ?", [key, slot]) or {}
             return Post(key, slot, row.get("channel"), row.get("ts"), fresh=bool(new))
 
+    def known(self, key: str, slot: str) -> str | None:
+        """The time stamp of a post that was sent, without claiming it."""
+        row = self._database.row("SELECT ts FROM posts WHERE key = ? AND slot = ?", [key, slot])
+        return None if row is None else row["ts"]
+
     def sent(self, key: str, slot: str, channel: str, ts: str) -> None:
         """Note where a claimed post went."""
         self._database.change(

@@ -80,13 +80,17 @@ class SymbolServers:
                 place.mkdir(parents=True, exist_ok=True)
         self._patience = limits.first_seconds
         self._spent = 0.0
+        self._closed = False
         self._failures: dict[str, int] = {}
         self._questions: dict[Wanted, _Question] = {}
         self._lock = threading.Lock()
         self._slots = threading.Semaphore(AT_ONCE)
 
     def close(self) -> None:
-        """Ends the connections, and with them what is still on its way."""
+        """Ends the connections, and with them what is still on its way; whoever waits gets an answer."""
+        self._closed = True
+        for question in self._asked():
+            question.answered.set()
         for server in self._servers.values():
             server.close()
 
@@ -117,8 +121,8 @@ class SymbolServers:
         """Whether an analysis went on without a file that has come since, or may still come."""
         return any(one.given_up and (one.answer.path or not one.answered.is_set()) for one in self._asked())
 
-    def await_late(self) -> bool:
-        """Waits for what is still on its way, within the job's time; whether anything came that was given up.
+    def await_late(self) -> tuple[str, ...]:
+        """Waits for what is still on its way, within the job's time; the names of files that came after all.
 
         Questions asked after this are waited for as long as the job's time allows.
         """
@@ -126,7 +130,7 @@ class SymbolServers:
         for question in self._asked():
             if question.given_up:
                 self._waited(question, max(self._limits.total_seconds - self._spent, 0.0))
-        return any(one.given_up and one.answer.path is not None for one in self._asked())
+        return tuple(one.wanted.name for one in self._asked() if one.given_up and one.answer.path is not None)
 
     def _asked(self) -> list[_Question]:
         with self._lock:
@@ -138,6 +142,9 @@ class SymbolServers:
             if known is not None:
                 return known
             question = self._questions[wanted] = _Question(wanted)
+            if self._closed:
+                question.answered.set()
+                return question
         threading.Thread(target=self._answer, args=(question,), daemon=True).start()
         return question
 

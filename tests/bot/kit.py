@@ -49,7 +49,9 @@ class Analyst:
     runs: int = 0
     running: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def __call__(self, fetched: Fetched, progress: Callable[[str, float | None], None]) -> Report:
+    async def __call__(
+        self, fetched: Fetched, progress: Callable[[str, float | None], None], symbols: object = None
+    ) -> Report:
         self.runs += 1
         self.running.set()
         content = fetched.path.read_bytes()  # a few kilobytes

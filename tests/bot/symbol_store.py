@@ -12,11 +12,12 @@ from pathlib import Path
 @dataclass
 class Store:
     """What a server has, by path, and what it does: ``fault`` by path is a status, "once:" and a status for the first
-    request alone, "cut", "slow", or "to:" and an address."""
+    request alone, "cut", "slow", "held", or "to:" and an address."""
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
+    gate: threading.Event = field(default_factory=threading.Event)  # what "held" waits for
     asked: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)  # what each request showed of who it is
 
@@ -61,6 +62,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
+        if fault == "held":
+            self.store.gate.wait(20)
         if fault == "slow":
             self.wfile.write(body[:100])
             self.wfile.flush()

@@ -29,7 +29,9 @@ async def slack() -> AsyncIterator[StandIn]:
 class Broken(Analyst):
     """An analysis with a fault of ours in it."""
 
-    async def __call__(self, fetched: Fetched, progress: Callable[[str, float | None], None]) -> Report:
+    async def __call__(
+        self, fetched: Fetched, progress: Callable[[str, float | None], None], symbols: object = None
+    ) -> Report:
         self.runs += 1
         raise RuntimeError("a fault of ours")
 
@@ -61,11 +63,13 @@ async def test_of_two_links_the_last_one_brings_the_reaction_and_a_failure_count
     slack: StandIn, tmp_path: Path, bad_first: bool
 ) -> None:
     class OneSlow(Analyst):
-        async def __call__(self, fetched: Fetched, progress: Callable[[str, float | None], None]) -> Report:
+        async def __call__(
+            self, fetched: Fetched, progress: Callable[[str, float | None], None], symbols: object = None
+        ) -> Report:
             is_bad = fetched.path.read_bytes() == b"hello"
             if is_bad != bad_first:
                 await free.wait()
-            return await super().__call__(fetched, progress)
+            return await super().__call__(fetched, progress, symbols)
 
     free = asyncio.Event()
     routes = {"a.dmp": page(b"hello"), "b.dmp": page(dump("seed"))}
@@ -142,9 +146,11 @@ async def test_a_link_that_must_wait_for_a_worker_is_greeted_meanwhile(slack: St
 
 async def test_many_workers_at_work_do_not_delay_an_acknowledgement(slack: StandIn, tmp_path: Path) -> None:
     class Blocking(Analyst):
-        async def __call__(self, fetched: Fetched, progress: Callable[[str, float | None], None]) -> Report:
+        async def __call__(
+            self, fetched: Fetched, progress: Callable[[str, float | None], None], symbols: object = None
+        ) -> Report:
             await asyncio.to_thread(asyncio.run, asyncio.sleep(2))  # as a child is waited for
-            return await super().__call__(fetched, progress)
+            return await super().__call__(fetched, progress, symbols)
 
     routes = {f"{number}.dmp": page(dump("seed", number)) for number in range(12)}
     async with serving(**routes) as files, bot(slack, tmp_path, Blocking(), workers=12):
