@@ -1,16 +1,31 @@
 """Holds a report against what the builder of the dump says it wrote. The builder shares no code with the analysis."""
 
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from analysis.pipeline import Options, analyze
 from analysis.verdict.blame import LEVELS
 from analysis.verdict.report import Report
-from tests.forge import Forged
+from tests.forge.facts import Facts
 
 
-def told(forged: Forged, directory: Path, *, symbols: bool) -> Report:
+class Written(Protocol):
+    """A machine that was built, with what its builder says of it."""
+
+    @property
+    def facts(self) -> Facts:
+        """What the builder says it wrote."""
+
+    def write(self, path: Path) -> Path:
+        """Write the dump."""
+
+    def write_isf(self, directory: Path) -> Path:
+        """Write the kernel's symbol table."""
+
+
+def told(forged: Written, directory: Path, *, symbols: bool) -> Report:
     """The report of a forged dump, with its symbol table at hand or not."""
     path = directory / "MEMORY.DMP"
     forged.write(path)
@@ -21,7 +36,7 @@ def told(forged: Forged, directory: Path, *, symbols: bool) -> Report:
     return report
 
 
-def hold_against_truth(report: Report, forged: Forged) -> None:
+def hold_against_truth(report: Report, forged: Written) -> None:
     """Culprit, root, cycles, blocked threads and locks are exactly what the builder says it wrote."""
     expected, verdict, blocking = forged.facts.expected, report.verdict, report.blocking
     assert (verdict.culprit.module if verdict.culprit else None) == expected.culprit
@@ -42,7 +57,7 @@ def hold_against_truth(report: Report, forged: Forged) -> None:
     assert {one.lock.address for one in blocking.chains} == set(map(hex, expected.locks))
 
 
-def wrong_blame(report: Report, forged: Forged, kind: str | None, most: str) -> str | None:
+def wrong_blame(report: Report, forged: Written, kind: str | None, most: str) -> str | None:
     """What is wrong with whom the report blames, and how surely; None where nothing is.
 
     ``kind`` is the culprit's, None where nobody may be blamed; ``most`` is the highest confidence that is right.
@@ -56,7 +71,7 @@ def wrong_blame(report: Report, forged: Forged, kind: str | None, most: str) -> 
     return None
 
 
-def hold_against_names(report: Report, forged: Forged, *, symbols: bool) -> None:
+def hold_against_names(report: Report, forged: Written, *, symbols: bool) -> None:
     """Names of locks and functions come from symbols, and only from them."""
     names = {fact.address: fact.name for fact in forged.facts.resources}
     for chain in report.blocking.chains:

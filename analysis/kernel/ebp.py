@@ -41,7 +41,7 @@ def x86_thread_stack(memory: Memory, names: Symbolizer, frame: Layout | None, th
     end = stack_end(start, thread) or min(start + MAX_STACK_BYTES, 1 << 32)
     registers = x86_switched(memory, frame, thread)
     if registers is not None and names.module_at(registers.eip) is not None:
-        return _Walk(memory, names, registers, end, called=True).run()
+        return _Walk(memory, names, registers, end, called=True, switched=True).run()
     # Single pages of a stack may be missing: what lies above them still tells who called.
     walk = _Walk(memory, names, X86Registers(0, start, 0), end)
     return walk.run_from_nothing(f"there is no switch frame at {start:#x}")
@@ -56,13 +56,15 @@ def stack_end(esp: int, thread: Thread | None) -> int | None:
 @dataclass(slots=True)
 class _Walk:
     """One walk: ``now`` are the registers in the outermost frame found, ``called`` where its eip is a return address,
-    ``above`` how many bytes of its callee's parameters lie at its stack pointer."""
+    ``above`` how many bytes of its callee's parameters lie at its stack pointer; ``switched``: the first frame is
+    nt!KiSwapContext's."""
 
     memory: Memory
     names: Symbolizer
     now: X86Registers
     high: int
     called: bool = False
+    switched: bool = False
     above: int = 0
     frames: list[Frame] = field(default_factory=list)
     trust: Trust = Trust.CONTEXT
@@ -105,7 +107,7 @@ class _Walk:
     # One frame up: empty where it went well, why the stack ends, None where nothing leads on.
 
     def _up(self) -> str | None:
-        if self._leaving() or self._by_frame_data() or self._caller_of_nothing():
+        if self._leaving() or self._by_frame_data() or self._caller_of_nothing() or self._by_switch():
             return ""
         return self._follow()
 
@@ -117,6 +119,17 @@ class _Walk:
         if caller is None or not self.now.esp < caller.esp <= self.high or not self._is_return(caller.eip):
             return False
         self._go(caller, Trust.UNWIND)
+        return True
+
+    def _by_switch(self) -> bool:
+        """The caller of nt!KiSwapContext, which keeps Ebx, Esi, Edi and Ebp below its return address and sets no frame
+        pointer."""
+        if not self.switched or len(self.frames) != 1 or self.now.esp > self.high - 20:
+            return False
+        ebp, _, _, ebx, returns_to = self.memory.pointers(self.now.esp, 5)
+        if not self._is_return(returns_to):
+            return False
+        self._go(X86Registers(returns_to, self.now.esp + 20, ebp, ebx), Trust.FRAME_POINTER)
         return True
 
     def _by_frame_data(self) -> bool:

@@ -38,7 +38,10 @@ def next_steps(scene: Scene, story: Story) -> tuple[str, ...]:
 
 
 DEBUGGER_KERNEL = 8  # the dump type of a debugger's dump without user pages
-SMALL_KERNEL = "Threads, requests and locks of a 32-bit kernel: only its modules and the crashing stack are read."
+SMALL_KERNEL = (
+    "Threads and locks of this 32-bit kernel: no PDB and no symbol table of its own is at hand, so only its modules "
+    "and the crashing stack are read."
+)
 
 
 def known_bad(scene: Scene, story: Story, *, alone: bool = False) -> list[tuple[Module, str]]:
@@ -57,7 +60,7 @@ def cannot_tell(scene: Scene, story: Story) -> tuple[str, ...]:
     if isinstance(scene, PrintedScene):
         return tuple(dict.fromkeys((*text_limits(scene), *story.explained.cannot_tell)))
     told = [CUT_SHORT] if scene.image.truncated else []
-    told += [SMALL_KERNEL] if scene.memory.pointer_size == 4 else []
+    told += [SMALL_KERNEL] if scene.memory.pointer_size == 4 and scene.symbols.layout_source == "none" else []
     told += [*_of_kind(scene), *_of_symbols(scene), *_of_stacks(scene, story), *story.explained.cannot_tell]
     for link in story.waits.chains:
         expected, found = link.lock.waiters_expected, len(link.lock.waiters)

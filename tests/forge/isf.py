@@ -43,20 +43,19 @@ def isf_bytes(facts: Facts, layouts: Layouts) -> bytes:
     return lzma.compress(text.encode(), format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, preset=6)
 
 
-def isf(facts: Facts, layouts: Layouts) -> dict[str, Any]:
-    """The table as a document."""
+def isf(facts: Facts, layouts: Layouts, pointer: int = 8) -> dict[str, Any]:
+    """The table as a document; ``pointer`` is the size of one on the kernel's machine."""
     known = layouts.structures
+    database, machine = ("ntkrnlmp.pdb", 0x8664) if pointer == 8 else ("ntkrpamp.pdb", 0x14C)
     return {
         "metadata": {
             "format": "6.1.0",
             "producer": {"datetime": "2022-05-04T00:00:00", "name": "forge", "version": "1.0.0"},
-            "windows": {
-                "pdb": {"GUID": facts.kernel_guid, "age": 1, "database": "ntkrnlmp.pdb", "machine_type": 34404}
-            },
+            "windows": {"pdb": {"GUID": facts.kernel_guid, "age": 1, "database": database, "machine_type": machine}},
         },
         "base_types": {
             name: {"size": size, "signed": signed, "kind": kind, "endian": "little"}
-            for name, (size, signed, kind) in BASE_TYPES.items()
+            for name, (size, signed, kind) in {**BASE_TYPES, "pointer": (pointer, False, "int")}.items()
         },
         "enums": {},
         "symbols": {name: {"address": rva} for name, rva in facts.symbols},

@@ -34,13 +34,16 @@ class Machine32:
     code: int = 0xD1
     parameters: tuple[int, int, int, int] = (0x10, 2, 0, FAULT)
     frames: dict[int, bytearray] = field(default_factory=dict)
+    images: tuple[tuple[str, int, int, int], ...] = NAMES
+    processors: int = 2
 
     def __post_init__(self) -> None:
         self.next_frame = 0x400
         self.root = self._root()
         for page in range(NT_SIZE // PAGE):
             self.frames[self.large + page] = bytearray(PAGE)
-        for start, size in ((DRIVER, DRIVER_SIZE), (STACK, 0x2000), (LISTS, PAGE)):
+        mapped = [(base, size) for _, base, size, _ in self.images if base != NT]
+        for start, size in (*mapped, (STACK, 0x2000), (LISTS, PAGE)):
             for address in range(start, start + size, PAGE):
                 self.map(address)
         self._images()
@@ -118,7 +121,7 @@ class Machine32:
         return bytes(self.frames[at // PAGE][at % PAGE : at % PAGE + size])
 
     def _images(self) -> None:
-        for _, base, size, stamp in NAMES:
+        for _, base, size, stamp in self.images:
             head = bytearray(0x200)
             struct.pack_into("<2s58xI", head, 0, b"MZ", 0x80)
             struct.pack_into("<4sHHI8xHH", head, 0x80, b"PE\0\0", 0x14C, 1, stamp, 0xE0, 0x102)
@@ -138,9 +141,9 @@ class Machine32:
         self.write(NT + 0x3100, b"RSDS" + guid + struct.pack("<I", age) + name)
 
     def _modules(self) -> None:
-        entries = [LISTS + 0x80 * index for index in range(len(NAMES))]
+        entries = [LISTS + 0x80 * index for index in range(len(self.images))]
         around = [LIST_HEAD, *entries, LIST_HEAD]
-        for index, (name, base, size, stamp) in enumerate(NAMES):
+        for index, (name, base, size, stamp) in enumerate(self.images):
             at, text = entries[index], name.encode("utf-16-le")
             path = f"\\SystemRoot\\system32\\{name}".encode("utf-16-le")
             self.write(LISTS + 0x400 + 0x80 * index, text)
@@ -164,7 +167,9 @@ class Machine32:
         """The first page of a dump."""
         page = bytearray(b"PAGE" * (PAGE // 4))
         struct.pack_into("<8sII", page, 0, b"PAGEDUMP", 15, self.build)
-        struct.pack_into("<6I", page, 0x10, self.root, 0x8300_0000, LIST_HEAD, LIST_HEAD + 0x100, 0x14C, 2)
+        struct.pack_into(
+            "<6I", page, 0x10, self.root, 0x8300_0000, LIST_HEAD, LIST_HEAD + 0x100, 0x14C, self.processors
+        )
         struct.pack_into("<5I", page, 0x28, self.code, *self.parameters)
         page[0x5C] = self.pae
         struct.pack_into("<I", page, 0x60, KDBG)
