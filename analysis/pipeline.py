@@ -27,7 +27,8 @@ from analysis.kernel.scene import Scene, read_scene
 from analysis.memory import open_memory
 from analysis.memory.reader import Memory
 from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
-from analysis.symbols.search import Ask
+from analysis.symbols.builds import known_builds
+from analysis.symbols.search import Ask, find_files
 from analysis.usermode import tell_user_story
 from analysis.verdict import printed_facts, report
 from analysis.verdict.assemble import Parts, assemble, bare_bucket, bugcheck_facts, module_facts
@@ -107,7 +108,7 @@ def analyze(path: Path, options: Options | None = None, progress: Progress | Non
     with RawFile(path) as raw:
         if is_minidump(raw):
             with BackgroundHash(path, chosen.sha256) as sha256:
-                return _user_report(raw, chosen, path, sha256, tell_progress)
+                return _user_report(raw, chosen, path, sha256, tell_progress, rules=rules)
         if is_windbg_text(raw):
             scene = read_printed(raw, read_windbg(raw))
             with BackgroundHash(path, chosen.sha256) as sha256:
@@ -212,14 +213,19 @@ def _report(run: _Run, options: Options, path: Path, found: _Found, elapsed: flo
     )
 
 
-def _user_report(raw: RawFile, options: Options, path: Path, sha256: BackgroundHash, progress: Progress) -> Report:
+def _user_report(
+    raw: RawFile, options: Options, path: Path, sha256: BackgroundHash, progress: Progress, *, rules: UserRules
+) -> Report:
     started = time.perf_counter()
     dump = read_minidump(raw)
+    progress("symbols", 0.1)
+    files = find_files(options.symbols, known_builds(), options.ask)
+    searched = time.perf_counter() - started
     progress("process", 0.3)
-    parts = tell_user_story(dump)
+    parts = tell_user_story(dump, files, rules)
     progress("report", 1.0)
     return Report(
-        analyzer=identify_analyzer(),
+        analyzer=identify_analyzer(rules.identity),
         analyzed_at=timestamp(datetime.now(UTC)),
         dump=_dump(raw, "user-minidump", sha256, options, path, live=parts.live),
         system=parts.system,
@@ -230,8 +236,10 @@ def _user_report(raw: RawFile, options: Options, path: Path, sha256: BackgroundH
         blocking=parts.blocking,
         threads=parts.threads,
         modules=parts.modules,
-        timings=report.Timings(options.fetch_seconds, 0.0, round(time.perf_counter() - started, 3)),
-        notes=tuple(dict.fromkeys(parts.notes)),
+        timings=report.Timings(
+            options.fetch_seconds, round(searched, 3), round(time.perf_counter() - started - searched, 3)
+        ),
+        notes=tuple(dict.fromkeys((*files.notes, *parts.notes))),
     )
 
 

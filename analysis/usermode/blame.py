@@ -9,6 +9,8 @@ from analysis.trust import Trust
 from analysis.usermode.exceptions import BREAKPOINT, CPP, FAIL_FAST, HEAP_CORRUPTION
 from analysis.usermode.libraries import is_system
 from analysis.usermode.process import Process
+from analysis.verdict.modules import Strength
+from analysis.verdict.user_rules import NO_RULES, UserRules
 
 Confidence = Literal["high", "medium", "low", "none"]
 _ORDER: tuple[Confidence, ...] = ("none", "low", "medium", "high")
@@ -27,25 +29,44 @@ class UserBlame:
     caps: tuple[str, ...] = field(default=())
 
 
-def blame(process: Process, stack: Stack, *, hung: bool = False) -> UserBlame:
-    """The culprit of a crash, or of a hang where ``hung``."""
+def blame(process: Process, stack: Stack, *, hung: bool = False, rules: UserRules = NO_RULES) -> UserBlame:
+    """The culprit of a crash, or of a hang where ``hung``; the user's own ``rules`` go before ours."""
     passed: dict[str, str] = {}
+    weak: tuple[int, Frame, UserModule] | None = None
+    chosen: tuple[int, Frame, UserModule] | None = None
     for index, frame in enumerate(stack.frames):
         module = process.image(frame.module)
         if module is None:
             continue
-        if is_system(module, process.dump):
-            passed.setdefault(module.name, "a library of the system: it carries the calls of others")
-            continue
+        why_not = _why_not(process, module, rules)
+        if why_not is not None:
+            passed.setdefault(module.name, why_not)
+        elif rules.own_strength(module.name) not in (None, Strength.CANDIDATE):
+            weak = weak or (index, frame, module)
+        else:
+            chosen = (index, frame, module)
+            break
+    if chosen is not None and weak is not None:
+        passed.setdefault(weak[2].name, "your rules say to blame it only where nobody else is on the stack")
+    if (best := chosen or weak) is not None:
+        index, frame, module = best
         confidence, caps = _confidence(process, frame, index, hung=hung)
         return UserBlame(module, frame, confidence, tuple(passed.items()), caps)
     program = process.application
-    if program is None:
+    if program is None or rules.is_ignored(program.name):
         return UserBlame(None, None, "none", tuple(passed.items()))
     caps = (
         "no frame of the stack lies outside the system's libraries: the program is named because it is the program",
     )
     return UserBlame(program, None, "low", tuple(passed.items()), caps)
+
+
+def _why_not(process: Process, module: UserModule, rules: UserRules) -> str | None:
+    if rules.is_ignored(module.name):
+        return "on the stack, but your rules say never to blame it"
+    if is_system(module, process.dump) and rules.own_strength(module.name) is None:
+        return "a library of the system: it carries the calls of others"
+    return None
 
 
 def _confidence(process: Process, frame: Frame, index: int, *, hung: bool) -> tuple[Confidence, tuple[str, ...]]:

@@ -1,83 +1,41 @@
 """The process of a minidump as memory, modules and stacks."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 
 from analysis.address import VirtAddr
-from analysis.errors import BadDump, Unreadable
 from analysis.formats.image import DataBlock
 from analysis.formats.minidump import UserDump, UserModule, UserThread
 from analysis.kernel.context import arm64_registers, context_registers
+from analysis.kernel.driver_symbols import DriverSymbols
 from analysis.kernel.ebp import x86_stack
 from analysis.kernel.facts import Module, Stack
+from analysis.kernel.image_files import ImageFiles
 from analysis.kernel.stacks import Walker
 from analysis.kernel.symbolize import Symbolizer, plus
 from analysis.kernel.x86_context import x86_registers
 from analysis.limits import MAX_STACK_BYTES
 from analysis.memory import BlockMemory
-from analysis.symbols.layout import Layout
-from analysis.symbols.names import PdbIdentity, SymbolTable
-from analysis.symbols.pe import read_image
+from analysis.symbols.names import PdbIdentity
+from analysis.symbols.search import SymbolFiles
+from analysis.usermode.blocks import is_wow64, wow64_registers
+from analysis.usermode.symbols import NoKernel, ProcessNames
 
 STUB_BYTES = 0x20
 
 
-class NoKernel:
-    """The kernel's names in a dump of one process: there are none."""
-
-    exact = False
-    names = None
-
-    def name_at(self, address: int) -> str | None:
-        """No symbol."""
-
-    def nearest(self, address: int) -> tuple[str, int] | None:
-        """No symbol."""
-
-    def address(self, name: str) -> int | None:
-        """No address."""
-
-    def layout(self, name: str) -> Layout | None:
-        """No layout."""
-
-
-class Exports(Mapping[int, SymbolTable]):
-    """The export tables of the images in memory, by base; each is read when it is first asked for."""
-
-    def __init__(self, memory: BlockMemory, bases: tuple[int, ...]) -> None:
-        self._memory = memory
-        self._bases = bases
-        self._read: dict[int, SymbolTable | None] = {}
-
-    def __getitem__(self, base: int) -> SymbolTable:
-        if base not in self._read:
-            self._read[base] = self._exports(base)
-        found = self._read[base]
-        if found is None:
-            raise KeyError(base)
-        return found
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._bases)
-
-    def __len__(self) -> int:
-        return len(self._bases)
-
-    def _exports(self, base: int) -> SymbolTable | None:
-        try:
-            return read_image(self._memory, base).exports()
-        except (Unreadable, BadDump):
-            return None
-
-
 class Process:
-    """One process: what was saved of it, and its stacks."""
+    """One process: what was saved of it, and its stacks. ``memory`` has the size of pointers of the process' own code,
+    also where a 64-bit tool captured a 32-bit process. ``files`` are where PDBs and images may be had."""
 
-    def __init__(self, dump: UserDump) -> None:
+    def __init__(self, dump: UserDump, files: SymbolFiles | None = None) -> None:
         self.dump = dump
-        self.memory = BlockMemory(dump.raw, (*dump.memory, *_stacks(dump)))
-        self.memory.pointer_size = 4 if dump.system.architecture == "x86" else 8
+        self.wow64 = is_wow64(dump)
+        blocks = (*dump.memory, *_stacks(dump))
+        self.memory = BlockMemory(dump.raw, blocks)
+        self.memory.pointer_size = 4 if dump.system.architecture == "x86" or self.wow64 else 8
+        self._wide = BlockMemory(dump.raw, blocks) if self.wow64 else self.memory
+        self._files = files or SymbolFiles()
         self.modules = tuple(_module(one) for one in dump.modules)
         self.unloaded = tuple(_module(one, unloaded=True) for one in dump.unloaded)
         self._images = {one.name: one for one in reversed(dump.modules)}  # of two of one name the first counts
@@ -103,9 +61,19 @@ class Process:
         return self._walker.names
 
     @cached_property
+    def image_files(self) -> ImageFiles:
+        """The images of the modules, where they can be had."""
+        return ImageFiles(self._files)
+
+    @cached_property
+    def pdbs(self) -> DriverSymbols:
+        """The PDBs of the modules, where they can be had."""
+        return DriverSymbols(self._files, self.modules, self.image_files)
+
+    @cached_property
     def _walker(self) -> Walker:
-        exports = Exports(self.memory, tuple(one.base for one in self.modules))
-        return Walker(self.memory, NoKernel(), self.modules, self.unloaded, exports)
+        names = ProcessNames(self.pdbs, self.memory, tuple(one.base for one in self.modules))
+        return Walker(self._wide, NoKernel(), self.modules, self.unloaded, names, files=self.image_files)
 
     def stack(self, thread: UserThread | None, context: bytes = b"", limit: int = MAX_STACK_BYTES) -> Stack:
         """The stack of a thread from its own context, or from another that the exception came with. At most
@@ -115,6 +83,11 @@ class Process:
             return Stack(end="the thread's registers were not saved")
         high = thread.stack.address + thread.stack.size if thread and thread.stack else None
         architecture = self.dump.system.architecture
+        if self.wow64:
+            small = wow64_registers(self._wide, thread, found)
+            stack = x86_stack(self.memory, self.names, small, min(1 << 32, small.esp + limit)) if small else Stack()
+            if stack.frames and stack.frames[0].module is not None:
+                return stack
         if architecture == "x86":
             small = x86_registers(found)
             return (

@@ -7,14 +7,16 @@ clear while it is owned, and the ones' complement of the rest counts the waiters
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.errors import Unreadable
 from analysis.formats.minidump import Platform, UserThread
 from analysis.kernel.facts import Stack
+from analysis.usermode.blocks import loader_lock
 from analysis.usermode.process import Process
 
 MAX_THREADS_LOOKED_AT = 256
+LOADER_LOCK = "ntdll!LdrpLoaderLock"
 STACK_BYTES = 0x800  # from the stack pointer up: deeper lies no call of the wait
 _MAX_RECURSION = 4096
 _HEADERS = {8: struct.Struct("<QiiQ"), 4: struct.Struct("<IiiI")}
@@ -44,6 +46,7 @@ def find_waits(process: Process, stacks: dict[int, Stack]) -> tuple[Wait, ...]:
         return ()
     tids = {thread.tid for thread in process.dump.threads}
     known: dict[int, Section | None] = {}
+    loading = loader_lock(process.memory, process.dump)
     found: list[Wait] = []
     for thread in process.dump.threads[:MAX_THREADS_LOOKED_AT]:
         stack = stacks.get(thread.tid)
@@ -51,6 +54,7 @@ def find_waits(process: Process, stacks: dict[int, Stack]) -> tuple[Wait, ...]:
             continue
         section = _waited_for(process, thread, stack, tids, known)
         if section is not None:
+            section = replace(section, name=LOADER_LOCK) if section.address == loading else section
             found.append(Wait(thread.tid, section))
     return _as_counted(found)
 

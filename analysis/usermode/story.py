@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from analysis.formats.minidump import Platform, UserDump, UserThread
 from analysis.kernel.facts import Frame, Stack
+from analysis.symbols.search import SymbolFiles
 from analysis.trust import Trust
 from analysis.usermode.blame import blame
 from analysis.usermode.blocking import Blocked, describe_blocking
@@ -16,6 +17,7 @@ from analysis.usermode.wording import Told, verdict_of
 from analysis.verdict import report
 from analysis.verdict.assemble import module_facts
 from analysis.verdict.report import hexa
+from analysis.verdict.user_rules import NO_RULES, UserRules
 
 MAX_STACKS = 64
 OTHER_STACK_BYTES = 0x8000  # of the threads beside the one that the dump is about
@@ -37,9 +39,9 @@ class UserParts:
     notes: tuple[str, ...]
 
 
-def tell_user_story(dump: UserDump) -> UserParts:
-    """The parts of the report of a minidump."""
-    process = Process(dump)
+def tell_user_story(dump: UserDump, files: SymbolFiles | None = None, rules: UserRules = NO_RULES) -> UserParts:
+    """The parts of the report of a minidump. ``files`` are where PDBs and images may be had."""
+    process = Process(dump, files)
     thread, context = _thread(dump)
     stack = process.stack(thread, context)
     hung = _is_hung(process, thread, stack)
@@ -51,10 +53,10 @@ def tell_user_story(dump: UserDump) -> UserParts:
     blocked = describe_blocking(process, find_waits(process, stacks), stacks)
     told_by = blocked.root if blocked.root is not None else thread.tid if thread else None
     blamed = stacks.get(blocked.root, stack) if blocked.root is not None else stack
-    found = blame(process, blamed, hung=hung)
+    found = blame(process, blamed, hung=hung, rules=rules)
     if blocked.cycles:
         found = replace(found, confidence="low" if found.module else "none")
-    told = Told(process, exception, hung, blamed, found, blocked, told_by)
+    told = Told(process, exception, hung, blamed, found, blocked, told_by, rules)
     return UserParts(
         system=describe_machine(dump),
         exception=_exception(dump),
@@ -64,7 +66,7 @@ def tell_user_story(dump: UserDump) -> UserParts:
         threads=_threads(process, thread, stack, stacks, blocked),
         modules=module_facts((*process.modules, *process.unloaded)),
         live=hung,
-        notes=(*dump.notes, *_notes(dump)),
+        notes=(*dump.notes, *process.pdbs.notes, *process.image_files.notes, *_notes(process)),
     )
 
 
@@ -148,8 +150,9 @@ def _frame(frame: Frame) -> report.StackFrame:
     return report.StackFrame(hexa(frame.address), frame.symbol, frame.module, min(frame.trust, Trust.CONTEXT).label)
 
 
-def _notes(dump: UserDump) -> tuple[str, ...]:
-    notes = []
-    if any(one.name == "wow64.dll" for one in dump.modules):
-        notes.append("a 32-bit process that a 64-bit tool captured: its 32-bit stacks are not walked")
-    return tuple(notes)
+def _notes(process: Process) -> tuple[str, ...]:
+    if not process.wow64:
+        return ()
+    return (
+        "a 32-bit process that a 64-bit tool captured: its 32-bit stacks are told where their registers were saved",
+    )

@@ -10,8 +10,11 @@ from analysis.usermode.blame import UserBlame
 from analysis.usermode.blocking import Blocked, wait_function
 from analysis.usermode.exceptions import CLR, CPP, HEAP_CORRUPTION, STACK_OVERFLOW, exception_name, in_words
 from analysis.usermode.process import Process
+from analysis.usermode.sections import LOADER_LOCK
 from analysis.verdict.report import Culprit, Suspect, Verdict, hexa
+from analysis.verdict.user_rules import NO_RULES, UserRules
 
+MAX_KNOWN_BAD = 5
 SAVES_MUCH = 1 << 20  # bytes of memory beyond the stacks from which on a dump is no small one
 
 
@@ -26,6 +29,7 @@ class Told:
     blame: UserBlame
     blocked: Blocked
     thread: int | None
+    rules: UserRules = NO_RULES
 
 
 def verdict_of(told: Told) -> Verdict:
@@ -41,7 +45,14 @@ def verdict_of(told: Told) -> Verdict:
         suspects=tuple(Suspect(name, why) for name, why in told.blame.passed),
         next_steps=tuple(_next_steps(told)),
         cannot_tell=tuple(_cannot_tell(told)),
+        team=told.rules.team(module.name if module else None),
     )
+
+
+def _known_bad(told: Told) -> list[tuple[UserModule, str]]:
+    # The culprit first: what is known of others may be chance.
+    found = [(one, text) for one in told.process.dump.modules for text in told.rules.bad(one.name, one.version)]
+    return sorted(found, key=lambda pair: pair[0] != told.blame.module)[:MAX_KNOWN_BAD]
 
 
 def _culprit(told: Told, module: UserModule) -> Culprit:
@@ -120,11 +131,23 @@ def _reasons(told: Told) -> Iterator[str]:
             f"thread {wait.tid} waits for the critical section at {section.address:#x}, which thread {section.owner} "
             f"owns and which counts {section.waiters_counted} waiting"
         )
+        if section.name == LOADER_LOCK:
+            yield (
+                f"the section at {section.address:#x} is the loader lock, as the process' own block says: libraries "
+                "are loaded and unloaded, and threads begin and end, under it"
+            )
+    for module, text in _known_bad(told):
+        if module == told.blame.module:
+            yield f"known of {module.name} {module.version}: {text}"
     yield from told.blame.caps
 
 
 def _next_steps(told: Told) -> Iterator[str]:
+    for bad, text in _known_bad(told):
+        yield f"{bad.name} {bad.version} is known to be bad: {text}"
     module, code = told.blame.module, told.exception.code if told.exception else None
+    if any(wait.section.name == LOADER_LOCK for wait in told.blocked.waits):
+        yield "Look at what the owner's DllMain or global objects do: nothing there may wait for another thread."
     if code == HEAP_CORRUPTION:
         yield (
             f"Turn page heap on (gflags /p /enable {_program(told)} /full) and catch the next crash: "
@@ -156,7 +179,10 @@ def _cannot_tell(told: Told) -> Iterator[str]:
             else "Which critical sections are held: the dump does not hold the process' memory."
         )
     if told.stack.frames and not any("!" in frame.symbol for frame in told.stack.frames):
-        yield "Names of functions: the dump holds no image with an export table that names them."
+        yield (
+            "Names of functions: no image in the dump has an export table that names them, and no PDB of these modules "
+            "is at hand (--symbols)."
+        )
     if dump.system.platform is not Platform.WINDOWS:
         yield f"More than a summary: this process ran on {dump.system.platform.value}, not on Windows."
 

@@ -86,8 +86,12 @@ class UserRules:
         """How willingly a module is blamed, with these rules before ours."""
         if any(_fits(pattern, module) for pattern in self.ignored):
             return Strength.NEVER
-        own = next((level for pattern, level in self.strengths.items() if _fits(pattern, module)), None)
+        own = self.own_strength(module)
         return own if own is not None else strength(module)
+
+    def own_strength(self, module: str) -> Strength | None:
+        """How willingly these rules alone say that a module is blamed; None where they say nothing."""
+        return next((level for pattern, level in self.strengths.items() if _fits(pattern, module)), None)
 
     def is_ignored(self, module: str) -> bool:
         """Whether these rules say that a module is never blamed."""
