@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.forge import KINDS, SCENARIOS, all_builds, forge
+from analysis.pipeline import Options, analyze
+from tests.forge import KINDS, SCENARIOS, Load, all_builds, forge
 from tests.forge.layouts import layouts_of
 from tests.forge.sample import DUMP, SAMPLE, write_sample
 
@@ -86,3 +87,18 @@ def test_a_machine_short_of_memory_has_no_driver_code(tmp_path: Path) -> None:
     assert forged.machine.tables.translate(driver.base) is None
     assert forged.machine.tables.entry(driver.base) != 0
     assert forged.machine.tables.translate(forged.facts.kernel_base) is not None
+
+
+def test_a_busy_machine_has_what_was_asked_for_and_the_same_story(tmp_path: Path) -> None:
+    forged = forge("seed", kind="bitmap", load=Load(threads=300, resources=400, images=80))
+    facts = forged.facts
+    assert len(facts.threads) == 300
+    assert len(facts.resources) >= 400
+    assert len(facts.modules) == 80
+    dump = forged.write(tmp_path / "busy.dmp", memory_bytes=1 << 30)
+    assert dump.stat().st_size > 1000 << 20
+    assert dump.stat().st_blocks * 512 < 32 << 20
+    forged.write_isf(tmp_path / "symbols")
+    report = analyze(dump, Options(symbols=(tmp_path / "symbols",)))
+    assert report.verdict.culprit is not None
+    assert report.verdict.culprit.module == facts.expected.culprit

@@ -10,7 +10,7 @@ from analysis.trust import Trust
 def frame(names: Symbolizer, images: Images, address: int, sp: int, trust: Trust, *, called: bool) -> Frame:
     """The frame of ``address`` with the stack pointer ``sp``; ``called`` where it is a return address."""
     owner = names.owner(address)
-    symbol = _symbol(names, images, address, called=called)
+    symbol = names.printed(address, called=called, find=lambda: _symbol(names, images, address, called=called))
     return Frame(VirtAddr(address), symbol, None if owner is None else owner.name, trust, VirtAddr(sp))
 
 

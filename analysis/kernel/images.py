@@ -20,6 +20,7 @@ from analysis.kernel.unwind_codes import (
     MAX_CHAIN,
     BadUnwind,
     RuntimeFunction,
+    UnwindInfo,
     read_unwind_info,
 )
 from analysis.memory.reader import Memory
@@ -49,6 +50,7 @@ class Image:
         self._rows: NDArray[np.void] | None = None
         self._gaps = True
         self._unwind: dict[int, Arm64Unwind] = {}  # of ARM64, by the second word of a row
+        self._infos: dict[int, UnwindInfo] = {}  # of x64, by RVA
 
     def read(self, rva: int, size: int) -> bytes:
         """Bytes of the image. Raises: Unreadable, also where the range leaves the image."""
@@ -103,6 +105,15 @@ class Image:
             known = self._unwind[row.unwind] = read_arm64_unwind(self.read, row.unwind)
         return known
 
+    def unwind_info(self, rva: int) -> UnwindInfo:
+        """The x64 unwind data at ``rva``; many stacks ask for the same. Raises: BadUnwind, Unreadable."""
+        known = self._infos.get(rva)
+        if known is None:
+            if len(self._infos) >= MAX_KEPT_UNWIND:
+                self._infos.clear()
+            known = self._infos[rva] = read_unwind_info(self.read, rva)
+        return known
+
     def part_of_function(self, rva: int) -> Part | None:
         """The part of a function that ``rva`` lies in, by its .pdata row and the row that it is chained to.
 
@@ -115,7 +126,7 @@ class Image:
             for _ in range(MAX_CHAIN):
                 if first is None or row is None or row.unwind & 1:
                     return None
-                info = read_unwind_info(self.read, row.unwind)
+                info = self.unwind_info(row.unwind)
                 if info.chained is None:
                     return Part(first.begin, row.begin)
                 row = info.chained

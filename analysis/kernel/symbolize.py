@@ -7,7 +7,7 @@ Names inside a driver come only from the very PDB that its image names. C++ name
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from analysis.symbols.pdb.frames import FrameRecord
 
 KERNEL_MODULE = "ntoskrnl.exe"
 MAX_FUNCTION = 0x1_0000  # bytes; the largest functions of nt are near 0x6000
+MAX_KEPT_NAMES = 1 << 16
 
 
 class KernelNames(Protocol):
@@ -54,6 +55,16 @@ class Symbolizer:
         self._modules = sorted(modules, key=lambda module: module.base)
         self._bases = [module.base for module in self._modules]
         self._unloaded = tuple(unloaded)
+        self._printed: dict[tuple[int, bool], str] = {}
+
+    def printed(self, address: int, *, called: bool, find: Callable[[], str]) -> str:
+        """What ``find`` gives for a frame, asked once: thousands of threads wait at the same few places."""
+        known = self._printed.get((address, called))
+        if known is None:
+            if len(self._printed) >= MAX_KEPT_NAMES:
+                self._printed.clear()
+            known = self._printed[address, called] = find()
+        return known
 
     def module_at(self, address: int) -> Module | None:
         """The loaded image that ``address`` lies in."""

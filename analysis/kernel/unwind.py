@@ -20,7 +20,6 @@ from analysis.kernel.unwind_codes import (
     RuntimeFunction,
     UnknownRegister,
     UnwindInfo,
-    read_unwind_info,
 )
 
 ReadWord = Callable[[int], int]
@@ -41,6 +40,9 @@ class Code64(Protocol):
 
     def function_at(self, rva: int) -> RuntimeFunction | None:
         """The .pdata row that covers ``rva``, or None: a leaf, or no code. Raises: Unreadable."""
+
+    def unwind_info(self, rva: int) -> UnwindInfo:
+        """The unwind data at ``rva``. Raises: BadUnwind, Unreadable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def _entry(code: Code64, function: RuntimeFunction) -> tuple[RuntimeFunction, Un
     # An odd unwind RVA is the old indirect form: it points at another .pdata row.
     for _ in range(MAX_CHAIN):
         if not function.unwind & 1:
-            return function, read_unwind_info(code.read, function.unwind)
+            return function, code.unwind_info(function.unwind)
         function = RuntimeFunction(*struct.unpack("<III", code.read(function.unwind - 1, 12)))
     raise BadUnwind("indirect function entries without an end")
 

@@ -1,5 +1,6 @@
 """Members of a structure by name, members of its members by dotted name, and layouts completed from a second table."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
@@ -7,7 +8,31 @@ from analysis.symbols.layout import Field, Layout
 from analysis.symbols.names import SymbolTable
 
 
-class NestedFields(Mapping[str, Field]):
+class _Remembered(Mapping[str, Field]):
+    # What was asked for once is answered at once, also that it is not there: a walk of thousands of threads asks for
+    # the same few members again and again.
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[str, Field | None] = {}
+
+    @abstractmethod
+    def _find(self, name: str) -> Field | None:
+        """The member, or None where there is none of that name."""
+
+    def __getitem__(self, name: str) -> Field:
+        found = self._known[name] if name in self._known else self._known.setdefault(name, self._find(name))
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        if name in self._known:
+            return self._known[str(name)] is not None
+        return super().__contains__(name)
+
+
+class NestedFields(_Remembered):
     """A structure's own members, and through a dotted name those of the structures inside it.
 
     ``fields["ApcState.Process"]`` is the member ``Process`` of the member ``ApcState``, its offset counted from the
@@ -17,20 +42,19 @@ class NestedFields(Mapping[str, Field]):
     __slots__ = ("_direct", "_layout")
 
     def __init__(self, direct: Mapping[str, Field], layout: Callable[[str], Layout | None]) -> None:
+        super().__init__()
         self._direct = direct
         self._layout = layout
 
-    def __getitem__(self, name: str) -> Field:
+    def _find(self, name: str) -> Field | None:
         found = self._direct.get(name)
         if found is not None:
             return found
         outer, _, inner = name.partition(".")
-        head = self._direct[outer]
-        layout = self._layout(head.type_name) if inner and head.type_name[:1] not in ("", "*") else None
-        if layout is None:
-            raise KeyError(name)
-        member = layout.fields[inner]
-        return replace(member, offset=head.offset + member.offset)
+        head = self._direct.get(outer)
+        layout = self._layout(head.type_name) if head and inner and head.type_name[:1] not in ("", "*") else None
+        member = layout.fields.get(inner) if layout else None
+        return replace(member, offset=head.offset + member.offset) if head and member else None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._direct)
@@ -39,16 +63,17 @@ class NestedFields(Mapping[str, Field]):
         return len(self._direct)
 
 
-class _Either(Mapping[str, Field]):
+class _Either(_Remembered):
     # Members of two layouts of one structure; the first one's win.
     __slots__ = ("_first", "_second")
 
     def __init__(self, first: Mapping[str, Field], second: Mapping[str, Field]) -> None:
+        super().__init__()
         self._first = first
         self._second = second
 
-    def __getitem__(self, name: str) -> Field:
-        return self._first[name] if name in self._first else self._second[name]
+    def _find(self, name: str) -> Field | None:
+        return self._first.get(name) or self._second.get(name)
 
     def __iter__(self) -> Iterator[str]:
         yield from self._first
@@ -69,6 +94,7 @@ class CompletedTable:
         self._other = other
         self.origin = own.origin
         self.has_functions = own.has_functions
+        self._layouts: dict[str, Layout | None] = {}
 
     def rva(self, name: str) -> int | None:
         """The RVA of a symbol of the own table, or None."""
@@ -80,10 +106,11 @@ class CompletedTable:
 
     def layout(self, name: str) -> Layout | None:
         """The layout of a structure with the members of both tables, or None: neither knows it."""
-        own, other = self._own.layout(name), self._other.layout(name)
-        if own is None or other is None:
-            return own or other
-        return Layout(name, own.size, _Either(own.fields, other.fields))
+        if name not in self._layouts:
+            own, other = self._own.layout(name), self._other.layout(name)
+            both = Layout(name, own.size, _Either(own.fields, other.fields)) if own and other else None
+            self._layouts[name] = both or own or other
+        return self._layouts[name]
 
 
 def agree(one: SymbolTable, other: SymbolTable, structures: tuple[str, ...]) -> bool:

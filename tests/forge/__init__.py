@@ -4,6 +4,7 @@
 """
 
 from tests.forge.build import KINDS, Forged, all_builds, forge
+from tests.forge.kernel.state import Load
 from tests.forge.scenarios import SCENARIOS
 
-__all__ = ["KINDS", "SCENARIOS", "Forged", "all_builds", "forge"]
+__all__ = ["KINDS", "SCENARIOS", "Forged", "Load", "all_builds", "forge"]

@@ -35,11 +35,12 @@ from tests.forge.kernel.objects import write_object_types
 from tests.forge.kernel.pnp import write_completion_queue, write_event_list, write_work_queue
 from tests.forge.kernel.processes import share_kernel_half
 from tests.forge.kernel.resources import link_resources
-from tests.forge.kernel.state import CRASH_FILETIME, TICK_100NS, UPTIME_TICKS, WAITING, Kernel, Thread
+from tests.forge.kernel.state import CRASH_FILETIME, TICK_100NS, UPTIME_TICKS, WAITING, Kernel, Load, Thread
 from tests.forge.kernel_image import kernel_image
 from tests.forge.layouts import Layouts, layouts_of, nearest_major
 from tests.forge.layouts.structures import MAJORS
 from tests.forge.machine import Machine
+from tests.forge.pages import LARGE
 from tests.forge.scenarios import SCENARIOS
 from tests.forge.scenarios.family_rows import FAMILY_ROWS
 from tests.forge.scenarios.story import Cast, Outcome, Scenario
@@ -55,6 +56,8 @@ DEFAULT_TYPES = {
     "summary": SUMMARY,
     "ranges": RANGES_KERNEL,
 }
+NO_LOAD = Load()
+BYTES_A_THREAD = 6000  # of pool: the thread, its share of a process, and what it waits for
 BREAKPOINT_STOP = 0x80000003
 KINDS = ("full", "bitmap", "bitmap-full", "summary", "ranges")  # those that hold pages; "triage" holds blocks
 
@@ -73,7 +76,8 @@ class Forged:
     images: tuple[Image, ...] = ()
 
     def write(self, path: Path, *, memory_bytes: int | None = None) -> Path:
-        """Write the dump. A full one may be given the memory size of a bigger machine; the file stays sparse."""
+        """Write the dump. A full one or a bitmap may be given the memory size of a bigger machine; the file stays
+        sparse."""
         if self.kind == "full":
             writers.write_full(path, self.machine.memory, self.header, memory_bytes)
         elif self.kind == "triage":
@@ -84,7 +88,7 @@ class Forged:
             writers.write_ranges(path, self.machine.memory, self.header, self.type_code)
         else:
             signature = b"SDMP" if self.kind == "bitmap" else b"FDMP"
-            writers.write_bitmap(path, self.machine.memory, self.header, self.type_code, signature)
+            writers.write_bitmap(path, self.machine.memory, self.header, self.type_code, signature, memory_bytes)
         return path
 
     def write_isf(self, directory: Path) -> Path:
@@ -110,6 +114,7 @@ def forge(
     symbols: Mapping[str, int] | None = None,
     guid: str | None = None,
     driver_pdbs: bool = False,
+    load: Load = NO_LOAD,
 ) -> Forged:
     """Build a machine that stopped as ``scenario`` tells.
 
@@ -119,7 +124,7 @@ def forge(
     structure members to where no table has them. A ``build`` without layouts of its own has those of the nearest older
     major. ``images`` "stripped" leaves code, unwind data and headers of drivers and of pageable kernel code out of
     memory, as a machine short of memory has it. ``driver_pdbs`` gives each driver a record that names a PDB; the facts
-    then tell what that would say.
+    then tell what that would say. ``load`` says how many threads, resources and images there are around the story.
     Raises: KeyError for an unknown scenario, ValueError for an unknown kind.
     """
     if kind not in (*KINDS, "triage"):
@@ -127,11 +132,12 @@ def forge(
     rng = random.Random(f"{scenario} {build} {seed} {guid}")
     own = layouts_of(nearest_major(build))
     used = own.shifted() if layouts == "shifted" else own
-    machine = Machine(used, rng)
+    machine = Machine(used, rng, pool_pages=2 + load.threads * BYTES_A_THREAD // LARGE)
     major = used.major
     names = ntnames.from_table(symbols, guid or "") if symbols is not None else ntnames.invented(major, rng)
     nt = kernel_image(machine.reserve("images", names.size, 0x200000), names, build)
     kernel = Kernel(machine, names, nt, build, rng, images=[nt], type_cookie=rng.randrange(1, 256))
+    kernel.load = load
     kernel.stripped = images == "stripped"
     kernel.driver_pdbs = driver_pdbs
     kernel.open_chains = seed is not None and seed % 2 == 1
@@ -153,6 +159,7 @@ def _populate(kernel: Kernel, scenario: Scenario, cast: Cast) -> Outcome:
     background.add_idle_threads(kernel, 0)
     outcome = scenario(kernel, cast)
     background.add_idle_threads(kernel, 1)
+    background.add_load(kernel)
     background.add_locks(kernel)
     background.swap_out_some(kernel)
     if not kernel.machine.read_u64(kernel.symbol("PnpDeviceEventList")):

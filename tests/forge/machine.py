@@ -22,9 +22,12 @@ class Region:
 
 
 class Machine:
-    """Memory of one machine. Everything drawn from ``rng``, so that the same arguments give the same bytes."""
+    """Memory of one machine. Everything drawn from ``rng``, so that the same arguments give the same bytes.
 
-    def __init__(self, layouts: Layouts, rng: random.Random) -> None:
+    ``pool_pages`` is how many pages of 2 MiB its pool has.
+    """
+
+    def __init__(self, layouts: Layouts, rng: random.Random, pool_pages: int = 2) -> None:
         self.layouts = layouts
         self.rng = rng
         self.memory = PhysicalMemory()
@@ -33,7 +36,7 @@ class Machine:
         self.zero_frame = self._filled(0x00)
         self.int3_frame = self._filled(0xCC)
         self._loose: list[int] = []
-        self._regions = _regions(layouts.major, rng, self.tables.self_map)
+        self._regions = _regions(layouts.major, rng, self.tables.self_map, pool_pages)
         for region in self._regions.values():
             if region.page != PAGE:
                 self._map_large(region)
@@ -181,7 +184,7 @@ class Machine:
             self.tables.map(region.base + number * LARGE, first, size=LARGE, execute=True)
 
 
-def _regions(major: int, rng: random.Random, self_map: int) -> dict[str, Region]:
+def _regions(major: int, rng: random.Random, self_map: int, pool_pages: int) -> dict[str, Region]:
     if major < 9600:
         bases = {
             "images": 0xFFFFF80002A00000,
@@ -202,7 +205,7 @@ def _regions(major: int, rng: random.Random, self_map: int) -> dict[str, Region]
             for name, slot in zip(names, picked, strict=True)
         }
         bases["images"] = 0xFFFFF80000000000 | rng.randrange(0x10, 0x1F0) << 28 | 0x200000
-    sizes = {"pool": (2 * LARGE, LARGE), "large": (HUGE, HUGE)}
+    sizes = {"pool": (pool_pages * LARGE, LARGE), "large": (HUGE, HUGE)}
     regions = {}
     for name, base in bases.items():
         size, page = sizes.get(name, (0x8000000, PAGE))

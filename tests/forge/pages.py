@@ -63,6 +63,7 @@ class PageTables:
     def __init__(self, memory: PhysicalMemory, self_map: int) -> None:
         self.memory = memory
         self.self_map = self_map
+        self._known: dict[int, int] = {}  # page → where it lies in physical memory
         self.root = memory.allocate()
         self._set(self.root, self_map, self.root << 12 | VALID | WRITE | ACCESSED_DIRTY | NO_EXECUTE)
 
@@ -107,6 +108,10 @@ class PageTables:
 
     def set_entry(self, address: int, value: int, level: int) -> None:
         """Set the entry of an address at a level, making tables above it where missing."""
+        if level == 1:
+            self._known.pop(address >> 12, None)
+        else:
+            self._known.clear()
         table = self.root
         for current in (4, 3, 2):
             if current == level:
@@ -121,6 +126,15 @@ class PageTables:
 
     def translate(self, address: int) -> int | None:
         """The physical address behind a virtual one, also through transition entries; None where there is none."""
+        page = self._known.get(address >> 12)
+        if page is None:
+            found = self._walk(address)
+            if found is None:
+                return None
+            page = self._known[address >> 12] = found & ~0xFFF
+        return page | address & 0xFFF
+
+    def _walk(self, address: int) -> int | None:
         for level, shift in ((3, 30), (2, 21), (1, 12)):
             value = self.entry(address, level)
             if value & VALID and (value & LARGE_PAGE or level == 1):

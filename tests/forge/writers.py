@@ -58,9 +58,22 @@ def widened(memory_bytes: int) -> list[tuple[int, int]]:
     return runs
 
 
-def write_bitmap(path: Path, memory: PhysicalMemory, values: HeaderValues, dump_type: int, signature: bytes) -> None:
-    """A bitmap dump (type 5 or 6; signature SDMP or FDMP): one bit a page frame, then the pages whose bit is set."""
+def write_bitmap(
+    path: Path,
+    memory: PhysicalMemory,
+    values: HeaderValues,
+    dump_type: int,
+    signature: bytes,
+    memory_bytes: int | None = None,
+) -> None:
+    """A bitmap dump (type 5 or 6; signature SDMP or FDMP): one bit a page frame, then the pages whose bit is set.
+
+    ``memory_bytes`` makes the machine so big, with all of its pages saved but those that the kind leaves out.
+    """
     frames = memory.saved(everything=signature == b"FDMP")
+    if memory_bytes is not None:
+        left_out = memory.frames.keys() - set(frames)
+        frames = [f for first, count in widened(memory_bytes) for f in range(first, first + count) if f not in left_out]
     bits = frames[-1] + 1 + 0x3F & ~0x3F
     bitmap = bytearray(bits // 8)
     for frame in frames:
@@ -75,8 +88,8 @@ def write_bitmap(path: Path, memory: PhysicalMemory, values: HeaderValues, dump_
         file.truncate(size)
         file.write(header_pages(values, dump_type, size, page_runs(frames, 1 << 30)) + block)
         for index, frame in enumerate(frames):
-            content = bytes(memory.frames[frame])
-            if content.count(0) != PAGE:
+            content = memory.frames.get(frame)
+            if content is not None and content.count(0) != PAGE:
                 file.seek(first + index * PAGE)
                 file.write(content)
 

@@ -8,7 +8,7 @@ from analysis.address import VirtAddr
 from analysis.errors import Absence, Unreadable
 from analysis.kernel.context import Registers
 from analysis.kernel.unwind import Caller, unwind_frame
-from analysis.kernel.unwind_codes import BadUnwind, RuntimeFunction, UnknownRegister
+from analysis.kernel.unwind_codes import BadUnwind, RuntimeFunction, UnknownRegister, UnwindInfo, read_unwind_info
 from tests.kernel.assembled import (
     R12,
     R13,
@@ -52,6 +52,9 @@ class Text:
 
     def function_at(self, rva: int) -> RuntimeFunction | None:
         return next((row for row in self.rows if row.begin <= rva < row.end), None)
+
+    def unwind_info(self, rva: int) -> UnwindInfo:
+        return read_unwind_info(self.read, rva)
 
 
 def stack_of(*values: int) -> Bytes:

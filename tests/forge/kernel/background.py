@@ -70,6 +70,24 @@ def add_idle_threads(kernel: Kernel, half: int) -> None:
             _system_thread(kernel, process) if process.is_system else _user_thread(kernel, process)
 
 
+def add_load(kernel: Kernel) -> None:
+    """More of everything, where the machine is a busy one: drivers, processes of many threads, free resources."""
+    load, rng = kernel.load, kernel.rng
+    for index in range(load.images - len(kernel.images)):
+        add_driver(kernel, f"oem{index:03}.sys", company=rng.choice(THIRD_PARTY)[1], version=(1, index, 0, 0))
+    services = next(process for process in kernel.processes if process.name == "services.exe")
+    missing = load.threads - len(kernel.threads())
+    while missing > 0:
+        process = add_process(kernel, "svchost.exe", services.pid)
+        for _ in range(min(missing, rng.randrange(4, 60))):
+            _user_thread(kernel, process)
+            missing -= 1
+    for _ in range(load.resources - RESOURCES):
+        resource = add_resource(kernel, tag=rng.choice(("Ntfr", "FVsr", "SeTl", "Gres", "Fatr")))
+        if rng.random() < 0.1:
+            contended_once(kernel, resource, rng.randrange(1, 4000))
+
+
 def add_locks(kernel: Kernel) -> None:
     """Resources: most free, some contended in the past, some owned by threads that are just busy."""
     rng = kernel.rng
@@ -80,7 +98,7 @@ def add_locks(kernel: Kernel) -> None:
             add_resource(kernel, name)
     if "PiEngineLock" not in taken:
         add_resource(kernel, "PiEngineLock")
-    while len(kernel.resources) < RESOURCES:
+    while len(kernel.resources) < max(RESOURCES, kernel.load.resources):
         resource = add_resource(kernel, tag=rng.choice(("Ntfr", "FVsr", "SeTl", "Gres", "Fatr")))
         draw = rng.random()
         if draw < 0.15:

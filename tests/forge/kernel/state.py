@@ -111,6 +111,16 @@ class Resource:
     contention: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy a machine is: at least so many threads, resources and loaded images. By itself as small as a story
+    needs."""
+
+    threads: int = 0
+    resources: int = 0
+    images: int = 0
+
+
 @dataclass(slots=True)
 class Kernel:
     """A kernel under construction."""
@@ -125,6 +135,7 @@ class Kernel:
     processes: list[Process] = field(default_factory=list)
     resources: list[Resource] = field(default_factory=list)
     type_cookie: int = 0
+    load: Load = Load()
     open_chains: bool = False  # wait chains end in zero instead of closing into a ring
     stripped: bool = False  # image pages that can be paged out are
     driver_pdbs: bool = False  # drivers name their PDBs
