@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from analysis.address import VirtAddr
 from analysis.bugchecks import explain
-from analysis.bugchecks.explained import Explained, FocusKind
+from analysis.bugchecks.explained import Explained
 from analysis.errors import LimitReached
 from analysis.fingerprint import BackgroundHash, identity
 from analysis.formats import capture_hint, open_dump
@@ -32,6 +31,7 @@ from analysis.symbols.search import Ask, find_files
 from analysis.usermode import tell_user_story
 from analysis.verdict import printed_facts, report
 from analysis.verdict.assemble import Parts, assemble, bare_bucket, bugcheck_facts, module_facts
+from analysis.verdict.focus import stuck_thread
 from analysis.verdict.printed import explain_printed, take_over
 from analysis.verdict.report import Report
 from analysis.verdict.rules import identify_analyzer
@@ -175,18 +175,13 @@ def _on_text(scene: PrintedScene, made: Report) -> Report:
 def _tell(run: _Run, scene: Scene, around: Surroundings, explained: Explained | None) -> Parts | None:
     if explained is None:
         return None
-    waits = run.stage("waits", 0.7, lambda: find_waits(scene, _preferred(explained))) or WaitAnalysis()
+    waits = run.stage("waits", 0.7, lambda: find_waits(scene, stuck_thread(scene, explained))) or WaitAnalysis()
     run.notes += [*scene.facts.notes, *waits.notes]
     return run.stage("verdict", 0.85, lambda: assemble(around, tell(around, explained, waits, run.rules)))
 
 
 def _symbols(image: DumpImage, memory: Memory, options: Options) -> KernelSymbols:
     return open_kernel_symbols(image, memory, SymbolSources(options.symbols, options.cache, options.ask))
-
-
-def _preferred(explained: Explained) -> VirtAddr | None:
-    focus = explained.focus
-    return VirtAddr(focus.address) if focus.kind is FocusKind.THREAD else None
 
 
 def _report(run: _Run, options: Options, path: Path, found: _Found, elapsed: float) -> Report:

@@ -24,8 +24,8 @@ def kind_of(row: Row, build: int) -> str:
 
 
 def with_symbols(row: Row, build: int) -> bool:
-    """Whether the kernel's symbol table is at hand: every other time."""
-    return bool((build // 7 + len(row.name)) % 2)
+    """Whether the kernel's symbol table is at hand: where nothing else tells, else every other time."""
+    return row.needs_names or bool((build // 7 + len(row.name)) % 2)
 
 
 def judge(row: Row, build: int, seed: int | None = None) -> str | None:

@@ -16,6 +16,7 @@ SLICE = [
     *(f"owner-{state}" for state in OWNERS),
     *OTHERS,
     *MIXED,
+    *(f"spin-lock-{shape}" for shape in ("plain", "in-dpc", "chain-2", "cycle-3", "self", "watchdog")),
     "push-lock-unrecorded",
 ]
 
@@ -61,6 +62,18 @@ def test_the_request_that_is_waited_for_is_in_the_report(name: str, tmp_path: Pa
     assert (last.lock.device, last.waiters) == (report.irps[0].device, (report.blocking.root.thread,))  # type: ignore[union-attr]  # there is one
     assert last.trust == report.irps[0].pending_trust == "structure"
     assert report.irps[0].pending_seconds == pytest.approx(300, abs=0.1)
+
+
+def test_without_names_nobody_is_said_to_spin_for_a_plain_lock(tmp_path: Path) -> None:
+    report = told(forge("spin-lock-two-spin", build=18362, kind="bitmap"), tmp_path, symbols=False)
+    assert report.blocking.chains == ()
+    assert report.verdict.culprit is None
+
+
+def test_a_spinning_processor_leads_to_the_driver_that_has_the_lock(tmp_path: Path) -> None:
+    report = told(forge("spin-lock-watchdog", build=22000, kind="bitmap"), tmp_path, symbols=True)
+    assert [(chain.lock.kind, chain.trust) for chain in report.blocking.chains] == [("spin-lock", "structure")]
+    assert "held the queued spin lock at" in report.verdict.summary
 
 
 @pytest.mark.slow

@@ -15,19 +15,61 @@ from analysis.kernel.stacks import Walker
 from analysis.kernel.x86_context import CONTEXT_X86_SIZE, x86_registers
 from analysis.memory.reader import Memory
 
+_KERNEL_STACK_SIZE = 0x6000  # KERNEL_STACK_SIZE of ntddk.h, which these stacks have too
+
 
 def running_stack(memory: Memory, names: KernelNames, walker: Walker, header_context: bytes, thread: Thread) -> Stack:
     """The stack of a running thread; without frames and with the reason where its registers are not in the dump."""
-    if _belongs(memory, header_context, thread):
-        return walker.context_stack(header_context, thread)
+    context = running_context(memory, names, header_context, thread)
+    if context is not None:
+        return walker.context_stack(context, thread)
     if thread.processor is None:
         return Stack(end="the thread was running, but on which processor cannot be told")
-    context = processor_context(memory, names, thread.processor)
-    if context is None:
+    if processor_context(memory, names, thread.processor) is None:
         return Stack(end=f"the saved registers of processor {thread.processor} cannot be read")
-    if not _belongs(memory, context, thread):
-        return Stack(end=f"processor {thread.processor} saved no registers of this thread: it was not stopped in time")
-    return walker.context_stack(context, thread)
+    return Stack(end=f"processor {thread.processor} saved no registers of this thread: it was not stopped in time")
+
+
+def running_context(memory: Memory, names: KernelNames, header_context: bytes, thread: Thread) -> bytes | None:
+    """The CONTEXT of a running thread, as the header or its processor has it; None where neither does.
+
+    A processor that interrupted the thread for a deferred call or an interrupt runs on a stack of its own meanwhile.
+    """
+    if _belongs(memory, header_context, thread):
+        return header_context
+    if thread.processor is None:
+        return None
+    stacks = _interrupt_stacks(memory, names, thread.processor)
+    if _lies_in(memory, header_context, stacks):
+        return header_context
+    context = processor_context(memory, names, thread.processor)
+    return (
+        context
+        if context is not None and (_belongs(memory, context, thread) or _lies_in(memory, context, stacks))
+        else None
+    )
+
+
+def _interrupt_stacks(memory: Memory, names: KernelNames, number: int) -> tuple[range, ...]:
+    # The stacks on which a processor runs deferred calls and interrupts; the KPRCB has their upper ends.
+    block = names.address("KiProcessorBlock")
+    if block is None:
+        return ()
+    found = []
+    for member in ("DpcStack", "IsrStack"):
+        try:
+            prcb = names.struct(memory, "_KPRCB", memory.pointer(block + memory.pointer_size * number))
+            end = prcb.pointer(member) if prcb.has(member) else 0
+        except (Unreadable, MissingLayout):
+            continue
+        if memory.is_kernel(end):
+            found.append(range(end - _KERNEL_STACK_SIZE, end))
+    return tuple(found)
+
+
+def _lies_in(memory: Memory, context: bytes, stacks: tuple[range, ...]) -> bool:
+    pointer = stack_pointer(memory, context)
+    return pointer is not None and any(pointer in stack for stack in stacks)
 
 
 def processor_context(memory: Memory, names: KernelNames, number: int) -> bytes | None:

@@ -9,6 +9,7 @@ from functools import cached_property
 from analysis.address import VirtAddr
 from analysis.errors import Unreadable
 from analysis.formats.image import MACHINE_ARM64, DumpImage
+from analysis.kernel.context import Registers, context_registers
 from analysis.kernel.current32 import current_thread32
 from analysis.kernel.devices import Devices
 from analysis.kernel.dispatcher import is_process, is_thread
@@ -19,7 +20,8 @@ from analysis.kernel.irps import read_irp
 from analysis.kernel.pnp import completion_nodes
 from analysis.kernel.processes import read_process
 from analysis.kernel.reading import read_facts
-from analysis.kernel.running import running_stack
+from analysis.kernel.running import running_context, running_stack
+from analysis.kernel.spin_locks import Processor
 from analysis.kernel.stacks import Walker
 from analysis.kernel.threads import ThreadReader
 from analysis.kernel.waiting_for import doing
@@ -122,6 +124,17 @@ class Scene:
         if thread.processor is None and thread.state != "Running":
             return self.walker.thread_stack(thread)
         return running_stack(self.memory, self.symbols, self.walker, self.image.header.context, thread)
+
+    @cached_property
+    def processors(self) -> tuple[Processor, ...]:
+        """What each processor was running, in the order of their numbers; those that cannot be told are left out."""
+        running = [thread for thread in self.facts.threads.values() if thread.processor is not None]
+        running.sort(key=lambda thread: thread.processor or 0)
+        return tuple(Processor(thread, self.stack(thread.address), self._registers(thread)) for thread in running)
+
+    def _registers(self, thread: Thread) -> Registers | None:
+        context = running_context(self.memory, self.symbols, self.image.header.context, thread)
+        return context_registers(context) if context is not None else None
 
     @cached_property
     def devices(self) -> Devices:

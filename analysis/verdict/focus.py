@@ -10,6 +10,7 @@ from analysis.kernel.facts import Stack, Thread
 from analysis.kernel.running import processor_stack, running_on, stack_pointer
 from analysis.kernel.scene import Scene
 from analysis.kernel.x86_context import CONTEXT_X86_SIZE
+from analysis.waits.processors import STUCK_PROCESSOR
 
 CONTEXT_SIZES = {"x64": CONTEXT_SIZE, "arm64": 0x390, "x86": CONTEXT_X86_SIZE}
 TRAP_RIP = 0x168  # KTRAP_FRAME.Rip, the same in all x64 builds
@@ -28,6 +29,17 @@ def crashing_thread(scene: Scene) -> VirtAddr | None:
     if triage is not None and triage.thread is not None and triage.thread.address:
         return VirtAddr(triage.thread.address)
     return None
+
+
+def stuck_thread(scene: Scene, explained: Explained) -> VirtAddr | None:
+    """The thread that the stop is about: named by a parameter, or what the processor ran that a watchdog missed."""
+    if explained.focus.kind is FocusKind.THREAD:
+        return VirtAddr(explained.focus.address)
+    if explained.code not in STUCK_PROCESSOR:
+        return None
+    if explained.focus.kind is FocusKind.PROCESSOR:
+        return running_on(scene.memory, scene.symbols, explained.focus.address)
+    return crashing_thread(scene)
 
 
 def focus_stack(scene: Scene, explained: Explained, crashing: VirtAddr | None) -> Stack:

@@ -57,7 +57,8 @@ def _chain(scene: Scene, story: Story) -> list[str]:
 def _spinning(scene: Scene, story: Story) -> list[str]:
     if story.explained.code not in STUCK_PROCESSOR:
         return []
-    return [text for text in about_processors(scene) if SPINS in text][:MAX_CHAIN]
+    locks = [link.lock for link in story.waits.chains if link.lock.kind is LockKind.SPIN_LOCK]
+    return [text for text in about_processors(scene, locks) if SPINS in text][:MAX_CHAIN]
 
 
 def _owned(lock: Lock) -> str:

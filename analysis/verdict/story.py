@@ -10,7 +10,7 @@ from analysis.kernel.running import running_on
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
 from analysis.verdict.blame import Blame, Case, DeviceEvidence, conclude
-from analysis.verdict.focus import crashing_thread, focus_stack
+from analysis.verdict.focus import crashing_thread, focus_stack, stuck_thread
 from analysis.verdict.modules import Strength
 from analysis.verdict.surroundings import Surroundings
 from analysis.verdict.user_rules import NO_RULES, UserRules
@@ -119,14 +119,18 @@ def _cycle(scene: Scene, explained: Explained, waits: WaitAnalysis) -> Cycle | N
         return None
     if _locks_alone(scene, explained):
         return first.cycle
-    named = _named_thread(explained)
-    return first.cycle if named is not None and named in (*first.cycle.threads, *first.blocked) else None
+    stuck = _stuck_thread(scene, explained)
+    return first.cycle if stuck is not None and stuck in (*first.cycle.threads, *first.blocked) else None
 
 
 def _named_thread(explained: Explained) -> VirtAddr | None:
     if explained.stop is Stop.HANG and explained.focus.kind is FocusKind.THREAD:
         return VirtAddr(explained.focus.address)
     return None
+
+
+def _stuck_thread(scene: Scene, explained: Explained) -> VirtAddr | None:
+    return stuck_thread(scene, explained) if explained.stop is Stop.HANG else None
 
 
 def names_no_thread(scene: Scene, explained: Explained) -> bool:
@@ -147,10 +151,12 @@ def _root(scene: Scene, explained: Explained, waits: WaitAnalysis) -> VirtAddr |
         return waits.root
     named = _named_thread(explained)
     first = waits.pileups[0] if waits.pileups else None
-    if named is None or first is None or first.root is None:
+    stuck = _stuck_thread(scene, explained)
+    if stuck is None or first is None or first.root is None:
         return named
-    # Behind the named thread may stand another one: the end of the chain is the one that does not come back.
-    return first.root if named == first.root or named in first.blocked else named
+    # Behind the named thread, or the one whose processor a watchdog missed, may stand another one: the end of the
+    # chain is the one that does not come back.
+    return first.root if stuck == first.root or stuck in first.blocked else named
 
 
 def _lock_of(root: VirtAddr | None, waits: WaitAnalysis) -> Lock | None:

@@ -14,7 +14,7 @@ from analysis.waits.deadlock import Cycle
 from analysis.waits.describe import boost_of, state_of, waits_for
 from analysis.waits.graph import WaitGraph
 from analysis.waits.importance import importance, stays
-from analysis.waits.processors import STUCK_PROCESSOR, about_processors
+from analysis.waits.processors import STUCK_PROCESSOR, about_processors, spin_locks
 
 _OWNED_KINDS = frozenset(
     {
@@ -69,9 +69,11 @@ class WaitAnalysis:
 
 def find_waits(scene: Scene, prefer: VirtAddr | None = None) -> WaitAnalysis:
     """The waits of a scene. ``prefer`` is a thread that the bugcheck names: its pile-up comes first."""
-    found = analyze_waits(scene.facts, prefer)
+    spun = spin_locks(scene)
+    facts = replace(scene.facts, locks=scene.facts.locks | {lock.address: lock for lock in spun})
+    found = analyze_waits(facts, prefer)
     told = tuple(replace(one, doing=scene.doing(one.thread)) for one in found.blocked[:_MAX_STACKS])
-    spinning = about_processors(scene) if scene.image.header.code in STUCK_PROCESSOR else []
+    spinning = about_processors(scene, spun) if spun or scene.image.header.code in STUCK_PROCESSOR else []
     notes = (*found.notes, *_about_ends(scene, found, prefer), *_about_requests(scene.facts, found), *spinning)
     return replace(found, blocked=(*told, *found.blocked[_MAX_STACKS:]), notes=notes)
 
@@ -138,6 +140,7 @@ def analyze_waits(facts: KernelFacts, prefer: VirtAddr | None = None) -> WaitAna
     )
     locks = dict.fromkeys(lock for pileup in pileups for lock in pileup.locks)
     locks |= dict.fromkeys(_requests_at_ends(facts, pileups, prefer))
+    locks |= dict.fromkeys(lock.address for lock in facts.locks.values() if lock.kind is LockKind.SPIN_LOCK)
     blocked = dict.fromkeys(thread for pileup in pileups for thread in pileup.blocked)
     return WaitAnalysis(
         root=pileups[0].root if pileups else None,

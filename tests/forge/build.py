@@ -43,6 +43,7 @@ from tests.forge.machine import Machine
 from tests.forge.pages import LARGE
 from tests.forge.scenarios import SCENARIOS
 from tests.forge.scenarios.family_rows import FAMILY_ROWS
+from tests.forge.scenarios.spin_stories import SPIN_STORIES
 from tests.forge.scenarios.story import Cast, Outcome, Scenario
 from tests.forge.scenarios.wide import ROWS
 from tests.forge.scenarios.wrong import WAYS
@@ -134,7 +135,8 @@ def forge(
     used = own.shifted() if layouts == "shifted" else own
     machine = Machine(used, rng, pool_pages=2 + load.threads * BYTES_A_THREAD // LARGE)
     major = used.major
-    names = ntnames.from_table(symbols, guid or "") if symbols is not None else ntnames.invented(major, rng)
+    more = ntnames.SPIN_NAMES if scenario in SPIN_STORIES else ()
+    names = ntnames.from_table(symbols, guid or "") if symbols is not None else ntnames.invented(major, rng, more)
     nt = kernel_image(machine.reserve("images", names.size, 0x200000), names, build)
     kernel = Kernel(machine, names, nt, build, rng, images=[nt], type_cookie=rng.randrange(1, 256))
     kernel.load = load

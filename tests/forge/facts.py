@@ -82,14 +82,14 @@ class ResourceFact:
 
 @dataclass(frozen=True, slots=True)
 class BlockedFact:
-    """A thread that the story says is stuck, and on what."""
+    """A thread that the story says is stuck, and on what; one that spins has no time of waiting."""
 
     thread: int
     process: str
     pid: int
     tid: int
     waits_for: int
-    wait_seconds: float
+    wait_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)

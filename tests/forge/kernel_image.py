@@ -6,7 +6,7 @@ from itertools import pairwise
 from tests.forge import functions as code
 from tests.forge.functions import Function
 from tests.forge.image import DATA, PAGED, TEXT, Image, Section, special
-from tests.forge.ntnames import DATA_NAMES, EXPORTED, PAGE_NAMES, SPECIAL_NAMES, TEXT_NAMES, KernelNames
+from tests.forge.ntnames import DATA_NAMES, EXPORTED, PAGE_NAMES, SPECIAL_NAMES, SPIN_NAMES, TEXT_NAMES, KernelNames
 from tests.forge.pages import PAGE
 
 # Frames that hold something of interest in their locals (wait chain entries, lock addresses).
@@ -35,7 +35,7 @@ def kernel_image(base: int, names: KernelNames, build: int) -> Image:
     image.tables = names.tables
     image.debug = 0x800  # early in the image, where readers that look only at its first megabytes find it
     image.export_name = "ntoskrnl.exe"
-    for name in (*TEXT_NAMES, *PAGE_NAMES):
+    for name in (*TEXT_NAMES, *PAGE_NAMES, *SPIN_NAMES):
         if name in names:
             image.functions[name] = _function(name, names)
     for name, (kind, return_offset, _) in SPECIAL_NAMES.items():

@@ -42,6 +42,10 @@ PipProcessStartPhase1 PiProcessNewDeviceNode PipProcessDevNodeTree PnpStartDevic
 IoReportTargetDeviceChange NtPlugPlayControl PiControlQueryRemoveDevice PiCMHandleIoctl NtQueryDirectoryFile
 NtQuerySystemInformation EtwpLogger CmpLazyWriteWorker IoGetDeviceInterfaces
 """)
+# Behind all others, and only where a story asks for them.
+SPIN_NAMES = _words("""
+KxWaitForSpinLockAndAcquire KeAcquireSpinLockRaiseToDpc KxWaitForLockOwnerShip KeAcquireInStackQueuedSpinLock
+""")
 SPECIAL_NAMES = {  # name: prologue, where its call returns to, room
     "KiSwapContext": ("swap", 0x76, 0x100),
     "KiStartSystemThread": ("start", 0x28, 0x80),
@@ -136,8 +140,11 @@ class KernelNames:
         return name in self.rvas
 
 
-def invented(major: int, rng: random.Random) -> KernelNames:
-    """A kernel of our own: every name in an order drawn from ``rng``, sections for text, data and pageable code."""
+def invented(major: int, rng: random.Random, more: Sequence[str] = ()) -> KernelNames:
+    """A kernel of our own: every name in an order drawn from ``rng``, sections for text, data and pageable code.
+
+    ``more`` are functions that lie behind all the others.
+    """
     rvas: dict[str, int] = {}
     extents: dict[str, int] = {}
     cursor = 0x1000
@@ -160,6 +167,10 @@ def invented(major: int, rng: random.Random) -> KernelNames:
             rvas[name], extents[name] = cursor, rng.randrange(0x10, 0x30) * 0x10
             cursor += extents[name]
             pageable.add(name)
+    cursor = _page_up(cursor) if more else cursor
+    for name in more:
+        rvas[name], extents[name] = cursor, 0x100
+        cursor += 0x100
     tables = _page_up(cursor)
     guid = f"{rng.getrandbits(128):032X}"
     return KernelNames(rvas, extents, guid, "ntkrnlmp.pdb", tables + 0x10000, tables, pageable)

@@ -9,6 +9,7 @@ from analysis.address import VirtAddr
 from analysis.kernel.devices import Devices
 from analysis.kernel.facts import Frame, Held, KernelFacts, Lock, LockKind, Module, Stack, Thread, WaitObject
 from analysis.kernel.scene import Scene
+from analysis.kernel.spin_locks import Processor
 from analysis.trust import Trust
 from analysis.waits.describe import boost_of, state_of, waits_for
 from analysis.waits.processors import about_processors
@@ -36,6 +37,11 @@ class Around:
 
     def stack(self, address: int) -> Stack:
         return self.stacks.get(address, Stack())
+
+    @property
+    def processors(self) -> tuple[Processor, ...]:
+        running = sorted(self.facts.threads.values(), key=lambda thread: thread.processor or 0)
+        return tuple(Processor(thread, self.stack(thread.address)) for thread in running)
 
     def as_scene(self) -> Scene:
         return cast("Scene", self)
@@ -130,10 +136,10 @@ def on_processor(number: int, *symbols: str, process: str = "System", pid: int =
     return thread, Stack(frames)
 
 
-def processors(*running: tuple[Thread, Stack]) -> list[str]:
+def processors(*running: tuple[Thread, Stack], locks: tuple[Lock, ...] = ()) -> list[str]:
     around = Around(KernelFacts(threads={thread.address: thread for thread, _ in running}))
     around.stacks = {thread.address: stack for thread, stack in running}
-    return about_processors(around.as_scene())
+    return about_processors(around.as_scene(), locks)
 
 
 def test_a_processor_that_spins_says_for_whom() -> None:
@@ -142,8 +148,19 @@ def test_a_processor_that_spins_says_for_whom() -> None:
     )
     assert text == (
         "processor 2 runs thread 0x3000 (System, 4/8), which spins for a spin lock in "
-        "nt!KxWaitForSpinLockAndAcquire+0x2e, called by probe+0x1234; a spin lock keeps no owner"
+        "nt!KxWaitForSpinLockAndAcquire+0x2e, called by probe+0x1234; a spin lock keeps no owner, and which one it is "
+        "cannot be told"
     )
+
+
+def test_a_spin_lock_that_is_known_is_named_with_its_holder() -> None:
+    lock = Lock(VirtAddr(POOL), LockKind.SPIN_LOCK, waiters=(Held(VirtAddr(0x3000), Trust.CONTEXT),))
+    spins = on_processor(2, "nt!KxWaitForSpinLockAndAcquire+0x2e", "probe+0x1234")
+    (text,) = processors(spins, locks=(lock,))
+    assert f"a spin lock ({POOL:#x}) in nt!KxWait" in text
+    assert text.endswith("a spin lock keeps no owner")
+    (text,) = processors(spins, locks=(replace(lock, owners=(Held(VirtAddr(0x77), Trust.STRUCTURE),)),))
+    assert text.endswith("thread 0x77 holds it, as the lock's own queue says")
 
 
 def test_a_processor_that_asks_the_others_is_told_apart() -> None:

@@ -17,6 +17,7 @@ from tests.forge.kernel.state import (
     CRASH_FILETIME,
     DELAY,
     EXECUTIVE,
+    RUNNING,
     USER_REQUEST,
     WR_QUEUE,
     Frame,
@@ -127,7 +128,7 @@ def swap_out_some(kernel: Kernel) -> None:
         idle = [
             t
             for t in kernel.threads()
-            if t.reason == USER_REQUEST and t.process.name in ("notepad.exe", "explorer.exe")
+            if t.reason == USER_REQUEST and t.state != RUNNING and t.process.name in ("notepad.exe", "explorer.exe")
         ]
         for thread in idle[::4]:
             swap_out(kernel, thread)

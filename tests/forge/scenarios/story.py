@@ -108,8 +108,7 @@ def waiter(
 
 def blocked(thread: Thread, waits_for: int) -> BlockedFact:
     """The fact that a thread is stuck, from what was written."""
-    assert thread.ticks is not None
-    seconds = thread.ticks * TICK_100NS / 10_000_000
+    seconds = thread.ticks * TICK_100NS / 10_000_000 if thread.ticks is not None else None
     return BlockedFact(thread.address, thread.process.name, thread.process.pid, thread.tid, waits_for, seconds)
 
 

@@ -16,6 +16,7 @@ from tests.forge.kernel.state import (
 from tests.forge.kernel.threads import add_thread, wait
 from tests.forge.scenarios.lock_kinds import KINDS, Lock
 from tests.forge.scenarios.lock_stories import OTHERS, OWNERS, inside, owner, stop, unrecorded
+from tests.forge.scenarios.spin_stories import BY_NAME, SPIN_STORIES
 from tests.forge.scenarios.story import (
     Cast,
     Outcome,
@@ -39,6 +40,7 @@ class Row:
     build: Scenario = field(repr=False)
     first_build: int = 7601
     full_only: bool = False
+    needs_names: bool = False  # only the names of the kernel's functions tell it
 
 
 def chain(*kinds: str) -> Scenario:
@@ -121,6 +123,7 @@ def rows() -> tuple[Row, ...]:
             found += [Row(f"{kind}-cycle-{n}", cycle(kind, n), lock.first_build, lock.full_only) for n in CYCLES]
     found += [Row(f"owner-{state}", owner(state)) for state in OWNERS]
     found += [Row(name, tell) for name, tell in (*OTHERS.items(), *MIXED.items())]
+    found += [Row(name, tell, needs_names=name in BY_NAME) for name, tell in SPIN_STORIES.items()]
     found.append(Row("push-lock-unrecorded", unrecorded, 9600))
     return tuple(found)
 

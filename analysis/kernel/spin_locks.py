@@ -1,0 +1,238 @@
+"""Spin locks that processors were spinning for when the machine stopped.
+
+A thread that spins does not wait: it runs, and only its stack tells. The functions of nt that spin have the lock at
+hand, in a register. A plain KSPIN_LOCK is 1 while it is taken and keeps no owner. A queued one (in-stack queued spin
+lock) leads to the last of its queue; each in the queue has a KSPIN_LOCK_QUEUE {Next, Lock}, mostly on its own stack,
+whose Lock has bit 0 set as long as it waits. The owner is the first of that queue, so it is known if its part of the
+queue is found on the stack of a processor. Such a queue needs no name of a function to be recognised. An EX_SPIN_LOCK
+counts those who share it and has bit 31 set while one has it alone. Sources: the public symbols (KSPIN_LOCK_QUEUE,
+KLOCK_QUEUE_HANDLE), and public headers for the bits.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from analysis.address import VirtAddr, is_kernel
+from analysis.errors import Unreadable
+from analysis.kernel.context import Registers
+from analysis.kernel.devices import ModuleAt
+from analysis.kernel.facts import Frame, Held, Lock, LockKind, Stack, Thread
+from analysis.kernel.names import KernelNames
+from analysis.limits import MAX_STACK_BYTES
+from analysis.memory.reader import Memory
+from analysis.trust import Trust
+
+# Functions of nt that spin for a spin lock, from 7601 to 22000.
+SPINNING = frozenset({
+    "KxWaitForSpinLockAndAcquire", "KeAcquireSpinLockAtDpcLevel", "KeAcquireSpinLockRaiseToDpc", "KfAcquireSpinLock",
+    "KeAcquireSpinLockRaiseToSynch", "KeAcquireInStackQueuedSpinLock", "KeAcquireInStackQueuedSpinLockAtDpcLevel",
+    "KeAcquireQueuedSpinLock", "KxWaitForLockOwnerShip", "KxWaitForLockOwnerShipWithIrql",
+    "KxWaitForLockChainValid", "KiAcquireSpinLockInstrumented", "KiAcquireQueuedSpinLockInstrumented",
+    "ExpWaitForSpinLockExclusiveAndAcquire", "ExpWaitForSpinLockSharedAndAcquire", "ExAcquireSpinLockExclusive",
+    "ExAcquireSpinLockShared", "ExAcquireSpinLockExclusiveAtDpcLevel", "ExAcquireSpinLockSharedAtDpcLevel",
+    "KeAcquireInterruptSpinLock", "KiAcquireInterruptObjectSpinLock",
+})  # fmt: skip
+_NEAR = 12  # frames: farther out the function that spun has long returned or called on
+_TAKEN = 1  # a plain spin lock's value
+_WAITS, _OWNS, _MARKS = 1, 2, 3  # of KSPIN_LOCK_QUEUE.Lock; whether owners are marked differs between builds
+_LOCK = 8  # KSPIN_LOCK_QUEUE.Lock
+_EX_ALONE, _EX_WANTED, _EX_MOST = 1 << 31, 1 << 30, 2048  # EX_SPIN_LOCK; no more processors can share it
+WordArray = np.ndarray[tuple[int], np.dtype[np.uint64]]
+_LIVE_STACK = 0x2000  # bytes of a stack above the stack pointer that are looked at
+_MAX_QUEUE = 2048  # one for each processor
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """A thread that a processor was running, its stack, and the registers that the processor saved, if it did."""
+
+    thread: Thread
+    stack: Stack
+    registers: Registers | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    # What one processor spins for, and who has it where a queue leads there.
+    lock: VirtAddr
+    trust: Trust
+    owner: Thread | None = None
+    is_queued: bool = False
+
+
+def spinning(frames: Sequence[Frame]) -> tuple[int, int] | None:
+    """The frames that spin for a spin lock, as the numbers of the innermost and of the outermost one; None: no frame
+    does."""
+    first = next((at for at, frame in enumerate(frames[:_NEAR]) if function_of(frame) in SPINNING), None)
+    if first is None:
+        return None
+    last = first
+    while last + 1 < len(frames) and function_of(frames[last + 1]) in SPINNING:
+        last += 1
+    return first, last
+
+
+def function_of(frame: Frame) -> str | None:
+    """The name of the kernel function that a frame is in; None in other images and without a name."""
+    return frame.symbol.removeprefix("nt!").split("+")[0] if frame.symbol.startswith("nt!") else None
+
+
+def read_spin_locks(
+    memory: Memory, names: KernelNames, processors: Sequence[Processor], module_at: ModuleAt
+) -> tuple[Lock, ...]:
+    """The spin locks that these processors spin for, with their owners where a queue gives them away."""
+    found: dict[VirtAddr, Lock] = {}
+    for processor in processors:
+        claim = _queued(memory, processors, processor) or _plain(memory, processor)
+        if claim is None:
+            continue
+        lock = found.get(claim.lock) or _lock(names, claim, module_at)
+        waiters = (*lock.waiters, Held(processor.thread.address, claim.trust, exclusive=True))
+        owners = (Held(claim.owner.address, Trust.STRUCTURE, exclusive=True),) if claim.owner else lock.owners
+        found[claim.lock] = replace(lock, waiters=waiters, owners=owners)
+    return tuple(_described(memory, lock, processors) for lock in found.values())
+
+
+def _lock(names: KernelNames, claim: _Claim, module_at: ModuleAt) -> Lock:
+    name, home = names.name_at(claim.lock), module_at(claim.lock)
+    what = f"{'queued ' if claim.is_queued else ''}spin lock at {claim.lock:#x}"
+    return Lock(
+        claim.lock,
+        LockKind.SPIN_LOCK,
+        name=f"nt!{name}" if name else None,
+        description=what + (f", in the data of {home.name}" if home is not None else ""),
+        exclusive=True,
+    )
+
+
+def _described(memory: Memory, lock: Lock, processors: Sequence[Processor]) -> Lock:
+    if lock.owners:
+        return lock
+    spinners = {held.thread for held in lock.waiters}
+    others = [one for one in processors if one.thread.address not in spinners and _has_at_hand(memory, one, lock)]
+    seen = ", ".join(f"processor {one.thread.processor}" for one in others)
+    hint = f"; its address is on the stack of {seen}, which may have it" if seen else ""
+    return replace(lock, description=f"{lock.description}, whose holder is not recorded{hint}")
+
+
+def _has_at_hand(memory: Memory, processor: Processor, lock: Lock) -> bool:
+    if any(lock.address in registers.values() for registers in processor.stack.registers):
+        return True
+    return bool(np.any(_live_stack(memory, processor)[1] == lock.address))
+
+
+# Plain spin locks: the address in a register of the function that spins, else on its stack
+
+
+def _plain(memory: Memory, processor: Processor) -> _Claim | None:
+    spin = spinning(processor.stack.frames)
+    if spin is None:
+        return None
+    own_stack = range(processor.thread.stack_limit or 0, processor.thread.stack_base or 0)
+    first, last = spin
+    is_shared = any("ExAcquireSpinLock" in name or "ExpWaitForSpinLock" in name for name in _names(processor, spin))
+    for at in range(first, last + 2):
+        candidates = {word for word in _registers(processor, at) if word not in own_stack}
+        taken = [word for word in candidates if _is_taken(memory, word, shared=is_shared)]
+        if len(taken) == 1:
+            trust = processor.stack.frames[at].trust if at <= last else Trust.SCAN
+            return _Claim(VirtAddr(taken[0]), min(trust, Trust.CONTEXT))
+        if taken:
+            return None  # several would do, and nothing tells which
+    if is_shared or last + 1 >= len(processor.stack.frames):
+        return None
+    end = processor.stack.frames[last + 1].sp or 0
+    start, stack = _live_stack(memory, processor)
+    words = {int(word) for word in stack[: max(0, end - start) // 8] if int(word) not in own_stack}
+    taken = [word for word in words if _is_taken(memory, word, shared=False)]
+    return _Claim(VirtAddr(taken[0]), Trust.SCAN) if len(taken) == 1 else None
+
+
+def _names(processor: Processor, spin: tuple[int, int]) -> Iterator[str]:
+    for frame in processor.stack.frames[spin[0] : spin[1] + 1]:
+        yield function_of(frame) or ""
+
+
+def _registers(processor: Processor, at: int) -> Iterable[int]:
+    if at == 0 and processor.registers is not None:
+        return processor.registers.known.values()
+    return processor.stack.registers[at].values() if at < len(processor.stack.registers) else ()
+
+
+def _is_taken(memory: Memory, address: int, *, shared: bool) -> bool:
+    if not is_kernel(address) or address % (4 if shared else 8):
+        return False
+    try:
+        if not shared:
+            return memory.u64(address) == _TAKEN
+        value = memory.u32(address)
+    except Unreadable:
+        return False
+    return value & ~_EX_WANTED > 0 and value & ~(_EX_ALONE | _EX_WANTED) <= _EX_MOST
+
+
+# Queued spin locks: each who waits or owns has a part of the queue
+
+
+def _queued(memory: Memory, processors: Sequence[Processor], processor: Processor) -> _Claim | None:
+    start, words = _live_stack(memory, processor)
+    places = [start + 8 * int(index) - _LOCK for index in np.flatnonzero(words & _MARKS == _WAITS)]
+    places += [word for word in _registers(processor, 0) if is_kernel(word) and word % 8 == 0]
+    for place in dict.fromkeys(places):
+        lock = _waited_by(memory, place)
+        if lock is not None:
+            owner = _first_of(memory, processors, lock, place)
+            return _Claim(lock, Trust.STRUCTURE, owner, is_queued=True)
+    return None
+
+
+def _waited_by(memory: Memory, place: int) -> VirtAddr | None:
+    # The lock that a KSPIN_LOCK_QUEUE waits for, if the lock's own word is the end of the same queue.
+    try:
+        word = memory.u64(place + _LOCK)
+        lock = word & ~_MARKS
+        if not word & _WAITS or not is_kernel(lock) or lock % 8:
+            return None
+        return VirtAddr(lock) if _follow(memory, place)[-1] == memory.u64(lock) & ~_MARKS else None
+    except Unreadable:
+        return None
+
+
+def _follow(memory: Memory, place: int) -> list[int]:
+    # A part of a queue and all behind it. Raises: Unreadable.
+    queue = [place]
+    seen = {place}
+    while len(queue) < _MAX_QUEUE:
+        following = memory.u64(queue[-1])
+        if not is_kernel(following) or following in seen:
+            break
+        queue.append(following)
+        seen.add(following)
+    return queue
+
+
+def _first_of(memory: Memory, processors: Sequence[Processor], lock: VirtAddr, place: int) -> Thread | None:
+    # The thread on whose stack lies the part that does not wait and that leads to the one at ``place``.
+    for other in processors:
+        start, words = _live_stack(memory, other)
+        for index in np.flatnonzero((words == lock) | (words == lock | _OWNS)):
+            part = start + 8 * int(index) - _LOCK
+            try:
+                if part != place and place in _follow(memory, part):
+                    return other.thread
+            except Unreadable:
+                continue
+    return None
+
+
+def _live_stack(memory: Memory, processor: Processor) -> tuple[int, WordArray]:
+    # The stack pointer, and the words of the stack from there up.
+    start = processor.registers.rsp if processor.registers is not None else 0
+    if not is_kernel(start) or start % 8:
+        return 0, np.empty(0, np.uint64)
+    base = processor.thread.stack_base or 0
+    size = min(_LIVE_STACK, base - start) if start < base <= start + MAX_STACK_BYTES else _LIVE_STACK
+    data = memory.read_available(start, size)
+    return start, np.frombuffer(data[: len(data) // 8 * 8], np.uint64)
