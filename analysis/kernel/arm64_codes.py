@@ -125,13 +125,13 @@ def _step(code: bytes) -> Step:
 def _two_bytes(first: int, value: int) -> Step:
     offset, short = (value & 0x3F) * 8, (value & 0x1F) * 8 + 8
     if first < 0xCC:
-        return _save(X19 + (value >> 6 & 15), 2, offset)
+        return _integers(value >> 6 & 15, 2, offset)
     if first < 0xD0:
-        return _save(X19 + (value >> 6 & 15), 2, offset + 8, writeback=True)
+        return _integers(value >> 6 & 15, 2, offset + 8, writeback=True)
     if first < 0xD4:
-        return _save(X19 + (value >> 6 & 15), 1, offset)
+        return _integers(value >> 6 & 15, 1, offset)
     if first < 0xD6:
-        return _save(X19 + (value >> 5 & 15), 1, short, writeback=True)
+        return _integers(value >> 5 & 15, 1, short, writeback=True)
     if first < 0xD8:
         return Step(Op.SAVE, registers=(X19 + 2 * (value >> 6 & 7), LR), offset=offset)
     if first < 0xDA:
@@ -144,10 +144,17 @@ def _two_bytes(first: int, value: int) -> Step:
 
 
 def _save(register: int, count: int, offset: int, *, writeback: bool = False, stride: int = 8) -> Step:
-    registers = tuple(range(register, register + count))
-    if register < D0 <= registers[-1] + 1 or registers[-1] >= D0 + 32:
-        raise BadUnwind(f"an unwind code saves register {registers[-1]}")
+    last = register + count - 1
+    if last >= D0 + 32 or (LR < last < D0):
+        raise BadUnwind(f"an unwind code saves register {last}, which there is not")
+    registers = tuple(range(register, last + 1))
     return Step(Op.SAVE, offset if writeback else 0, registers, 0 if writeback else offset, stride)
+
+
+def _integers(place: int, count: int, offset: int, *, writeback: bool = False) -> Step:
+    if X19 + place + count - 1 > LR:
+        raise BadUnwind(f"an unwind code saves register x{X19 + place + count - 1}, which there is not")
+    return _save(X19 + place, count, offset, writeback=writeback)
 
 
 def _long(code: bytes, first: int) -> Step:

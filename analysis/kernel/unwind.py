@@ -185,7 +185,7 @@ def _undo_epilogue(state: _State, code: Code64, function: RuntimeFunction, info:
                 raise
             return False
         return None  # without its bytes: the body is by far the likelier place
-    epilogue = _decode_epilogue(text, rva, function, info)
+    epilogue = _decode_epilogue(text, rva, code, function, info)
     if epilogue is None:
         return False
     allocation, restores_frame, pops = epilogue
@@ -208,7 +208,7 @@ def _available(code: Code64, rva: int) -> bytes:
 
 
 def _decode_epilogue(
-    text: bytes, rva: int, function: RuntimeFunction, info: UnwindInfo
+    text: bytes, rva: int, code: Code64, function: RuntimeFunction, info: UnwindInfo
 ) -> tuple[int, bool, list[int]] | None:
     """Bytes to add to rsp, whether from the frame register, and the registers popped; None: no epilogue."""
     allocation, restores_frame, at = 0, False, 0
@@ -228,7 +228,7 @@ def _decode_epilogue(
             break
         pops.append((opcode[0] & 7) + (8 if high else 0))
         at += width
-    return (allocation, restores_frame, pops) if _leaves(text[at:], rva + at, function, info) else None
+    return (allocation, restores_frame, pops) if _leaves(text[at:], rva + at, code, function) else None
 
 
 def _lea_rsp(text: bytes, frame_register: int) -> tuple[int, int] | None:
@@ -245,8 +245,8 @@ def _lea_rsp(text: bytes, frame_register: int) -> tuple[int, int] | None:
     return None
 
 
-def _leaves(text: bytes, rva: int, function: RuntimeFunction, info: UnwindInfo) -> bool:
-    """Whether the instruction returns or jumps out of the function."""
+def _leaves(text: bytes, rva: int, code: Code64, function: RuntimeFunction) -> bool:
+    """Whether the instruction returns or jumps out of the function. Raises: BadUnwind, Unreadable."""
     if text[:1] in {b"\xc3", b"\xc2"} or text[:2] == b"\xf3\xc3":
         return True
     if text[:1] == b"\x48":  # a REX prefix marks a jump that leaves
@@ -259,6 +259,19 @@ def _leaves(text: bytes, rva: int, function: RuntimeFunction, info: UnwindInfo) 
         target = rva + 5 + int.from_bytes(text[1:5], "little", signed=True)
     else:
         return False
-    if target == function.begin:  # a tail call of itself, unless this is a part of a larger function
-        return info.chained is None
-    return not function.begin <= target < function.end
+    # Parts of one function jump to each other; a jump to where the whole begins is a tail call of itself.
+    whole = _whole(code, function)
+    if target == whole.begin or function.begin <= target < function.end:
+        return target == whole.begin
+    elsewhere = code.function_at(target)
+    return elsewhere is None or _whole(code, elsewhere).begin != whole.begin
+
+
+def _whole(code: Code64, function: RuntimeFunction) -> RuntimeFunction:
+    """The row of the function that a part is chained to, or the row itself."""
+    for _ in range(MAX_CHAIN):
+        function, info = _entry(code, function)
+        if info.chained is None:
+            return function
+        function = info.chained
+    raise BadUnwind(f"chained unwind information at RVA {function.unwind:#x} has no end")

@@ -4,6 +4,7 @@ typedef unsigned long long u64;
 #define NOINLINE __attribute__((noinline))
 
 extern void stop(void);
+extern u64 assembled(u64);
 
 volatile u64 sink;
 u64 steps;
@@ -184,7 +185,7 @@ u64 DriverEntry(u64 a)
     Large one = {{n, 2, 3, 4, 5, 6, 7, 8, 9}};
     sink = by_value(one, n).part[n % 9];
     sink = variadic(6, n, 2ull, 3ull, 4ull, 5ull, 6ull);
-    sink = follows(n);
+    sink = follows(n) + assembled(n);
 #ifdef WITH_SEH
     sink = guarded(n);
 #endif
