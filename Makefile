@@ -35,8 +35,9 @@ test: check  ## the quick suite
 locks: $(VENV)/.dev  ## every lock story on every build, right or wrong
 	$(BIN)/python -m tests.lock_table
 
-frames: $(VENV)/.dev  ## stack frames right and wrong at every instruction of compiled code, x64 and ARM64
+frames: $(VENV)/.dev  ## stack frames right and wrong at every instruction of compiled code: x64, ARM64, x86
 	$(BIN)/python -m tests.unwind_table
+	$(BIN)/python -m tests.unwinding.x86
 
 cover: $(VENV)/.dev  ## line coverage of the three packages
 	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term-missing:skip-covered

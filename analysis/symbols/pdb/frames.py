@@ -31,6 +31,7 @@ PROLOG, SAVED_SHIFT, SAVED, SAVES_EBP, KIND_SHIFT = 0xFF, 8, 7, 1 << 12, 14  # o
 NAMES_SIGNATURE = 0xEFFE_EFFE
 NAMES_START = 12
 LONGEST_PROGRAM = 1024
+MOST_STEPS = 64  # records of one prologue
 
 
 class FrameKind(Enum):
@@ -151,13 +152,12 @@ def _sorted(rows: NDArray[np.void]) -> NDArray[np.void]:
 
 # Of records that overlap, the one that begins last describes the code best.
 def _row(rows: NDArray[np.void], rva: int) -> int | None:
-    row = int(np.searchsorted(rows["start"], rva, side="right")) - 1
-    while row >= 0:
+    last = int(np.searchsorted(rows["start"], rva, side="right")) - 1
+    for row in range(last, max(-1, last - MOST_STEPS), -1):
         start, size = int(rows["start"][row]), int(rows["size"][row])
         if rva < start + size:
             return row
         # What ends before may lie inside a longer record of the same function, and only there.
         if "flags" not in (rows.dtype.names or ()) or int(rows["flags"][row]) & FUNCTION_START:
             return None
-        row -= 1
     return None
