@@ -4,7 +4,9 @@
 last ``{"report": …}`` or ``{"error": {"kind", "message", "exit_code"}}``. Options: ``symbols`` (list of directories),
 ``cache``, ``rules`` (a file), ``source``, ``sha256``, ``fetch_seconds``, ``memory_bytes``, ``cpu_seconds``, and
 ``ask``: then a line ``{"need": {"name", "guid", "age"}}`` asks for a PDB, ``{"need": {"name", "timestamp", "size"}}``
-for an image, and one on standard input answers ``{"path"}`` or ``{"missing"}``.
+for an image, and one on standard input answers ``{"path"}`` or ``{"missing"}``. ``marks`` (a file) says that PATH is a
+sparse file and which of its pages are filled: then a line ``{"need": {"pages": [[first, count], …]}}`` asks for more,
+and any line on standard input says that they are there.
 """
 
 import json
@@ -16,6 +18,7 @@ from typing import Any
 
 from analysis.confinement import cap_memory, cap_time, cut_off_network, end_with_parent
 from analysis.errors import BadDump, BadRules, LimitReached, NotADump
+from analysis.formats.remote import RemotePages, Run
 from analysis.pipeline import Options, analyze
 from analysis.symbols.names import Wanted
 
@@ -68,6 +71,7 @@ def _options(settings: dict[str, Any]) -> Options:
         rules=Path(settings["rules"]) if settings.get("rules") else None,
         sha256=settings.get("sha256"),
         fetch_seconds=float(settings.get("fetch_seconds") or 0.0),
+        remote=RemotePages(Path(settings["marks"]), _ask_pages) if settings.get("marks") else None,
     )
 
 
@@ -77,6 +81,11 @@ def _ask(wanted: Wanted) -> Path | str:
     answer = json.loads(sys.stdin.readline() or "{}")
     path = answer.get("path")
     return Path(path) if path else str(answer.get("missing", "nobody answered"))
+
+
+def _ask_pages(runs: list[Run]) -> None:
+    _write({"need": {"pages": runs}})
+    sys.stdin.readline()
 
 
 def _confine(settings: dict[str, Any]) -> None:

@@ -24,15 +24,16 @@ def identity_of(size: int, first: bytes) -> str:
 class BackgroundHash:
     """The SHA-256 of a file, made in a thread beside the analysis; hashing leaves the interpreter free.
 
-    ``known`` is the hash where the file was hashed on its way in. A file above ``HASH_LIMIT`` is not hashed.
+    ``known`` is the hash where the file was hashed on its way in. A file above ``HASH_LIMIT`` is not
+    hashed, nor one that is not ``possible`` to hash because not all of it is there.
     """
 
-    def __init__(self, path: Path, known: str | None = None) -> None:
+    def __init__(self, path: Path, known: str | None = None, *, possible: bool = True) -> None:
         self._path = path
         self._result = known
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        if known is None and path.stat().st_size <= HASH_LIMIT:
+        if known is None and possible and path.stat().st_size <= HASH_LIMIT:
             self._thread = threading.Thread(target=self._work, name="hash", daemon=True)
 
     def __enter__(self) -> "BackgroundHash":

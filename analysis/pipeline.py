@@ -20,6 +20,7 @@ from analysis.formats import capture_hint, open_dump
 from analysis.formats.image import DumpImage
 from analysis.formats.minidump import is_minidump, read_minidump
 from analysis.formats.raw import RawFile
+from analysis.formats.remote import RemotePages
 from analysis.formats.windbg import is_windbg_text, read_windbg
 from analysis.kernel.printed import PrintedScene, read_printed
 from analysis.kernel.scene import Scene, read_scene
@@ -46,13 +47,14 @@ Progress = Callable[[str, float | None], None]
 _T = TypeVar("_T")
 
 NOT_HASHED = "The SHA-256 of the whole file: it is larger than what is hashed during an analysis."
+NOT_FETCHED = "The SHA-256 of the whole file: only what the analysis reads of it was fetched."
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What an analysis is told. ``source`` is where the file came from, ``sha256`` its hash where already known.
 
-    ``rules`` is a file with the user's own rules.
+    ``rules`` is a file with the user's own rules. ``remote`` fills the dump's pages where the file is a sparse one.
     """
 
     symbols: tuple[Path, ...] = ()
@@ -62,6 +64,7 @@ class Options:
     fetch_seconds: float = 0.0
     ask: Ask | None = None
     rules: Path | None = None
+    remote: RemotePages | None = None
 
 
 @dataclass(slots=True)
@@ -105,20 +108,24 @@ def analyze(path: Path, options: Options | None = None, progress: Progress | Non
     started = time.perf_counter()
     rules = read_rules(chosen.rules) if chosen.rules is not None else NO_RULES
     tell_progress("open", 0.0)
-    with RawFile(path) as raw:
+    with RawFile(path, chosen.remote) as raw:
         if is_minidump(raw):
-            with BackgroundHash(path, chosen.sha256) as sha256:
+            with _hash(path, chosen) as sha256:
                 return _user_report(raw, chosen, path, sha256, tell_progress, rules=rules)
         if is_windbg_text(raw):
             scene = read_printed(raw, read_windbg(raw))
-            with BackgroundHash(path, chosen.sha256) as sha256:
+            with _hash(path, chosen) as sha256:
                 run = _Run(scene.image, tell_progress, sha256, rules)
                 found = _read(run, scene)
                 return _on_text(scene, _report(run, chosen, path, found, time.perf_counter() - started))
-    with open_dump(path) as image, BackgroundHash(path, chosen.sha256) as sha256:
+    with open_dump(path, chosen.remote) as image, _hash(path, chosen) as sha256:
         run = _Run(image, tell_progress, sha256, rules)
         found = _look(run, chosen)
         return _report(run, chosen, path, found, time.perf_counter() - started)
+
+
+def _hash(path: Path, options: Options) -> BackgroundHash:
+    return BackgroundHash(path, options.sha256, possible=options.remote is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +194,7 @@ def _symbols(image: DumpImage, memory: Memory, options: Options) -> KernelSymbol
 def _report(run: _Run, options: Options, path: Path, found: _Found, elapsed: float) -> Report:
     image, parts = run.image, found.parts
     verdict, bucket = (parts.verdict, parts.bucket) if parts else _without_story(found.explained)
-    verdict = _hashed(verdict, run.sha256)
+    verdict = _hashed(verdict, run.sha256, options)
     notes = (*image.notes, *(found.symbols.notes if found.symbols else ()), *run.notes)
     symbols_seconds = run.seconds.get("symbols", 0.0)
     facts = found.scene.facts if found.scene else None
@@ -226,7 +233,7 @@ def _user_report(
         system=parts.system,
         bugcheck=None,
         exception=parts.exception,
-        verdict=_hashed(parts.verdict, sha256),
+        verdict=_hashed(parts.verdict, sha256, options),
         bucket=parts.bucket,
         blocking=parts.blocking,
         threads=parts.threads,
@@ -238,10 +245,11 @@ def _user_report(
     )
 
 
-def _hashed(verdict: report.Verdict, sha256: BackgroundHash) -> report.Verdict:
+def _hashed(verdict: report.Verdict, sha256: BackgroundHash, options: Options) -> report.Verdict:
     if sha256.result() is not None:
         return verdict
-    return replace(verdict, cannot_tell=(*verdict.cannot_tell, NOT_HASHED))
+    why = NOT_HASHED if options.remote is None else NOT_FETCHED
+    return replace(verdict, cannot_tell=(*verdict.cannot_tell, why))
 
 
 def _is_live(image: DumpImage, explained: Explained | None) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.child import AnalysisFailed, Child, ChildLimits, Order
 from bot.console import print_lines, printable, progress_on, report_lines
+from bot.fetch.problems import FetchFailed
 
 if TYPE_CHECKING:
     from bot.fetch.download import Fetched
@@ -81,20 +82,32 @@ def _analyze(request: Request) -> "tuple[dict[str, Any], Seen | None]":
         check_rules(rules)
         symbols, cache = settings.symbol_paths(request.symbols), settings.home / "cache"
         servers = settings.symbol_servers(request.symbols)
-        if "://" in request.what:
-            fetched = _fetch(request.what, settings, stack)
-            order = Order(fetched.path, fetched.source, symbols, cache, fetched.sha256, fetched.seconds, servers, rules)
-        else:
-            order = Order(Path(request.what), None, symbols, cache, servers=servers, rules=rules)
+        limits = ChildLimits(settings.analysis_seconds, int(settings.analysis_memory))
+
+        def order(whole: str | None = None) -> Order:
+            if "://" not in request.what:
+                return Order(Path(request.what), None, symbols, cache, servers=servers, rules=rules)
+            got = _fetch(request.what, settings, stack, whole)
+            facts = (got.sha256, got.seconds, servers, rules, got.pages, got.note)
+            return Order(got.path, got.source, symbols, cache, *facts)
+
         if servers is not None:
             stack.callback(servers.close)
-        limits = ChildLimits(settings.analysis_seconds, int(settings.analysis_memory))
-        child.begin(order, limits)
+        made = order()
+        child.begin(made, limits)
         if request.history:
             _import_history()
-        document = _outcome(child)
+        try:
+            document = _outcome(child, made)
+        except FetchFailed as failed:
+            if failed.kind != "changed":
+                raise Stop(f"could not read {made.source}: {failed.line}", failed.exit_code) from failed
+            made = order(failed.line)  # what was read of it so far may be of two different files
+            again = _prepare()
+            stack.callback(again.stop)
+            document = _outcome(again.begin(made, limits), made)
         if servers is not None and servers.late():
-            document = _with_late_symbols(document, servers, order, limits)
+            document = _with_late_symbols(document, servers, made, limits)
     return document, _remember(document, settings) if request.history else None
 
 
@@ -131,15 +144,14 @@ def _check_symbols(symbols: tuple[str, ...]) -> None:
             raise Stop(f"there is no directory {missing[0]}", USAGE)
 
 
-def _fetch(url: str, settings: "Settings", stack: ExitStack) -> "Fetched":
+def _fetch(url: str, settings: "Settings", stack: ExitStack, whole: str | None) -> "Fetched":
     import asyncio
     import uuid
 
     import stamina.instrumentation
 
-    from bot.fetch.download import download
     from bot.fetch.links import link
-    from bot.fetch.problems import FetchFailed
+    from bot.fetch.remote import Terms, reach
     from bot.fetch.workspace import workspace
 
     stamina.instrumentation.set_on_retry_hooks([])  # else each retry is logged to standard output
@@ -148,17 +160,20 @@ def _fetch(url: str, settings: "Settings", stack: ExitStack) -> "Fetched":
     with progress_on() as show:
         show(f"fetching {asked.name}", None)
         try:
-            return asyncio.run(
-                download(
+            fetched = asyncio.run(
+                reach(
                     asked,
                     directory / "dump",
-                    settings.fetch_limits,
-                    settings.policy,
+                    Terms(settings.fetch_limits, settings.policy, settings.home),
                     progress=lambda arrived: show(f"fetching {asked.name}", arrived.fraction, str(arrived)),
+                    whole=whole,
                 )
             )
         except FetchFailed as failed:
             raise Stop(f"could not fetch {asked.shown}: {failed.line}", failed.exit_code) from failed
+    if fetched.pages is not None:
+        stack.callback(fetched.pages.close)
+    return fetched
 
 
 def _prepare() -> Child:
@@ -174,10 +189,11 @@ def _import_history() -> None:
     import storage  # noqa: F401  # for its effect
 
 
-def _outcome(child: Child) -> dict[str, Any]:
+def _outcome(child: Child, order: Order) -> dict[str, Any]:
+    pages = order.pages
     with progress_on() as show:
         try:
-            return child.document(show)
+            return child.document(lambda stage, fraction: show(stage, fraction, "" if pages is None else pages.said))
         except AnalysisFailed as failed:
             raise Stop(failed.line, failed.exit_code) from failed
 
@@ -192,7 +208,9 @@ def _with_late_symbols(
             return document
     child = _prepare()
     try:
-        return _outcome(child.begin(order, limits))
+        return _outcome(child.begin(order, limits), order)
+    except FetchFailed:  # the dump lies elsewhere, and cannot be read any more
+        return document
     finally:
         child.stop()
 

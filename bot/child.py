@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from analysis.verdict.report import Report
+    from bot.fetch.remote import RemoteDump
     from bot.symbols.fetching import SymbolServers
 
 Progress = Callable[[str, float | None], None]
@@ -49,7 +50,8 @@ class Order:
     """What to analyse: the dump, what its report may call it, where symbol tables and the user's rules lie.
 
     ``sha256`` spares the child the hashing of a file whose bytes were hashed on their way in. ``servers`` answer the
-    child's questions for symbols; without them it asks none. Whoever made them closes them.
+    child's questions for symbols; without them it asks none. ``pages`` fetches what it reads of a dump that lies
+    elsewhere. Whoever made the two closes them. ``note`` joins the report's.
     """
 
     path: Path
@@ -60,6 +62,8 @@ class Order:
     fetch_seconds: float | None = None
     servers: "SymbolServers | None" = None
     rules: Path | None = None
+    pages: "RemoteDump | None" = None
+    note: str | None = None
 
 
 class AnalysisFailed(Exception):
@@ -83,7 +87,8 @@ class Child:
 
     def __init__(self, program: tuple[str, ...] = PROGRAM) -> None:
         self._limits = ChildLimits()
-        self._servers: SymbolServers | None = None
+        self._order = Order(Path())
+        self._told: tuple[str, float | None] = ("open", 0.0)
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
         self._said: list[str] = []
         self._timed_out = False
@@ -101,7 +106,7 @@ class Child:
     def begin(self, order: Order, limits: ChildLimits) -> Self:
         """Give the child its order; from now on its time runs and its memory is capped."""
         self._limits = limits
-        self._servers = order.servers
+        self._order = order
         _cap(self._process.pid, limits)
         self._timer = threading.Timer(limits.seconds, self._time_is_up)
         self._timer.daemon = True
@@ -111,7 +116,7 @@ class Child:
         with suppress(BrokenPipeError):  # it died at once: document() says how
             stream.write(json.dumps(_arguments(order, limits)).encode() + b"\n")
             stream.flush()
-            if order.servers is None:
+            if order.servers is None and order.pages is None:
                 stream.close()
         return self
 
@@ -120,6 +125,7 @@ class Child:
 
         Raises:
             AnalysisFailed: the child said why not, was stopped by a limit, or died.
+            FetchFailed: a part of a dump that lies elsewhere could not be had.
         """
         try:
             last = self._listen(progress)
@@ -132,7 +138,7 @@ class Child:
         """Wait for the outcome as ``document`` does; the report.
 
         Raises:
-            AnalysisFailed: as ``document``.
+            AnalysisFailed, FetchFailed: as ``document``.
         """
         from analysis.verdict.report import Report
 
@@ -148,6 +154,8 @@ class Child:
             if not self._errors.closed:
                 self._said = _tail(self._errors)
                 self._errors.close()
+        if self._order.pages is not None:
+            self._order.pages.cancel()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with suppress(BrokenPipeError):
@@ -179,25 +187,30 @@ class Child:
     def _listen(self, progress: Progress | None) -> dict[str, Any]:
         last: dict[str, Any] = {}
         for message in _messages(self._process.stdout):
-            if "stage" in message and progress is not None:
-                progress(str(message["stage"]), _fraction(message.get("fraction")))
+            if "stage" in message:
+                self._told = (str(message["stage"]), _fraction(message.get("fraction")))
             elif "need" in message:
                 self._answer(message["need"])
             elif "report" in message or "error" in message:
                 last = message
+            if progress is not None and ("stage" in message or "need" in message):
+                progress(*self._told)
         return last
 
     def _answer(self, need: Any) -> None:
         stream = self._process.stdin
         if stream is None or stream.closed:
             return
+        from bot.needs import meet
+
+        answer = meet(need, self._order.servers, self._order.pages)
         with suppress(BrokenPipeError):  # it died while it waited: document() says how
-            stream.write(json.dumps(_fetched(self._servers, need)).encode() + b"\n")
+            stream.write(json.dumps(answer).encode() + b"\n")
             stream.flush()
 
     def _judge(self, last: dict[str, Any], status: int) -> dict[str, Any]:
         if isinstance(last.get("report"), dict):
-            return _validated(last["report"])
+            return self._noted(_validated(last["report"]))
         if isinstance(last.get("error"), dict):
             error = last["error"]
             raise AnalysisFailed(str(error.get("kind")), _line(error.get("message")), _exit_code(error))
@@ -210,6 +223,12 @@ class Child:
             raise AnalysisFailed("memory", "stopped: the analysis ran out of memory", STOPPED_BY_LIMIT)
         how = f"died of signal {-status}" if status < 0 else f"ended with status {status}"
         raise AnalysisFailed("fault", f"the analysis {how} without a result{self._last_words()}", FAULT)
+
+    def _noted(self, document: dict[str, Any]) -> dict[str, Any]:
+        # What only this side knows: how the dump came here.
+        pages = self._order.pages
+        ours = [note for note in (self._order.note, pages and pages.summary) if note]
+        return {**document, "notes": [*document.get("notes", ()), *ours]} if ours else document
 
     def _last_words(self) -> str:
         return f": {_line(self._said[-1])}" if self._said else ""
@@ -233,6 +252,7 @@ async def analyze(
 
     Raises:
         AnalysisFailed: there is no report.
+        FetchFailed: a part of a dump that lies elsewhere could not be had.
         OSError: no process can be started.
     """
     import asyncio
@@ -259,22 +279,12 @@ def environment(ours: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
     return {**passed, **threads, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8:surrogatepass"}
 
 
-def _fetched(servers: "SymbolServers | None", need: Any) -> dict[str, str]:
-    # The child has read a hostile dump: its question is taken apart with care.
-    from bot.symbols.identity import wanted_from
-
-    wanted = wanted_from(need)
-    if servers is None or wanted is None:
-        return {"missing": ""}
-    answer = servers.ask(wanted)
-    return {"missing": answer.reason} if answer.path is None else {"path": str(answer.path)}
-
-
 def _arguments(order: Order, limits: ChildLimits) -> list[str]:
     options = {
         "source": _text(order.source if order.source is not None else order.path.name),
         "symbols": [str(directory) for directory in order.symbols],
         "cache": None if order.cache is None else str(order.cache),
+        "marks": None if order.pages is None else str(order.pages.marks.absolute()),
         "rules": None if order.rules is None else str(order.rules.absolute()),
         "sha256": order.sha256,
         "fetch_seconds": order.fetch_seconds,

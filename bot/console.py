@@ -229,6 +229,7 @@ class PlainProgress:
 
     def __call__(self, stage: str, fraction: float | None, detail: str = "") -> None:
         """Show a stage if something changed worth a line."""
+        analysing = stage in STAGES
         stage = STAGES.get(stage, stage)
         quarter = int((fraction or 0.0) * 4)
         if self._shown == (stage, quarter):
@@ -236,7 +237,7 @@ class PlainProgress:
         moved = self._shown is not None and self._shown[0] == stage
         self._shown = (stage, quarter)
         done = f" {quarter * 25} %" if moved else ""
-        said = f" ({printable(detail)})" if detail and moved else ""
+        said = f" ({printable(detail)})" if detail and (moved or analysing) else ""
         print(f"{printable(stage)}{done}{said}", file=self._stream, flush=True)
 
     def __enter__(self) -> Self:

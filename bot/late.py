@@ -13,6 +13,7 @@ from analysis.verdict.report import Report
 from bot.child import AnalysisFailed
 from bot.conversation import Conversation
 from bot.fetch.download import Fetched
+from bot.fetch.problems import FetchFailed
 from bot.symbols.fetching import SymbolServers
 from bot.telling import tell
 from bot.tools import Tools
@@ -55,7 +56,7 @@ async def revise(
     async with tools.alone(fetched.identity):
         try:
             second = await tools.analyse(fetched, lambda _stage, _fraction: None, symbols)
-        except AnalysisFailed as failed:
+        except (AnalysisFailed, FetchFailed) as failed:
             log.warning("the analysis with late symbols failed: %s", failed.kind)
             second = first
         line = edited_line(first, second, came)

@@ -19,8 +19,9 @@ from analysis.verdict.report import Report
 from analysis.verdict.rules import present_analyzer
 from bot import answers, child, logs
 from bot.app import Identity, create_app, goes_direct, reading_client, sending_client
-from bot.fetch.download import Arrived, Fetched, download
+from bot.fetch.download import Arrived, Fetched
 from bot.fetch.links import Link
+from bot.fetch.remote import Terms, reach
 from bot.greeting import Greeter
 from bot.housekeeping import keep_house
 from bot.listeners.intake import Rules
@@ -143,8 +144,11 @@ async def identify(client: AsyncWebClient) -> Identity:
 def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identity, analyse: Analyse | None) -> Tools:
     """What the workers need, from the settings."""
 
-    async def fetch(link: Link, path: Path, progress: Callable[[Arrived], None], tag: str | None) -> Fetched:
-        return await download(link, path, settings.fetch_limits, settings.policy, progress=progress, tag=tag)
+    async def fetch(
+        link: Link, path: Path, progress: Callable[[Arrived], None], tag: str | None, whole: str | None
+    ) -> Fetched:
+        terms = Terms(settings.fetch_limits, settings.policy, settings.home)
+        return await reach(link, path, terms, progress=progress, tag=tag, whole=whole)
 
     async def analyse_in_child(fetched: Fetched, progress: child.Progress, symbols: SymbolServers | None) -> Report:
         order = child.Order(
@@ -156,6 +160,8 @@ def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identit
             round(fetched.seconds, 3),
             symbols,
             settings.rules,
+            fetched.pages,
+            fetched.note,
         )
         limits = child.ChildLimits(settings.analysis_seconds, int(settings.analysis_memory))
         return await child.analyze(order, limits, progress)

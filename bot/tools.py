@@ -15,7 +15,8 @@ from bot.sending import Sender
 from bot.symbols.fetching import SymbolServers
 from storage.store import Store
 
-Fetch = Callable[[Link, Path, Callable[[Arrived], None], str | None], Awaitable[Fetched]]
+# The link, where to, progress, the tag of a content that need not come again, why it must come whole.
+Fetch = Callable[[Link, Path, Callable[[Arrived], None], str | None, str | None], Awaitable[Fetched]]
 Analyse = Callable[[Fetched, Callable[[str, float | None], None], SymbolServers | None], Awaitable[Report]]
 Answer = Callable[[str, Place], Message]
 Present = Callable[[], Analyzer]

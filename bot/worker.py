@@ -7,7 +7,8 @@ the thread and the job's memory say. Stopped gracefully, it gives the job back a
 import asyncio
 import functools
 import logging
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from bot.fetch.download import Arrived, Fetched
 from bot.fetch.links import link
 from bot.fetch.pasted import pasted
 from bot.fetch.problems import FetchFailed, Unchanged
+from bot.fetch.ranged import Whole
 from bot.fetch.workspace import job_name, workspace_aside
 from bot.listeners.intake import ANALYZE, ASK
 from bot.orphans import worker_name
@@ -137,8 +139,11 @@ async def _give_up(tools: Tools, job: Job, talk: Conversation) -> None:
 async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:
     symbols = await asyncio.to_thread(tools.symbols)
     try:
-        async with workspace_aside(tools.home, job_name(job.id), keep=tools.keep_dumps) as directory:
-            report = await _story(tools, job, talk, directory, symbols)
+        async with (
+            workspace_aside(tools.home, job_name(job.id), keep=tools.keep_dumps) as directory,
+            AsyncExitStack() as files,
+        ):
+            report = await _story(tools, job, talk, _Desk(directory, files, symbols))
     except (FetchFailed, AnalysisFailed) as failed:
         log.info("job %d failed: %s", job.id, failed.kind)
         await talk.end(blocks.failure(_sentence(failed), talk.source), fine=False)
@@ -151,8 +156,17 @@ async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:
     log.info("job %d done: failure %s", job.id, report.bucket.failure_id_hash)
 
 
-async def _story(tools: Tools, job: Job, talk: Conversation, directory: Path, symbols: SymbolServers | None) -> Report:
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    # What one job works with: where its files lie, those to be closed at its end, what fetches its symbols.
+    directory: Path
+    files: AsyncExitStack
+    symbols: SymbolServers | None
+
+
+async def _story(tools: Tools, job: Job, talk: Conversation, desk: _Desk) -> Report:
     # From the file to the verdict that was told. Raises: FetchFailed, AnalysisFailed, as long as none was.
+    symbols = desk.symbols
     remember = functools.partial(_remember, tools, job)
     told, anew = await _recalled(tools, job)
     if told is not None:
@@ -160,7 +174,7 @@ async def _story(tools: Tools, job: Job, talk: Conversation, directory: Path, sy
         await _tell(tools, talk, told, line, anew=anew)
         if symbols is not None and late.is_due(job):
             try:
-                found = await _file(tools, job, talk, directory, again=True)
+                found = await _file(tools, job, talk, desk, again=True)
             except FetchFailed:
                 await late.leave(tools, talk, told, remember)
             else:
@@ -168,11 +182,16 @@ async def _story(tools: Tools, job: Job, talk: Conversation, directory: Path, sy
                 await late.revise(tools, talk, told, remember, fetched=found, symbols=symbols, resumed=True)
         return told
     await talk.begin("Reading" if job.payload.get("pasted") else "Downloading")
-    found = await _file(tools, job, talk, directory)
+    found = await _file(tools, job, talk, desk)
     if isinstance(found, Report):
         await _tell(tools, talk, found)
         return found
-    report, anew = await _report(tools, job, talk, found, symbols)
+    try:
+        report, anew = await _report(tools, job, talk, found, symbols)
+    except Whole as why:  # what was read of it so far may be of two different files
+        found = await _file(tools, job, talk, desk, whole=why.line)
+        assert isinstance(found, Fetched)  # noqa: S101  # without a tag, a server cannot say "unchanged"
+        report, anew = await _report(tools, job, talk, found, symbols)
     if symbols is None or not symbols.late():
         await _tell(tools, talk, report, anew=anew)
         return report
@@ -200,12 +219,15 @@ async def _recalled(tools: Tools, job: Job) -> tuple[Report | None, bool]:
 
 
 async def _file(
-    tools: Tools, job: Job, talk: Conversation, directory: Path, *, again: bool = False
+    tools: Tools, job: Job, talk: Conversation, desk: _Desk, *, again: bool = False, whole: str | None = None
 ) -> Fetched | Report:
     # The dump; or its report, where the server says that it is still the one we had from this link.
     if job.payload.get("pasted"):
-        return await asyncio.to_thread(pasted, directory / "pasted.txt", job.secret or "", job.payload["shown"])
-    return await _fetched(tools, job, talk, directory / "dump", again=again)
+        return await asyncio.to_thread(pasted, desk.directory / "pasted.txt", job.secret or "", job.payload["shown"])
+    found = await _fetched(tools, job, talk, desk.directory / "dump", again=again, whole=whole)
+    if isinstance(found, Fetched) and found.pages is not None:
+        desk.files.push_async_callback(asyncio.to_thread, found.pages.close)
+    return found
 
 
 async def _report(
@@ -219,9 +241,12 @@ async def _report(
             await _remember(tools, job, report=same.report.id, tag=fetched.tag)
             return known, False
         talk.progress("Analysing", 0.0)
-        report = await tools.analyse(
-            fetched, lambda stage, fraction: talk.progress(f"Analysing: {stage}", fraction), symbols
-        )
+        pages = fetched.pages
+
+        def told(stage: str, fraction: float | None) -> None:
+            talk.progress(f"Analysing: {stage}", fraction, "" if pages is None else pages.said)
+
+        report = await tools.analyse(fetched, told, symbols)
         stored = await asyncio.to_thread(tools.store.remember, report)
         is_late = symbols is not None and symbols.late()
         anew = same is not None
@@ -237,12 +262,15 @@ async def _is_current(tools: Tools, known: Report) -> bool:
         return True  # nothing better can be made as long as the rules cannot be read
 
 
-async def _fetched(tools: Tools, job: Job, talk: Conversation, path: Path, *, again: bool) -> Fetched | Report:
-    # ``again``: a verdict stands in the thread already, and no progress may take its place.
+async def _fetched(
+    tools: Tools, job: Job, talk: Conversation, path: Path, *, again: bool, whole: str | None
+) -> Fetched | Report:
+    # ``again``: a verdict stands in the thread already, and no progress may take its place. ``whole``: why the file
+    # may not stay where it is.
     wanted = link(job.secret or job.payload["shown"])
     answered = await asyncio.to_thread(tools.store.events.answered, wanted.url)
     tag, number = answered or (None, 0)
-    known = None if answered is None or again else await asyncio.to_thread(tools.store.reports.report, number)
+    known = None if answered is None or again or whole else await asyncio.to_thread(tools.store.reports.report, number)
     if known is not None and not await _is_current(tools, known):
         known = None
 
@@ -251,7 +279,7 @@ async def _fetched(tools: Tools, job: Job, talk: Conversation, path: Path, *, ag
             talk.progress("Downloading", so_far.fraction, str(so_far))
 
     try:
-        return await tools.fetch(wanted, path, arrived, None if known is None else tag)
+        return await tools.fetch(wanted, path, arrived, None if known is None else tag, whole)
     except Unchanged:
         if known is None:
             raise

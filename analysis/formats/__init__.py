@@ -13,6 +13,7 @@ from analysis.formats.image import (
 )
 from analysis.formats.opening import open_dump
 from analysis.formats.raw import RawFile
+from analysis.formats.remote import RemotePages
 
 __all__ = [
     "DataBlock",
@@ -21,6 +22,7 @@ __all__ = [
     "ExceptionRecord",
     "PageMap",
     "RawFile",
+    "RemotePages",
     "TriageData",
     "TriageDriver",
     "TriageUnloaded",

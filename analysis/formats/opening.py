@@ -9,20 +9,23 @@ from analysis.formats.header32 import HEADER32_SIZE, read_header32
 from analysis.formats.image import MACHINE_ARM64, MACHINE_X86, DumpHeader, DumpImage, PageMap
 from analysis.formats.ranges import TYPES_RANGES, read_ranges
 from analysis.formats.raw import RawFile
+from analysis.formats.remote import RemotePages
 from analysis.formats.sniff import is_32_bit, sniff
 from analysis.formats.triage import read_triage
 from analysis.formats.triage32 import read_triage32
 
 
-def open_dump(path: Path) -> DumpImage:
-    """The dump at ``path``. A sound header with little behind it still opens: ``truncated`` and ``notes`` say so.
+def open_dump(path: Path, remote: RemotePages | None = None) -> DumpImage:
+    """The dump at ``path``, whose pages ``remote`` fills where they lie elsewhere.
+
+    A sound header with little behind it still opens: ``truncated`` and ``notes`` say so.
 
     Raises:
         NotADump: the file is something else; ``what`` names it.
         BadDump: its header contradicts itself.
         OSError: the file cannot be opened.
     """
-    raw = RawFile(path)
+    raw = RawFile(path, remote)
     try:
         return _open(raw)
     except BaseException:

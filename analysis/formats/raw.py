@@ -2,38 +2,45 @@
 
 The file is mapped, never copied. A mapped page that was looked at counts as memory of this process until it is given
 back, so after every 64 MiB of new ground all of the mapping is: an analysis may wander through 8 GiB and stay small.
-Every read names what it wanted, so that a file cut short says where it stopped making sense.
+Every read names what it wanted, so that a file cut short says where it stopped making sense. Of a dump that lies
+elsewhere the file is sparse: what is looked at for the first time is fetched before it is read.
 """
 
 import mmap
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from analysis.errors import BadDump
+from analysis.formats.remote import PAGE_SHIFT, RemotePages
 
 _CHUNK_SHIFT = 16  # reads are accounted in chunks of 64 KiB: so much Linux maps around each fault
-_MOST_CHUNKS = (64 << 20) >> _CHUNK_SHIFT
+_MOST_BYTES = 64 << 20
 
 
 class RawFile:
     """A file's bytes, little endian. Offsets and sizes are in bytes from the start of the file.
 
+    ``remote`` fills the file's pages where it is a sparse one.
+
     Raises:
         OSError: the file cannot be opened.
     """
 
-    __slots__ = ("_bytes", "_map", "_new_chunks", "_round", "_touched", "path", "size")
+    __slots__ = ("_bytes", "_map", "_new_chunks", "_remote", "_round", "_shift", "_touched", "path", "size")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, remote: RemotePages | None = None) -> None:
         self.path = path
+        self._remote = remote
+        self._shift = _CHUNK_SHIFT if remote is None else PAGE_SHIFT
         with path.open("rb") as file:
             self.size = file.seek(0, 2)
             # An empty file cannot be mapped.
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else None
         self._bytes: mmap.mmap | bytes = self._map if self._map is not None else b""
         # For each chunk the last round that looked at it, 0 for none. A round ends when the mapping is given back.
-        self._touched = bytearray((self.size >> _CHUNK_SHIFT) + 1)
+        self._touched = bytearray((self.size >> self._shift) + 1)
         self._round = 1
         self._new_chunks = 0
 
@@ -54,8 +61,8 @@ class RawFile:
 
     @property
     def bytes_read(self) -> int:
-        """How many bytes of the file were looked at, to the nearest 64 KiB; never more than its size."""
-        return min(len(self._touched) - self._touched.count(0) << _CHUNK_SHIFT, self.size)
+        """How many bytes of the file were looked at, to the nearest 64 KiB, or 4 KiB of a sparse one."""
+        return min(len(self._touched) - self._touched.count(0) << self._shift, self.size)
 
     def read(self, offset: int, size: int, what: str) -> bytes:
         """Exactly ``size`` bytes at ``offset``.
@@ -65,8 +72,8 @@ class RawFile:
         """
         if offset < 0 or size < 0 or offset + size > self.size:
             raise BadDump(f"{what} needs {size} bytes, but the file ends at {self.size:#x}", offset)
-        chunk = offset >> _CHUNK_SHIFT
-        if self._touched[chunk] != self._round or offset + size > chunk + 1 << _CHUNK_SHIFT:
+        chunk = offset >> self._shift
+        if self._touched[chunk] != self._round or offset + size > chunk + 1 << self._shift:
             self._touch(offset, size)
         return self._bytes[offset : offset + size]
 
@@ -115,12 +122,29 @@ class RawFile:
         self._touch(offset, size)
         return memoryview(self._bytes)[offset : offset + size]
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether what is read first has to be fetched: then ``want`` is worth its while."""
+        return self._remote is not None
+
+    def lacks(self, offset: int) -> bool:
+        """Whether the page at ``offset`` would have to be fetched."""
+        return self._remote is not None and 0 <= offset < self.size and self._remote.lacks(offset >> PAGE_SHIFT)
+
+    def want(self, offsets: Iterable[int]) -> None:
+        """Fetch the 4 KiB pages at these offsets together, for they will be read soon. A local file needs none."""
+        if self._remote is not None:
+            self._remote.want(offset >> PAGE_SHIFT for offset in offsets)
+
     def _touch(self, offset: int, size: int) -> None:
-        for chunk in range(offset >> _CHUNK_SHIFT, (offset + max(size, 1) - 1 >> _CHUNK_SHIFT) + 1):
+        first, last = offset >> self._shift, offset + max(size, 1) - 1 >> self._shift
+        if self._remote is not None and size:
+            self._remote.need(first, last)
+        for chunk in range(first, last + 1):
             if self._touched[chunk] != self._round:
                 self._touched[chunk] = self._round
                 self._new_chunks += 1
-        if self._new_chunks > _MOST_CHUNKS:
+        if self._new_chunks > _MOST_BYTES >> self._shift:
             self.give_back()
 
     def give_back(self) -> None:

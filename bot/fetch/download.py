@@ -7,23 +7,27 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import httpx
 import stamina
 
 from analysis.fingerprint import IDENTITY_BYTES, identity_of
 from bot import wording
-from bot.fetch.failures import TryLater, failure_of, is_tls
+from bot.fetch.failures import TryLater, failure_of, refusal, retry_after, status_failure
 from bot.fetch.limits import FetchLimits, Policy
 from bot.fetch.links import Link
 from bot.fetch.problems import FetchFailed, Unchanged
+from bot.fetch.ranged import PEEK_BYTES, LeftThere, Source, is_worth_ranges, source_of
 from bot.fetch.safety import Bearer, open_client
+
+if TYPE_CHECKING:
+    from bot.fetch.remote import RemoteDump
 
 TELL_EVERY_SECONDS = 0.25
 SPARE_DISK = 64 << 20
-RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-TRANSIENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError)
+# Asked for a part of a file, some servers refuse what they would give whole: 206 here is another part than asked for.
+DISLIKES_RANGES = frozenset({206, 400, 405, 416, 501})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +50,22 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file that arrived whole. ``identity`` is the report's: of size and first bytes, for a file not packed.
+    """A file that arrived. ``identity`` is the report's: of size and first bytes, for a file not packed.
 
-    ``tag`` is what the server calls this very content, where it says so and the link led straight to it.
+    ``tag`` is what the server calls this very content, where it says so and the link led straight to it. With
+    ``pages`` only what an analysis reads arrives, into the sparse file at ``path``, and its hash is not known; ``note``
+    says why a large dump came whole instead.
     """
 
     path: Path
     size: int
-    sha256: str
+    sha256: str | None
     identity: str
     source: str
     seconds: float
     tag: str | None = None
+    pages: "RemoteDump | None" = None
+    note: str | None = None
 
 
 Progress = Callable[[Arrived], None]
@@ -72,22 +80,25 @@ async def download(
     progress: Progress | None = None,
     bearer: Bearer | None = None,
     tag: str | None = None,
+    peek: bool = False,
 ) -> Fetched:
     """Fetch a link into ``path``, which is overwritten. The file is removed again when it does not arrive whole.
 
-    ``tag`` is that of a content which need not come again.
+    ``tag`` is that of a content which need not come again. With ``peek`` the first bytes are asked for by themselves,
+    and a large dump on a server that vouches for its ranges is left there.
 
     Raises:
         FetchFailed: why not, in one line.
         Unchanged: the file is still that of ``tag``.
+        LeftThere: only its first bytes were fetched.
     """
     timeout = httpx.Timeout(limits.idle_seconds, connect=limits.connect_seconds)
     started = time.monotonic()
     transfer = None
     try:
         async with asyncio.timeout(limits.total_seconds), open_client(policy, timeout, bearer) as client:
-            with path.open("wb") as file:
-                transfer = _Transfer(link, file, limits, progress, tag)
+            with path.open("w+b") as file:
+                transfer = _Transfer(link, file, limits, progress, tag, peek=peek)
                 await _persist(transfer, client)
         return transfer.fetched(path, time.monotonic() - started)
     except BaseException as error:
@@ -101,7 +112,7 @@ async def download(
 async def _persist(transfer: "_Transfer", client: httpx.AsyncClient) -> None:
     # Tries until it is through, a try goes on where the last one broke off.
     attempts = stamina.retry_context(
-        on=_retry_after,
+        on=retry_after,
         attempts=transfer.limits.attempts,
         timeout=None,
         wait_initial=transfer.limits.first_wait_seconds,
@@ -112,19 +123,22 @@ async def _persist(transfer: "_Transfer", client: httpx.AsyncClient) -> None:
             await transfer.run(client)
 
 
-def _retry_after(error: Exception) -> bool | float:
-    if isinstance(error, TryLater):
-        return True if error.wait is None else error.wait
-    return isinstance(error, TRANSIENT) and not is_tls(error)
-
-
 class _Transfer:
     # One file on its way: what has arrived, its hashes, and what the server said about it.
 
     def __init__(
-        self, link: Link, file: BinaryIO, limits: FetchLimits, progress: Progress | None, known: str | None
+        self,
+        link: Link,
+        file: BinaryIO,
+        limits: FetchLimits,
+        progress: Progress | None,
+        known: str | None,
+        *,
+        peek: bool,
     ) -> None:
         self.link, self.file, self.limits, self.progress, self.known = link, file, limits, progress, known
+        self.peek = peek
+        self.ranges: Source | str | None = None  # after a look: where they are to be had, or why they are not
         self.validator: str | None = None
         self.tag: str | None = None
         self.told_at = 0.0
@@ -141,34 +155,64 @@ class _Transfer:
 
     async def run(self, client: httpx.AsyncClient) -> None:
         headers = {"If-None-Match": self.known} if self.known and not self.received else {}
-        if self.received and self.validator:
+        if self.peek:
+            self.restart()
+            headers["Range"] = f"bytes=0-{PEEK_BYTES - 1}"
+        elif self.received and self.validator:
             headers = {"Range": f"bytes={self.received}-", "If-Range": self.validator}
         async with client.stream("GET", self.link.url, headers=headers) as response:
             self._accept(response)
             async for chunk in _body(response):
                 self._take(chunk)
-            if self.total is not None and self.received < self.total:
+            expected = min(self.total or 0, PEEK_BYTES) if self.peek else self.total
+            if expected is not None and self.received < expected:
                 raise httpx.RemoteProtocolError("the body ended early")
+        if self.peek and self.received != self.total:
+            await self._go_on(client)
         self._tell(force=True)
+
+    async def _go_on(self, client: httpx.AsyncClient) -> None:
+        # The first bytes are here: they decide whether the others are wanted.
+        self.peek = False
+        if isinstance(self.ranges, Source) and is_worth_ranges(self.head, self.ranges.size):
+            self.file.seek(0)
+            raise LeftThere(self.ranges, self.file.read(), self.tag, time.monotonic() - self.started)
+        if self.total is not None:
+            self._check_size(self.total)
+            self._check_disk(self.total)
+        await self.run(client)
 
     def _accept(self, response: httpx.Response) -> None:
         if response.status_code == httpx.codes.PARTIAL_CONTENT and self._continues(response):
+            if self.peek:
+                self._begin(response)
             return
         if response.status_code == httpx.codes.NOT_MODIFIED and "if-none-match" in response.request.headers:
             raise Unchanged
+        if self.peek and response.status_code in DISLIKES_RANGES:
+            self.peek, self.ranges = False, "the server does not serve ranges"
+            raise TryLater(refusal(response), 0.0)
         if response.status_code != httpx.codes.OK:
-            raise _status_failure(response)
-        self.restart()
-        # A validator that may match another body ("W/…") must not glue two files together.
-        tag = response.headers.get("etag", "")
-        self.validator = tag if tag.startswith('"') and "content-encoding" not in response.headers else None
-        # Behind a redirect the same tag may one day stand for another file.
-        self.tag = None if response.history else self.validator
+            raise status_failure(response)
+        if self.peek:
+            self.peek, self.ranges = False, "the server does not serve ranges"
+        self._begin(response)
         length = response.headers.get("content-length", "")
         if length.isdecimal() and "content-encoding" not in response.headers:
             self.total = int(length)
             self._check_size(self.total)
             self._check_disk(self.total)
+
+    def _begin(self, response: httpx.Response) -> None:
+        self.restart()
+        if self.peek:
+            self.ranges = source_of(self.link.url, response)
+            self.total = self.ranges.size if isinstance(self.ranges, Source) else None
+        # A validator that may match another body ("W/…") must not glue two files together.
+        tag = response.headers.get("etag", "")
+        self.validator = tag if tag.startswith('"') and "content-encoding" not in response.headers else None
+        # Behind a redirect the same tag may one day stand for another file.
+        self.tag = None if response.history else self.validator
 
     def _continues(self, response: httpx.Response) -> bool:
         return str(response.headers.get("content-range", "")).startswith(f"bytes {self.received}-")
@@ -215,23 +259,20 @@ class _Transfer:
             self.link.shown,
             seconds,
             self.tag,
+            note=self._why_whole(),
         )
+
+    def _why_whole(self) -> str | None:
+        # Said only where it cost something.
+        if not isinstance(self.ranges, str) or not is_worth_ranges(self.head, self.received):
+            return None
+        return f"The dump was downloaded whole, for {self.ranges}."
 
 
 def _body(response: httpx.Response) -> AsyncIterator[bytes]:
     # A server may pack what we asked for plain; only then let httpx unpack. As it comes: a chunk that waits to be
     # filled is lost when the connection breaks.
     return response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()
-
-
-def _status_failure(response: httpx.Response) -> Exception:
-    phrase = f"{response.status_code} {response.reason_phrase}".strip()
-    hint = ": the link needs a login, or has expired" if response.status_code in (401, 403) else ""
-    failure = FetchFailed("status", f"the server answered {phrase}{hint}")
-    if response.status_code not in RETRIED_STATUS:
-        return failure
-    wait = response.headers.get("retry-after", "")
-    return TryLater(failure, min(float(wait), 60.0) if wait.isdecimal() else None)
 
 
 def _size(count: int) -> str:

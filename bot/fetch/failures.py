@@ -11,6 +11,9 @@ from bot.fetch.limits import FetchLimits
 from bot.fetch.problems import FetchFailed
 from bot.fetch.safety import as_refusal
 
+RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+TRANSIENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError)
+
 
 class TryLater(Exception):
     """A status that a later try may not get; ``wait`` is what the server asked for, in seconds."""
@@ -19,6 +22,29 @@ class TryLater(Exception):
         super().__init__(str(failure))
         self.failure = failure
         self.wait = wait
+
+
+def refusal(response: httpx.Response) -> FetchFailed:
+    """The failure that a status is."""
+    phrase = f"{response.status_code} {response.reason_phrase}".strip()
+    hint = ": the link needs a login, or has expired" if response.status_code in (401, 403) else ""
+    return FetchFailed("status", f"the server answered {phrase}{hint}")
+
+
+def status_failure(response: httpx.Response) -> FetchFailed | TryLater:
+    """The same, or TryLater where a later try may do better."""
+    failure = refusal(response)
+    if response.status_code not in RETRIED_STATUS:
+        return failure
+    wait = response.headers.get("retry-after", "")
+    return TryLater(failure, min(float(wait), 60.0) if wait.isdecimal() else None)
+
+
+def retry_after(error: Exception) -> bool | float:
+    """Whether an error is worth another try, or after how many seconds."""
+    if isinstance(error, TryLater):
+        return True if error.wait is None else error.wait
+    return isinstance(error, TRANSIENT) and not is_tls(error)
 
 
 def failure_of(error: BaseException, host: str, limits: FetchLimits, so_far: str) -> FetchFailed | None:

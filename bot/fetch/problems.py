@@ -5,7 +5,9 @@ The line never holds a query, a password or an address that a host name turned o
 
 from typing import Literal
 
-Kind = Literal["address", "refused", "dns", "connect", "tls", "status", "redirect", "network", "size", "time", "disk"]
+Kind = Literal[
+    "address", "refused", "dns", "connect", "tls", "status", "redirect", "network", "size", "time", "disk", "changed"
+]
 
 LIMITS: frozenset[Kind] = frozenset({"size", "time", "disk"})
 COULD_NOT_FETCH, STOPPED_BY_LIMIT = 4, 5

@@ -66,6 +66,7 @@ def test_the_child_is_told_what_to_read(tmp_path: Path) -> None:
         "symbols": [str(tmp_path / "sym")],
         "cache": str(tmp_path / "cache"),
         "rules": None,
+        "marks": None,
         "sha256": "ab",
         "fetch_seconds": 1.5,
         "ask": False,

@@ -92,7 +92,7 @@ print(next(line.split()[1] for line in status.splitlines() if line.startswith("V
 
 
 def test_rounds_start_over(raw: RawFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("analysis.formats.raw._MOST_CHUNKS", 1)
+    monkeypatch.setattr("analysis.formats.raw._MOST_BYTES", 1 << 16)
     for number in range(1000):
         assert raw.u8((number % 4) << 16 | 7, "x") == 7
     assert raw.bytes_read == raw.size

@@ -1,0 +1,237 @@
+"""A dump that stays where it is: the pages that its analysis asks for are fetched, and kept for the next one.
+
+Every round trip costs, so a question brings more than was asked for, but only as much as pays: the neighbours of a
+single page, more of them the more often a region was asked about, and the small gaps between many.
+"""
+
+import asyncio
+import shutil
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+from analysis.fingerprint import identity_of
+from bot import wording
+from bot.fetch.blocks import PAGE, BlockFile, Run, open_blocks
+from bot.fetch.download import SPARE_DISK, Fetched, Progress, download
+from bot.fetch.failures import failure_of
+from bot.fetch.limits import FetchLimits, Policy
+from bot.fetch.links import Link
+from bot.fetch.problems import FetchFailed
+from bot.fetch.ranged import LeftThere, Ranges
+from bot.fetch.safety import Bearer, open_client
+
+FEW_RUNS = 8  # a question with more is taken at its word
+GAP_PAGES = 16  # between two runs: fetched with them, it costs less than a request
+GROWTH = (16, 64, 256, 512)  # pages fetched around one, by how often its region was asked about
+REGION_SHIFT = 9  # pages of a region (2 MiB), as a power of two
+FREE_PAGES = 1024  # neighbours that any dump may bring; beyond them, a share of its size
+SHARE_OF_SIZE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How links are fetched: what it may cost, where they may lead, where pages are kept, a token for some hosts."""
+
+    limits: FetchLimits
+    policy: Policy
+    home: Path
+    bearer: Bearer | None = None
+
+
+async def reach(
+    link: Link,
+    path: Path,
+    terms: Terms,
+    *,
+    progress: Progress | None = None,
+    tag: str | None = None,
+    whole: str | None = None,
+) -> Fetched:
+    """The file behind a link: a large dump stays there, anything else comes into ``path``.
+
+    ``whole`` says why it must come whole. A file that stays has to be closed (``pages.close``).
+
+    Raises: as ``download``.
+    """
+    try:
+        fetched = await download(
+            link,
+            path,
+            terms.limits,
+            terms.policy,
+            progress=progress,
+            bearer=terms.bearer,
+            tag=tag,
+            peek=whole is None,
+        )
+    except LeftThere as found:
+        try:
+            pages = await asyncio.to_thread(RemoteDump.open, found, link, terms)
+        except OSError as error:
+            why = f"its pages cannot be kept here ({error.strerror})"
+            return await reach(link, path, terms, progress=progress, whole=why)
+        size = found.source.size
+        return Fetched(
+            pages.path, size, None, identity_of(size, found.head), link.shown, found.seconds, found.tag, pages
+        )
+    return fetched if whole is None else replace(fetched, note=f"The dump was downloaded whole, for {whole}.")
+
+
+class RemoteDump:
+    """The pages of one dump, for one analysis. ``path`` is the sparse file, ``marks`` tells which pages it holds."""
+
+    def __init__(self, found: LeftThere, link: Link, blocks: BlockFile, terms: Terms) -> None:
+        self.path, self.marks, self.size = blocks.data, blocks.marks, blocks.size
+        self.received = len(found.head)
+        self._blocks, self._link, self._terms, self._limits = blocks, link, terms, terms.limits
+        self._source = found.source
+        self._requests = 1
+        self._waited = 0.0
+        self._heat: dict[int, int] = {}
+        self._spare = FREE_PAGES + self._blocks.pages // SHARE_OF_SIZE
+        self._runner: asyncio.Runner | None = None
+        self._ranges: Ranges | None = None
+        self._client: httpx.AsyncClient | None = None
+        self._filling: asyncio.Task[None] | None = None
+        self._lock = threading.Lock()
+        self._over = False
+
+    @classmethod
+    def open(cls, found: LeftThere, link: Link, terms: Terms) -> Self:
+        """The dump with its first bytes, and whatever an earlier analysis fetched. Raises: OSError."""
+        blocks = open_blocks(terms.home, link.url, found.source.validator, found.source.size)
+        blocks.write(0, found.head)
+        return cls(found, link, blocks, terms)
+
+    @property
+    def said(self) -> str:
+        """What goes on, for people."""
+        return f"reading {self.so_far}"
+
+    @property
+    def so_far(self) -> str:
+        """How much was fetched of how much."""
+        return f"{wording.size(self.received)} of {wording.size(self.size)}"
+
+    @property
+    def summary(self) -> str:
+        """What was fetched in the end, as a note of the report."""
+        return (
+            f"The dump was read where it lies: {self.so_far} were fetched,"
+            f" in {wording.count(self._requests, 'request')}."
+        )
+
+    def fill(self, runs: list[Run]) -> None:
+        """Have these pages in the file; returns when they are there. Not from inside an event loop.
+
+        Raises:
+            Whole: the file changed, or the server serves no ranges any more.
+            FetchFailed: they cannot be had.
+        """
+        with self._lock:
+            missing = self._planned(self._blocks.missing(_merged(runs, 0)))
+            if not missing or self._over:
+                return
+            started = time.monotonic()
+            self._runner = self._runner or asyncio.Runner()
+            try:
+                self._runner.run(self._fetch(missing, started))
+            except asyncio.CancelledError:
+                raise FetchFailed("network", "the analysis was stopped") from None
+            except Exception as error:
+                told = failure_of(error, self._link.host, self._limits, f", with {self.so_far} here")
+                if told is None or told is error:
+                    raise
+                raise told from error
+            finally:
+                self._waited += time.monotonic() - started
+
+    def cancel(self) -> None:
+        """Stop what is being fetched, from any thread."""
+        task, runner = self._filling, self._runner
+        if task is not None and runner is not None:
+            runner.get_loop().call_soon_threadsafe(task.cancel)
+
+    def close(self) -> None:
+        """End the connections and let go of the file. Safe to call twice; not from inside an event loop."""
+        self._over = True
+        self.cancel()
+        with self._lock:
+            if self._runner is not None:
+                if self._client is not None:
+                    self._runner.run(self._client.aclose())
+                self._runner.close()
+                self._runner = None
+            self._blocks.close()
+
+    async def _fetch(self, runs: list[Run], started: float) -> None:
+        self._filling = asyncio.current_task()
+        try:
+            if self._ranges is None:
+                timeout = httpx.Timeout(self._limits.idle_seconds, connect=self._limits.connect_seconds)
+                self._client = open_client(self._terms.policy, timeout, self._terms.bearer)
+                self._ranges = Ranges(
+                    self._client, self._source, self._limits, lambda count: self._take(count, started)
+                )
+            spans = [(first * PAGE, min((first + count) * PAGE, self.size) - first * PAGE) for first, count in runs]
+            self._check_room(sum(size for _, size in spans))
+            before = self._ranges.requests
+            async with asyncio.timeout(self._limits.total_seconds - self._waited):
+                await self._ranges.fetch(spans, self._blocks.write)
+            self._requests += self._ranges.requests - before
+        finally:
+            self._filling = None
+
+    def _take(self, count: int, started: float) -> None:
+        self.received += count
+        elapsed = self._waited + time.monotonic() - started
+        if elapsed > self._limits.patience_seconds and self.received < elapsed * self._limits.slowest_rate:
+            sent = f"{wording.size(self.received)} in {wording.duration(elapsed)}"
+            raise FetchFailed("time", f"the server sends too slowly: {sent}")
+
+    def _check_room(self, count: int) -> None:
+        if self.received + count > self._limits.max_bytes:
+            raise FetchFailed(
+                "size", f"its analysis needs more than the size cap of {wording.size(self._limits.max_bytes)}"
+            )
+        free = shutil.disk_usage(self.path.parent).free
+        if count + SPARE_DISK > free:
+            raise FetchFailed("disk", f"no room here for {wording.size(count)}: {wording.size(free)} are free")
+
+    def _planned(self, runs: list[Run]) -> list[Run]:
+        # What is fetched for what is missing.
+        asked = sum(count for _, count in runs)
+        wider = [self._widened(run) for run in runs] if len(runs) <= FEW_RUNS else runs
+        planned = self._blocks.missing(_merged(wider, GAP_PAGES))
+        extra = sum(count for _, count in planned) - asked
+        if extra > self._spare:
+            return runs
+        self._spare -= extra
+        return planned
+
+    def _widened(self, run: Run) -> Run:
+        first, count = run
+        region = first >> REGION_SHIFT
+        around = max(self._heat.get(region - 1, 0), self._heat.get(region + 1, 0)) - 1
+        heat = self._heat.get(region, max(around, 0))
+        self._heat[region] = heat + 1
+        pages = GROWTH[min(heat, len(GROWTH) - 1)]
+        start, end = first // pages * pages, -(-(first + count) // pages) * pages
+        return start, end - start
+
+
+def _merged(runs: list[Run], gap: int) -> list[Run]:
+    """The runs in order, those that touch or lie at most ``gap`` pages apart as one."""
+    merged: list[Run] = []
+    for first, count in sorted(runs):
+        if merged and first <= merged[-1][0] + merged[-1][1] + gap:
+            start, length = merged[-1]
+            merged[-1] = (start, max(length, first + count - start))
+        else:
+            merged.append((first, count))
+    return merged
