@@ -29,7 +29,7 @@ from analysis.memory.reader import Memory
 from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
 from analysis.symbols.builds import known_builds
 from analysis.symbols.search import Ask, find_files
-from analysis.usermode import tell_user_story
+from analysis.usermode import PrintedProgram, tell_printed_program, tell_user_story
 from analysis.verdict import printed_facts, report
 from analysis.verdict.assemble import Parts, assemble, bare_bucket, bugcheck_facts, module_facts
 from analysis.verdict.focus import stuck_thread
@@ -161,7 +161,15 @@ def _read(run: _Run, scene: PrintedScene) -> _Found:
     if explained is not None and parts is not None and parts.verdict.culprit is None and not parts.blocking.deadlocks:
         instead = take_over(scene, explained)
         parts = _tell(run, scene, around, instead) if instead else parts
+    if scene.text.user_mode and parts is not None:
+        program = run.stage("program", 0.9, lambda: tell_printed_program(scene, run.rules))
+        parts = _of_program(parts, program) if program is not None else parts
     return _Found(scene.symbols, scene, explained, parts)
+
+
+def _of_program(parts: Parts, told: PrintedProgram) -> Parts:
+    missing = (*told.verdict.cannot_tell, *parts.verdict.cannot_tell)
+    return replace(parts, verdict=replace(told.verdict, cannot_tell=missing), bucket=told.bucket)
 
 
 def _on_text(scene: PrintedScene, made: Report) -> Report:

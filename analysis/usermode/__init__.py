@@ -1,5 +1,6 @@
-"""A user-mode minidump to the parts of a report: who crashed, or what it hangs on."""
+"""A user-mode minidump, or what WinDbg printed of a program, to a report's parts: who crashed, what it hangs on."""
 
+from analysis.usermode.printed import PrintedProgram, tell_printed_program
 from analysis.usermode.story import UserParts, tell_user_story
 
-__all__ = ["UserParts", "tell_user_story"]
+__all__ = ["PrintedProgram", "UserParts", "tell_printed_program", "tell_user_story"]

@@ -74,16 +74,17 @@ def _confidence(process: Process, frame: Frame, index: int, *, hung: bool) -> tu
     caps = []
     if frame.trust is Trust.SCAN:
         caps.append("the frame was found by scanning the stack: it may be left over from an earlier call")
-    elif index and process.names.owner(exception_address(process)) is None:
+    elif index and not hung and not process.holds_code(exception_address(process)):
         caps.append("the processor was sent to an address outside all code, most likely by this module's call")
-    elif index:
+    elif index and not hung:
         caps.append("the fault happened in code that this module called")
     if hung:
         confidence = _at_most(confidence, "medium")
         caps.append("a program that waits was not caught failing: it may be right to wait")
     exception = process.dump.exception
     if exception is not None and not hung:
-        if not index and exception.address != frame.address and process.dump.system.platform is Platform.WINDOWS:
+        elsewhere = exception.address and frame.address and exception.address != frame.address
+        if not index and elsewhere and process.dump.system.platform is Platform.WINDOWS:
             confidence = _at_most(confidence, "medium")
             caps.append("the registers are of the place that reported the failure, not of the one where it happened")
         if exception.code == HEAP_CORRUPTION:

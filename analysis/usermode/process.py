@@ -75,6 +75,14 @@ class Process:
         names = ProcessNames(self.pdbs, self.memory, tuple(one.base for one in self.modules))
         return Walker(self._wide, NoKernel(), self.modules, self.unloaded, names, files=self.image_files)
 
+    def holds_code(self, address: int) -> bool:
+        """Whether an address lies in an image, loaded or unloaded."""
+        return self.names.owner(address) is not None
+
+    def symbol(self, address: int) -> str:
+        """How an address is printed."""
+        return self.names.name(address)
+
     def stack(self, thread: UserThread | None, context: bytes = b"", limit: int = MAX_STACK_BYTES) -> Stack:
         """The stack of a thread from its own context, or from another that the exception came with. At most
         ``limit`` bytes of it are looked at."""

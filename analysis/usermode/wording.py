@@ -115,7 +115,7 @@ def _reasons(told: Told) -> Iterator[str]:
     exception, frame = told.exception, told.blame.frame
     if exception is not None:
         name = exception_name(exception, told.process.dump)
-        at = told.process.names.name(exception.address)
+        at = told.process.symbol(exception.address)
         yield f"exception {exception.code:#x}{f' ({name})' if name else ''} at {at} in thread {exception.thread}"
     if frame is not None:
         index = told.stack.frames.index(frame)

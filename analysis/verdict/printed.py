@@ -20,6 +20,8 @@ from analysis.verdict.scene_view import SceneView
 from analysis.verdict.surroundings import Surroundings
 
 POWER_STATE_FAILURE = 0x9F
+NO_CODE = "Which bugcheck this was: the text does not hold the first lines of !analyze."
+PROGRAM_HANG = "APPLICATION_HANG"  # how the bucket of a program begins that was captured without a failure
 TAKEN_OVER = "taken over from WinDbg"
 NOBODY = frozenset({"unknown_module", "unknown_image", "nt_wrong_symbols", "ntoskrnl.wrong.symbols.exe", "analysis"})
 NO_MODULES = frozenset({"hardware", "genuineintel", "authenticamd", "memory_corruption", "ddk_memory_corruption"})
@@ -145,8 +147,9 @@ def _without_code(scene: PrintedScene) -> Explained:
         explanation=explanation + (f" The exception is {code:#x} ({what})." if code is not None and what else ""),
         deed="accessed memory that it may not" if faulted else "",
         parameters=tuple(ParameterFact(0, None, None) for _ in range(4)),
-        focus=Focus(FocusKind.NONE if text.user_mode else FocusKind.CRASH, why="the stack that the text shows"),
-        cannot_tell=("Which bugcheck this was: the text does not hold the first lines of !analyze.",),
+        focus=Focus(FocusKind.CRASH, why="the stack that the text shows"),
+        live=text.user_mode and text.fields.get("FAILURE_BUCKET_ID", "").startswith(PROGRAM_HANG),
+        cannot_tell=() if text.user_mode else (NO_CODE,),
     )
 
 

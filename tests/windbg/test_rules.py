@@ -148,7 +148,7 @@ def test_a_programs_crash_is_told_as_one(tmp_path: Path) -> None:
     assert (report.exception.code, report.exception.address) == ("0xc0000005", "0x7ff6a1b21234")
     culprit = report.verdict.culprit
     assert culprit is not None
-    assert (culprit.kind, culprit.module, report.verdict.confidence) == ("process", "editor9.exe", "low")
+    assert (culprit.kind, culprit.module, report.verdict.confidence) == ("process", "editor9.exe", "medium")
 
 
 def test_lines_that_ran_together_are_taken_apart(tmp_path: Path) -> None:

@@ -28,6 +28,10 @@ class ImageNames:
 
     def __init__(self, text: WindbgText) -> None:
         self._known = dict(_files(text.fields.get("IMAGE_NAME"), text.modules, text.images))
+        self._other = ".sys"
+        if text.user_mode:  # what a program loads are libraries; the program itself is named
+            self._other = ".dll"
+            self._known |= dict(_files(text.fields.get("PROCESS_NAME"), (), ()))
 
     def image(self, module: str) -> str:
         """The image of a module as WinDbg prints its name; lower case, with extension."""
@@ -39,7 +43,7 @@ class ImageNames:
         lower = module.lower()
         if lower.endswith((".sys", ".dll", ".exe")):
             return lower
-        return f"{lower}.dll" if lower in LIBRARIES else f"{lower}.sys"
+        return f"{lower}.dll" if lower in LIBRARIES else f"{lower}{self._other}"
 
     def of_driver(self, name: str | None) -> str | None:
         """The image of a driver object's name ("\\\\Driver\\\\usbehci"): named like its file, as nearly all are."""
