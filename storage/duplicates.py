@@ -13,6 +13,7 @@ from typing import Any
 from rapidfuzz.distance import Indel
 
 from analysis.verdict.report import Report
+from analysis.verdict.signature import Signature
 from storage.clock import stamp
 from storage.columns import columns, storable, story_frames
 from storage.database import Database, Row
@@ -78,10 +79,9 @@ class Duplicates:
     def of(self, report: Report, now: datetime, similar: int = 3) -> Seen:
         """All three answers for a report, with at most so many similar ones. ``now`` dates one not stored yet."""
         own = columns(report, stamp(now))
-        names = {storable(name) for name in (report.bucket.signature, *report.bucket.aliases)}
         same = self.same_dump(report.dump.identity, report.dump.sha256)
         number = None if same is None else same.report.id
-        bucket, members = self._same_bucket(own, number, names)
+        bucket, members = self._same_bucket(own, number, report)
         return Seen(same, bucket, self._similar(own, number, story_frames(report), members, similar))
 
     def same_dump(self, identity: str, sha256: str | None = None) -> SameDump | None:
@@ -89,13 +89,27 @@ class Duplicates:
         known = self._reports.of_dump(identity, sha256)
         return None if known is None else SameDump(known, tuple(self._threads.of_report(known.id)))
 
-    def _same_bucket(self, own: Row, number: int | None, names: set[str]) -> tuple[SameBucket | None, set[int]]:
+    def members(self, report: Report) -> frozenset[int]:
+        """The numbers of all reports of this failure, live ones and this very dump included."""
+        return frozenset(row["id"] for row in self._members(report))
+
+    def _members(self, report: Report) -> list[Row]:
+        # They share a name, if only the one that a failure has when little can be told of it; and do not contradict.
+        names = {storable(name) for name in (report.bucket.signature, *report.bucket.aliases)}
         marks = ", ".join("?" for _ in names)
         rows = self._database.rows(
-            "SELECT id, host, seen_at, live FROM reports WHERE id IN "  # noqa: S608  # only question marks
-            f"(SELECT report_id FROM signatures WHERE signature IN ({marks})) ORDER BY seen_at, id",
+            "SELECT id, host, seen_at, live, reports.signature AS signature, "  # noqa: S608  # only question marks
+            "group_concat(shared.signature, char(10)) AS shared "
+            f"FROM signatures AS shared JOIN reports ON id = report_id WHERE shared.signature IN ({marks}) "
+            "GROUP BY id ORDER BY seen_at, id",
             sorted(names),
         )
+        own = storable(report.bucket.signature)
+        parsed = Signature.parse(own)
+        return [row for row in rows if _is_same(own, parsed, names, row)]
+
+    def _same_bucket(self, own: Row, number: int | None, report: Report) -> tuple[SameBucket | None, set[int]]:
+        rows = self._members(report)
         others = [row for row in rows if row["id"] != number and not row["live"]]
         members = {row["id"] for row in rows}
         if not others:
@@ -183,6 +197,14 @@ def _reason(own: Row, other: Row, same: list[str], frames: list[str], other_fram
 
 def _weighted(frames: list[str]) -> list[str]:
     return [frame for frame in frames for _ in range(CORE_WEIGHT if _is_core(frame) else DRIVER_WEIGHT)]
+
+
+def _is_same(own: str, parsed: Signature | None, names: set[str], row: Row) -> bool:
+    # One is a name of the other, perhaps an older one; or both are ours and fit.
+    if own in row["shared"].split("\n") or row["signature"] in names:
+        return True
+    other = Signature.parse(row["signature"])
+    return parsed is not None and other is not None and parsed.fits(other)
 
 
 def _is_core(frame: str) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from analysis.pipeline import Options, analyze
 from analysis.verdict.blame import LEVELS
+from analysis.verdict.rebucket import rebucket
 from analysis.verdict.report import Report
 from tests.forge.facts import Facts
 
@@ -33,6 +34,7 @@ def told(forged: Written, directory: Path, *, symbols: bool) -> Report:
         forged.write_isf(directory)
     report = analyze(path, Options(symbols=(directory,) if symbols else ()))
     report.to_json()
+    assert rebucket(report).signature == report.bucket.signature  # history can name it from the report alone
     return report
 
 

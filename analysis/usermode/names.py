@@ -9,10 +9,11 @@ from analysis.usermode.blame import UserBlame
 from analysis.usermode.exceptions import HEAP_CORRUPTION, bucket_head
 from analysis.usermode.libraries import is_core, is_system
 from analysis.usermode.process import Process
-from analysis.verdict.bucket import LONGEST, MAX_SIGNATURE_FRAMES, failure_id_hash
+from analysis.verdict.bucket import failure_id_hash
 from analysis.verdict.functions import split_symbol
 from analysis.verdict.modules import stem
 from analysis.verdict.report import Bucket
+from analysis.verdict.signature import LONGEST, MAX_FRAMES
 
 
 def name_failure(process: Process, stack: Stack, found: UserBlame, exception: UserException | None) -> Bucket:
@@ -54,7 +55,7 @@ def _counting(process: Process, frames: Sequence[Frame], *, functions: bool) -> 
         text = stem(module.name) + (f"!{name}" if name else "")
         if not found or found[-1] != text:
             found.append(text)
-    return found[:MAX_SIGNATURE_FRAMES]
+    return found[:MAX_FRAMES]
 
 
 def _function(frame: Frame) -> str | None:

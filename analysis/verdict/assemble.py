@@ -222,8 +222,19 @@ def _bucket(scene: Scene, story: Story) -> report.Bucket:
         old=is_old(scene),
         area=_area(scene),
         architecture=scene.image.header.architecture,
+        by_chance=story.stop is Stop.CORRUPTION
+        and blame.confidence == "low"
+        and blame.frame is not None
+        and blame.frame.trust is Trust.SCAN,
     )
-    return _named(failure)
+    return _named(failure, _storyteller(story))
+
+
+def _storyteller(story: Story) -> VirtAddr | None:
+    # The thread of the report whose stack the names are made of; 0 where it cannot be told whose stack it is.
+    if story.cycle is not None or not story.stack.frames:
+        return None
+    return story.thread or story.crashing or VirtAddr(0)
 
 
 def is_old(scene: Scene) -> bool:
@@ -249,11 +260,15 @@ def _bus(story: Story) -> str | None:
     return next((hint.module for hint in story.explained.hints if is_bus(hint.module)), None)
 
 
-def _named(failure: bucket.Failure) -> report.Bucket:
-    text = bucket.failure_bucket(failure)
+def _named(failure: bucket.Failure, thread: VirtAddr | None = None) -> report.Bucket:
+    text, ours = bucket.failure_bucket(failure), bucket.signature(failure)
     return report.Bucket(
         failure_bucket_id=text,
         failure_id_hash=bucket.failure_id_hash(text),
-        signature=bucket.signature(failure),
-        aliases=bucket.aliases(failure),
+        signature=str(ours),
+        aliases=ours.less_known(),
+        lock=failure.lock,
+        service=failure.service,
+        thread=None if thread is None else hexa(thread),
+        by_chance=failure.by_chance,
     )

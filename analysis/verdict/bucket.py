@@ -5,16 +5,15 @@ The hash was verified on 40 public pairs of bucket and hash; the grammar of buck
 
 import hashlib
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.bugchecks.status import status_code
 from analysis.bugchecks.tables import Parameters, find_code, is_live_only
 from analysis.kernel.facts import Frame
-from analysis.verdict.functions import Place, is_fault_entry, is_pass_through, split_symbol
+from analysis.verdict.functions import Place, is_fault_entry, split_symbol
 from analysis.verdict.modules import Strength, is_framework, stem, strength
+from analysis.verdict.signature import LONGEST, NOBODY, Signature, frames_of
 
-LONGEST = 255
 NEGATIVE = 1 << 63
 EXECUTE = 8  # the third parameter of 0xA and 0xD1
 NULL_AREA = 0x1_0000
@@ -58,14 +57,14 @@ FAST_FAILS = {
     36: "INVALID_LOCK_STATE",
     40: "INVALID_THREAD",
 }
-MAX_SIGNATURE_FRAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What the names are made of. ``module`` None: nobody was blamed. ``function`` as printed in the frame,
     ``bus`` the bus driver of the device whose request was held, ``old`` True for Windows before 8, whose buckets hold
-    offsets, ``area`` what a debugger prints for the kind of an address that it does not know. Code 0: not known."""
+    offsets, ``area`` what a debugger prints for the kind of an address that it does not know. Code 0: not known. ``by_chance``: memory
+    was damaged and nothing but a scanned frame, any driver's leftover, points to the module: our name leaves it out."""
 
     code: int
     parameters: Parameters
@@ -81,6 +80,7 @@ class Failure:
     old: bool = False
     architecture: str = "x64"
     area: str = "(null)"
+    by_chance: bool = False
 
 
 def failure_id_hash(bucket: str, mode: str = "km") -> str:
@@ -107,44 +107,14 @@ def is_one_bit(code: int, parameters: Parameters) -> bool:
     return code == 0xC1 and parameters[3] == 0x32
 
 
-def signature(failure: Failure) -> str:
-    """Our own name for the failure: code, subcase, module, frames that count, lock, device service."""
-    return _signature(failure, functions=True, lock=True)
-
-
-def aliases(failure: Failure) -> tuple[str, ...]:
-    """What the signature would be with fewer symbols at hand: function names and the lock's name come from them."""
-    whole = signature(failure)
-    variants = [
-        _signature(failure, functions=functions, lock=lock)
-        for functions, lock in ((False, True), (True, False), (False, False))
-    ]
-    return tuple(dict.fromkeys(one for one in variants if one != whole))
-
-
-def _signature(failure: Failure, *, functions: bool, lock: bool) -> str:
-    parts = [f"{failure.code:#x}" + (f":{failure.subcase:x}" if failure.subcase is not None else "")]
-    parts.append(failure.module or failure.kind or "nobody")
-    frames = "|".join(_counting_frames(failure.frames, functions=functions))
-    if frames:
-        parts.append(frames)
-    if lock and failure.lock:
-        parts.append(f"lock={failure.lock}")
-    if failure.service:
-        parts.append(f"service={failure.service.lower()}")
-    return " ".join(parts)[:LONGEST]
-
-
-def _counting_frames(frames: Sequence[Frame], *, functions: bool) -> list[str]:
-    found: list[str] = []
-    for frame in frames:
-        if frame.module is None or strength(frame.module) is Strength.NEVER or is_pass_through(frame.symbol):
-            continue
-        function = split_symbol(frame.symbol).function if functions else None
-        text = stem(frame.module) + (f"!{function}" if function else "")
-        if not found or found[-1] != text:
-            found.append(text)
-    return found[:MAX_SIGNATURE_FRAMES]
+def signature(failure: Failure) -> Signature:
+    """Our own name for the failure."""
+    subcase = f":{failure.subcase:x}" if failure.subcase is not None else ""
+    module = None if failure.by_chance else failure.module
+    frames = frames_of(module, failure.function, failure.frames)
+    culprit = NOBODY if failure.by_chance else module or failure.kind or NOBODY
+    service = failure.service.lower() if failure.service else None
+    return Signature(f"{failure.code:#x}{subcase}", culprit, frames, failure.lock, service)
 
 
 def _old_head(failure: Failure) -> str:

@@ -256,12 +256,21 @@ class ModuleFacts:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Names of the failure: WinDbg's grammar, WinDbg's hash of it, and ours."""
+    """Names of the failure: WinDbg's grammar, WinDbg's hash of it, and ours.
+
+    Beside code and culprit the signature is made of ``lock``, ``service`` and the stack of ``thread``; where that is
+    None, of nothing or, in a deadlock, of its threads' stacks. ``by_chance``: the culprit is a mere lead from a scanned
+    stack of a machine whose memory was damaged, and no part of the signature.
+    """
 
     failure_bucket_id: str
     failure_id_hash: str
     signature: str
     aliases: tuple[str, ...] = ()
+    lock: str | None = None
+    service: str | None = None
+    thread: str | None = None
+    by_chance: bool = False
 
 
 @dataclass(frozen=True, slots=True)
