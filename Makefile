@@ -56,6 +56,9 @@ fuzz: $(VENV)/.fuzz  ## each parser under a coverage-guided fuzzer: FUZZ_SECONDS
 score: $(VENV)/.dev  ## agreement with WinDbg on public crashes, beside a baseline
 	$(BIN)/python -m tests.score
 
+duplicates: $(VENV)/.dev  ## how well history tells one bug from another, on drawn crashes, beside two baselines
+	$(BIN)/python -m tests.corpus
+
 package: $(VENV)/.dev  ## the wheel, built through the sdist, and the demo run from it in a clean environment
 	rm -rf dist build/clean
 	$(BIN)/python -m build --outdir dist > /dev/null

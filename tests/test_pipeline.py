@@ -60,7 +60,7 @@ def test_the_seed_story_is_told(seed: Forged, seed_dump: Path, seed_symbols: Pat
     assert report.blocking.root.thread == f"{expected.root:#x}"
     assert {one.thread for one in report.blocking.blocked_threads} == {f"{one.thread:#x}" for one in expected.blocked}
     assert report.bucket.failure_bucket_id == "0x9F_4_rassstp!unknown_function"
-    assert report.bucket.signature == "0x9f:4 rassstp.sys rassstp|ndis lock=nt!PiEngineLock service=rassstp"
+    assert report.bucket.signature == "0x9f:4 rassstp.sys rassstp lock=nt!PiEngineLock service=rassstp"
     assert report.bugcheck is not None
     assert report.bugcheck.parameters[3].resolved == (
         rf"Plug and Play waits for the drivers of {expected.instance_path}"

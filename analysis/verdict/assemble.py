@@ -18,6 +18,7 @@ from analysis.verdict.request_facts import request_facts
 from analysis.verdict.sentences import impact, summary
 from analysis.verdict.story import Story
 from analysis.verdict.surroundings import Surroundings
+from analysis.verdict.walk import in_cycle
 
 MAX_THREADS_WITH_STACKS = 64
 WINDOWS_8 = 9200
@@ -206,7 +207,7 @@ def _bucket(scene: Scene, story: Story) -> report.Bucket:
     values = [one.value for one in explained.parameters]
     frames = story.stack.frames
     if story.cycle is not None:
-        frames = tuple(walk.chosen.frame for walk in story.cycle_drivers.values() if walk.chosen and walk.chosen.frame)
+        frames = in_cycle(story.cycle_drivers.values())
     failure = bucket.Failure(
         code=explained.code,
         parameters=(values[0], values[1], values[2], values[3]),

@@ -63,8 +63,9 @@ FAST_FAILS = {
 class Failure:
     """What the names are made of. ``module`` None: nobody was blamed. ``function`` as printed in the frame,
     ``bus`` the bus driver of the device whose request was held, ``old`` True for Windows before 8, whose buckets hold
-    offsets, ``area`` what a debugger prints for the kind of an address that it does not know. Code 0: not known. ``by_chance``: memory
-    was damaged and nothing but a scanned frame, any driver's leftover, points to the module: our name leaves it out."""
+    offsets, ``area`` what a debugger prints for the kind of an address that it does not know. Code 0: not known.
+    ``by_chance``: memory was damaged and nothing but a scanned frame, any driver's leftover, points to the module: our
+    own name leaves it out."""
 
     code: int
     parameters: Parameters

@@ -12,7 +12,7 @@ from analysis.bugchecks.tables import Parameters, subcase
 from analysis.kernel.facts import Frame
 from analysis.trust import Trust
 from analysis.verdict import bucket, report
-from analysis.verdict.walk import walk_stack
+from analysis.verdict.walk import in_cycle, walk_stack
 
 TRUSTS = {trust.label: trust for trust in Trust}
 
@@ -65,7 +65,7 @@ def _frames(told: report.Report) -> tuple[Frame, ...]:
     cycles = told.blocking.deadlocks if told.blocking.root is None else ()
     cycle = [by_address[one] for one in (cycles[0].threads if cycles else ()) if one in by_address]
     walks = [walk_stack(_stack(thread), Stop.HANG) for thread in cycle]
-    return tuple(walk.chosen.frame for walk in walks if walk.chosen and walk.chosen.frame)
+    return in_cycle(walks)
 
 
 def _stack(thread: report.ThreadFacts) -> tuple[Frame, ...]:

@@ -4,7 +4,7 @@ After the owner rule published for WinDbg ("Specifying Module and Function Owner
 Pure functions over frames.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from analysis.address import is_kernel
@@ -110,6 +110,12 @@ def _best(candidates: Sequence[Candidate], *, clients_first: bool) -> Candidate 
         return count > 1, one.strength, count
 
     return max(peers, key=likely)
+
+
+def in_cycle(walks: Iterable[Walk]) -> tuple[Frame, ...]:
+    """The chosen frames of a deadlock's threads, in an order that does not depend on which thread comes first."""
+    frames = (walk.chosen.frame for walk in walks if walk.chosen and walk.chosen.frame)
+    return tuple(sorted(frames, key=lambda frame: frame.symbol))
 
 
 def frame_count(candidates: Sequence[Candidate], module: str) -> int:

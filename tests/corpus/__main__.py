@@ -31,7 +31,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch, Store.open(Path(scratch) / "corpus.sqlite") as store:
         result = score(store, crashes, arguments.asked, random)
     seconds = time.monotonic() - started
-    print(f"seed {seed}: {len(crashes)} crashes of {len(families)} families, {arguments.asked} asked, {seconds:.0f} s\n")
+    print(
+        f"seed {seed}: {len(crashes)} crashes of {len(families)} families, {arguments.asked} asked, {seconds:.0f} s\n"
+    )
     print(f"{'':42} {'precision':>9} {'recall':>9} {'F':>9}")
     _line("same bucket", result.bucket)
     _line("  baseline: exact top frame outside nt", result.top_frame)

@@ -44,4 +44,5 @@ class StackDistance:
         shorter = np.minimum(self._lengths, length)
         whole = np.concatenate(([0.0], np.cumsum(np.exp(-DISTANCE_TO_TOP * np.arange(DEPTH)))))
         scale = whole[shorter]
-        return np.divide(best[length, DEPTH], scale, out=np.zeros(count), where=scale > 0)
+        alike: npt.NDArray[np.float64] = np.divide(best[length, DEPTH], scale, out=np.zeros(count), where=scale > 0)
+        return alike

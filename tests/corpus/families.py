@@ -94,7 +94,9 @@ def _exception(random: Random, number: int, name: str) -> Family:
 
 def _watchdog(random: Random, number: int, name: str) -> Family:
     above = ("nt!KiExecuteAllDpcs", "nt!KiRetireDpcList", "nt!KiIdleLoop")
-    return Family(number, number, 0x133, (random.choice((0, 1)), 0x501, 0x500, 0), f"{name}.sys", _path(random), TICKS, above)
+    return Family(
+        number, number, 0x133, (random.choice((0, 1)), 0x501, 0x500, 0), f"{name}.sys", _path(random), TICKS, above
+    )
 
 
 def _page_fault(random: Random, number: int, name: str) -> Family:
@@ -102,12 +104,22 @@ def _page_fault(random: Random, number: int, name: str) -> Family:
     return Family(number, number, 0x50, values, f"{name}.sys", _path(random), FAULT, REQUEST)
 
 
-def _damage(random: Random, number: int, name: str) -> Family:  # noqa: ARG001  # a shape like the others
+def _damage(random: Random, number: int, name: str) -> Family:  # a shape like the others
     code, first = _DAMAGE[number // len(_SHAPES) % len(_DAMAGE)]
     return Family(number, number, code, (first, 0, 0, 0), None, (), ("nt!KeBugCheckEx", "nt!MiFreePage"), REQUEST)
 
 
-_DAMAGE = ((0x1A, 0x41792), (0x19, 0x20), (0x4E, 0x99), (0xC2, 0x7), (0x1A, 0x403), (0x19, 0x3), (0xC5, 0), (0x124, 0), (0x139, 3))
+_DAMAGE = (
+    (0x1A, 0x41792),
+    (0x19, 0x20),
+    (0x4E, 0x99),
+    (0xC2, 0x7),
+    (0x1A, 0x403),
+    (0x19, 0x3),
+    (0xC5, 0),
+    (0x124, 0),
+    (0x139, 3),
+)
 _SHAPES: tuple[Callable[[Random, int, str], Family], ...] = (
     *(_lock_held, _request_held, _fault, _exception, _watchdog, _page_fault, _damage),
 )

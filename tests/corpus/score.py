@@ -6,7 +6,7 @@ the share of pairs that belong together and were called so.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -34,7 +34,6 @@ from analysis.verdict.report import (
     ThreadFacts,
     Verdict,
 )
-from dataclasses import replace
 from storage.store import Store
 from tests.corpus.baselines import StackDistance, top_frames
 from tests.corpus.crashes import Crash, Line
