@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sample bench score locks frames cover fuzz package clean
+.PHONY: demo test check sample bench pdbs score locks frames cover fuzz package clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -52,6 +52,9 @@ FUZZ_SECONDS ?= 600
 fuzz: $(VENV)/.fuzz  ## each parser under a coverage-guided fuzzer: FUZZ_SECONDS each, or TARGET=pdb alone; then planted faults
 	$(BIN)/python -m tests.hostile.fuzz $(TARGET) --seconds $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.hostile.planted $(TARGET)
+
+pdbs: $(VENV)/.dev  ## every PDB at hand: what its index costs, and whether LLVM's tools read the same
+	$(BIN)/python -m tests.symbols
 
 score: $(VENV)/.dev  ## agreement with WinDbg on public crashes, beside a baseline
 	$(BIN)/python -m tests.score

@@ -18,7 +18,7 @@ def open_wanted_pdb(files: SymbolFiles, wanted: PdbIdentity) -> tuple[PdbTable |
     """The PDB that an image asks for, or None; and sentences about those that were refused."""
 
     def opened(path: Path) -> PdbTable:
-        table = open_pdb(path, wanted)
+        table = open_pdb(path, wanted, files.cache)
         table.identity = replace(table.identity, name=wanted.name)
         return table
 
@@ -55,7 +55,7 @@ def _by_addresses(
         return None, notes
     for path in list(_kernel_pdbs(files))[:MAX_TABLES_TRIED]:
         try:
-            table = open_pdb(path)
+            table = open_pdb(path, None, files.cache)
         except BadSymbols as refused:
             notes.append(str(refused))
             continue

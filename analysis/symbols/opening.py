@@ -25,7 +25,7 @@ from analysis.symbols.windows import os_name, version_of
 @dataclass(frozen=True, slots=True)
 class SymbolSources:
     """Where symbols may come from: directories searched at any depth, then ``ask``, which fetches a file.
-    ``cache`` is where later sources keep files."""
+    ``cache`` keeps what was found out about large files."""
 
     directories: tuple[Path, ...] = ()
     cache: Path | None = None
@@ -62,7 +62,8 @@ def open_kernel_symbols(image: DumpImage, memory: Memory, sources: SymbolSources
     found.published = published_addresses(image, found.kdbg)
     known = known_builds()
     if found.nt is not None:
-        found.files = find_files(sources.directories, known, sources.ask)
+        cache = sources.cache / "pdb" if sources.cache else None
+        found.files = find_files(sources.directories, known, sources.ask, cache)
         found.notes += found.files.notes
         found.nt = _with_headers(found, found.nt)
         _find_own(found, found.nt, known)

@@ -55,13 +55,15 @@ def major_of(build: str | None) -> int | None:
 class SymbolFiles:
     """What lies below the symbol directories. ``tables`` are ISF files that may be a kernel's, ``stored`` PDBs and
     images by lower-case name, in order; ``notes`` are sentences about what could not be searched. ``ask`` fetches what
-    is not here: it returns a path, or why there is none (nothing to say where no server was asked)."""
+    is not here: it returns a path, or why there is none (nothing to say where no server was asked). ``cache``
+    is a directory that keeps what was found out about large files."""
 
     directories: tuple[Path, ...] = ()
     tables: tuple[Candidate, ...] = ()
     stored: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     ask: Ask | None = None
+    cache: Path | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -107,7 +109,9 @@ def store_places(directory: Path, wanted: Wanted) -> Iterator[Path]:
                 yield path
 
 
-def find_files(directories: tuple[Path, ...], known: Mapping[str, str], ask: Ask | None = None) -> SymbolFiles:
+def find_files(
+    directories: tuple[Path, ...], known: Mapping[str, str], ask: Ask | None = None, cache: Path | None = None
+) -> SymbolFiles:
     """What lies below the directories, in their order.
 
     ``known`` is ``known_builds()``, asked where no BUILDS.tsv below the same directory names a file's build.
@@ -125,7 +129,7 @@ def find_files(directories: tuple[Path, ...], known: Mapping[str, str], ask: Ask
             elif name.endswith((*STORED_SUFFIXES, *PACKED_SUFFIXES)):
                 stored[name] = (*stored.get(name, ()), path)
         tables += [_candidate(path, builds) for path in files if _may_be_kernel(path)]
-    return SymbolFiles(directories, tuple(tables), stored, tuple(notes), ask)
+    return SymbolFiles(directories, tuple(tables), stored, tuple(notes), ask, cache)
 
 
 def read_builds(path: Path) -> dict[str, str]:

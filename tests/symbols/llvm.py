@@ -4,10 +4,11 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 TOOLS = ("clang", "lld-link", "llvm-pdbutil", "llvm-readobj")
-SECONDS = 60
+SECONDS = 300
 
 
 def missing() -> str | None:
@@ -65,6 +66,15 @@ class Printed:
     bits: dict[int, tuple[int, int]] = field(default_factory=dict)
     arrays: dict[int, int] = field(default_factory=dict)
     pointers: dict[int, int] = field(default_factory=dict)
+
+    @cached_property
+    def sizes(self) -> dict[str, set[int]]:
+        """The sizes of the definitions of each name."""
+        found: dict[str, set[int]] = {}
+        for one in self.types.values():
+            if one.size:
+                found.setdefault(one.name, set()).add(one.size)
+        return found
 
 
 RECORD = re.compile(r"\s+(0x[0-9A-F]+) \| (LF_\w+) \[size = \d+\](?: `(.*)`)?$")

@@ -141,8 +141,7 @@ def _compare_shape(table: PdbTable, printed: llvm.Printed, kind: int, what: str)
     elif kind in printed.arrays:
         assert shape.size == printed.arrays[kind], what
     elif kind in printed.types and printed.types[kind].kind != "LF_ENUM":
-        defined = [one.size for one in printed.types.values() if one.name == printed.types[kind].name and one.size]
-        assert shape.size in (defined or [0]), what
+        assert shape.size in (printed.sizes.get(printed.types[kind].name) or {0}), what
     elif kind in printed.pointers:
         assert (shape.size, shape.type_name[:1]) == (8, "*"), what
         target = printed.types.get(printed.pointers[kind])

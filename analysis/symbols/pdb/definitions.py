@@ -1,6 +1,5 @@
 """Where the definitions of structures, unions and enumerations lie in a type stream, and their names, all at once."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,31 +26,20 @@ _PROPERTIES_AT = {kind: 4 if kind == LF_STRUCTURE_19 else 6 for kind in KINDS}
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """The definitions of a type stream: ``places`` among its records, where each name starts and its record ends."""
+    """The definitions of a type stream: ``places`` among its records, where each one's name starts and its record ends,
+    where its decorated name starts (0: it has none)."""
 
     places: NDArray[np.int64]
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
-    unique: NDArray[np.bool_]
-
-    def names(self, data: bytes) -> list[tuple[bytes, int]]:
-        """Each definition's name and place. Raises: BadRecord."""
-        rows = zip(self.starts.tolist(), self.ends.tolist(), self.places.tolist(), strict=True)
-        return [(data[start : _end(data, start, end)], place) for start, end, place in rows]
-
-    def unique_names(self, data: bytes) -> Iterator[tuple[bytes, int]]:
-        """The decorated name and the place of each definition that has one. Raises: BadRecord."""
-        chosen = (self.starts[self.unique], self.ends[self.unique], self.places[self.unique])
-        for start, end, place in zip(*(column.tolist() for column in chosen), strict=True):
-            behind = _end(data, start, end) + 1
-            yield data[behind:end].partition(b"\0")[0], place
+    unique: NDArray[np.int64]
 
 
 def find_definitions(data: bytes, offsets: NDArray[np.int64]) -> Definitions:
     """The definitions among the records at the given offsets; mere announcements are left out.
 
     Raises:
-        BadRecord: one of them is cut short.
+        BadRecord: one of them is cut short, or its name has no end.
     """
     words = np.frombuffer(data, "<u2", len(data) // 2)
     places = np.flatnonzero(np.isin(words[(offsets >> 1) + 1], list(KINDS)))
@@ -68,7 +56,10 @@ def find_definitions(data: bytes, offsets: NDArray[np.int64]) -> Definitions:
         behind[leaves == leaf] = 2 + size
     starts = np.where(kinds == LF_ENUM, size_at, size_at + behind)
     chosen = properties & FORWARD == 0
-    return Definitions(places[chosen], starts[chosen], ends[chosen], (properties & UNIQUE_NAME != 0)[chosen])
+    places, starts, ends = places[chosen], starts[chosen], ends[chosen]
+    closes = [_end(data, start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    has_unique = properties[chosen] & UNIQUE_NAME != 0
+    return Definitions(places, starts, ends, np.where(has_unique, np.array(closes, np.int64) + 1, 0))
 
 
 def _by_kind(kinds: NDArray[np.uint16], values: dict[int, int]) -> NDArray[np.int64]:

@@ -56,6 +56,14 @@ class Msf:
         """The size of the file in bytes."""
         return self._raw.size
 
+    @property
+    def changed(self) -> int:
+        """When the file was changed last, in nanoseconds since 1970."""
+        try:
+            return self._raw.path.stat().st_mtime_ns
+        except OSError:  # it was removed since it was opened
+            return 0
+
     def bad(self, reason: str) -> BadSymbols:
         """The error that says what is wrong with this file."""
         return BadSymbols(self.name, reason)

@@ -6,11 +6,12 @@ Source: the public headers cvinfo.h of Microsoft's microsoft-pdb repository, and
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.symbols.pdb.index import Names, names_of
+from analysis.symbols.pdb.kept import Arrays
 from analysis.symbols.pdb.records import record_offsets
 from analysis.symbols.pdb.sections import Sections
 
@@ -34,41 +35,43 @@ MODULE_SIGNATURE = 4  # bytes in front of a module's records
 class GlobalSymbols:
     """The symbol record stream: names by address, and addresses by name. Addresses are RVAs as linked.
 
+    ``kept`` is what ``arrays`` gave for the same stream before.
+
     Raises:
         BadRecord: the stream is damaged.
     """
 
-    def __init__(self, data: bytes, sections: Sections) -> None:
+    def __init__(self, data: bytes, sections: Sections, kept: Arrays | None = None) -> None:
         self._data = data
         self._sections = sections
-        records = record_offsets(data, 0, wanted=GLOBALS)
-        kinds = _words(data, records, 2)
-        self._publics = records[kinds == S_PUB32]
-        self._globals = records[np.isin(kinds, list(DATA))]
-        self._references = records[np.isin(kinds, list(REFERENCES))]
+        self.arrays = kept or self._indexed()
+        """What was found out about the whole stream, to be kept."""
+        self._starts, self._placed = self.arrays["starts"], self.arrays["placed"]
+        # Global variables, then public symbols: where a variable is both, its public symbol counts.
+        self._addressed, self._references = self.arrays["addressed"], self.arrays["references"]
+        self._names = Names(self.arrays["names"], self.arrays["rows"])
+        self._reference_names = Names(self.arrays["reference_names"], self.arrays["reference_rows"])
 
     def __len__(self) -> int:
-        return len(self._publics) + len(self._globals) + len(self._references)
+        return len(self._addressed) + len(self._references)
 
     def publics(self) -> Iterator[tuple[str, int]]:
         """All public symbols that have an address: name as the compiler wrote it, RVA as linked."""
-        starts, records = self._placed
-        for start, record in zip(starts.tolist(), records.tolist(), strict=True):
+        for start, record in zip(self._starts.tolist(), self._placed.tolist(), strict=True):
             yield self._name(record, PLACED_NAME), start
 
     def below(self, linked: int) -> tuple[int, list[str]] | None:
         """The nearest address at or below an RVA that public symbols name, and all their names; or None."""
-        starts, records = self._placed
-        last = int(np.searchsorted(starts, linked, side="right"))
+        last = int(np.searchsorted(self._starts, linked, side="right"))
         if not last:
             return None
-        start = int(starts[last - 1])
-        first = int(np.searchsorted(starts, start))
-        return start, [self._name(record, PLACED_NAME) for record in records[first:last].tolist()]
+        start = int(self._starts[last - 1])
+        first = int(np.searchsorted(self._starts, start))
+        return start, [self._name(record, PLACED_NAME) for record in self._placed[first:last].tolist()]
 
     def address(self, name: str) -> int | None:
         """The RVA as linked of a public symbol or a global variable, or None."""
-        record = self._by_name.get(name)
+        record = self._last(self._names, self._addressed, PLACED_NAME, name)
         if record is None:
             return None
         found = int(self._addresses(np.array([record]))[0])
@@ -76,28 +79,44 @@ class GlobalSymbols:
 
     def reference(self, name: str) -> tuple[int, int] | None:
         """Where a function is described that has no public symbol: index of its module, offset in its stream."""
-        record = self._references_by_name.get(name)
+        record = self._last(self._reference_names, self._references, REFERENCE_NAME, name)
         if record is None:
             return None
         offset = int.from_bytes(self._data[record + 8 : record + 12], "little")
         return int.from_bytes(self._data[record + 12 : record + 14], "little") - 1, offset
 
-    @cached_property
-    def _placed(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        starts = self._addresses(self._publics)
-        records, starts = self._publics[starts >= 0], starts[starts >= 0]
+    # Of several records of one name the last one counts.
+    def _last(self, names: Names, records: NDArray[np.generic], at: int, name: str) -> int | None:
+        for row in reversed(names.candidates(name.encode())):
+            record = int(records[row])
+            if self._name(record, at) == name:
+                return record
+        return None
+
+    def _indexed(self) -> Arrays:
+        records = record_offsets(self._data, 0, wanted=GLOBALS)
+        kinds = _words(self._data, records, 2)
+        publics, references = records[kinds == S_PUB32], records[np.isin(kinds, list(REFERENCES))]
+        addressed = np.concatenate((records[np.isin(kinds, list(DATA))], publics))
+        starts = self._addresses(publics)
+        placed, starts = publics[starts >= 0], starts[starts >= 0]
         order = np.argsort(starts, kind="stable")
-        return starts[order], records[order]
+        names = names_of(self._data, self._spans(addressed, PLACED_NAME))
+        reference_names = names_of(self._data, self._spans(references, REFERENCE_NAME))
+        return {
+            "starts": starts[order],
+            "placed": placed[order].astype(np.int32),
+            "addressed": addressed.astype(np.int32),
+            "references": references.astype(np.int32),
+            "names": names.hashes,
+            "rows": names.rows,
+            "reference_names": reference_names.hashes,
+            "reference_rows": reference_names.rows,
+        }
 
-    @cached_property
-    def _by_name(self) -> dict[str, int]:
-        # Public symbols last: where a variable is both, its public symbol counts.
-        order = np.concatenate((self._globals, self._publics)).tolist()
-        return {self._name(record, PLACED_NAME): record for record in order}
-
-    @cached_property
-    def _references_by_name(self) -> dict[str, int]:
-        return {self._name(record, REFERENCE_NAME): record for record in self._references.tolist()}
+    def _spans(self, records: NDArray[np.int64], at: int) -> Iterator[tuple[int, int]]:
+        lengths = _words(self._data, records, 0)
+        return zip((records + at).tolist(), (records + 2 + lengths).tolist(), strict=True)
 
     def _addresses(self, records: NDArray[np.int64]) -> NDArray[np.int64]:
         return self._sections.linked(_words(self._data, records, 12), _longs(self._data, records, 8))

@@ -13,6 +13,7 @@ from analysis.symbols.names import PdbIdentity, best_name
 from analysis.symbols.pdb.dbi import Dbi, read_dbi
 from analysis.symbols.pdb.frames import FrameData, FrameRecord
 from analysis.symbols.pdb.info import named_stream, read_info
+from analysis.symbols.pdb.kept import WORTH, KeptIndex
 from analysis.symbols.pdb.msf import Msf
 from analysis.symbols.pdb.records import BadRecord
 from analysis.symbols.pdb.symbols import Function, GlobalSymbols, ModuleSymbols
@@ -36,7 +37,7 @@ class PdbTable:
 
     has_functions = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, cache: Path | None = None) -> None:
         self.path = path
         self._msf = Msf(path)
         try:
@@ -46,6 +47,7 @@ class PdbTable:
             self._msf.close()
             raise
         self.identity = PdbIdentity(path.name, info.guid, info.age)
+        self._kept = KeptIndex(cache, f"{self.identity.key}-{self._msf.size:x}-{self._msf.changed:x}")
         self.origin = f"PDB {path.name} {info.guid}-{info.age:x}"
         self.problems: list[str] = []
         self._modules: dict[int, ModuleSymbols | None] = {}
@@ -111,16 +113,30 @@ class PdbTable:
         stream = self._dbi.symbols
         if stream is None:
             return None
-        return self._attempt(
-            lambda: GlobalSymbols(self._msf.stream(stream, "symbol records"), self._dbi.sections), "its symbols"
-        )
+        return self._attempt(lambda: self._read_symbols(stream), "its symbols")
 
     @cached_property
     def types(self) -> Types | None:
         """The types; None where the PDB has none that can be read. Microsoft's public PDBs of drivers have none."""
         if not self._msf.has(TYPE_STREAM):
             return None
-        return self._attempt(lambda: Types(self._msf.stream(TYPE_STREAM, "types")), "its types")
+        return self._attempt(self._read_types, "its types")
+
+    def _read_symbols(self, stream: int) -> GlobalSymbols:
+        data = self._msf.stream(stream, "symbol records")
+        kept = self._kept.load("symbols") if len(data) >= WORTH else None
+        found = GlobalSymbols(data, self._dbi.sections, kept)
+        if kept is None and len(data) >= WORTH:
+            self._kept.save("symbols", found.arrays)
+        return found
+
+    def _read_types(self) -> Types:
+        data = self._msf.stream(TYPE_STREAM, "types")
+        kept = self._kept.load("types") if len(data) >= WORTH else None
+        found = Types(data, kept)
+        if kept is None and len(data) >= WORTH:
+            self._kept.save("types", found.arrays)
+        return found
 
     def frame_at(self, rva: int) -> FrameRecord | None:
         """How the stack frame of 32-bit code at an RVA is laid out, as RVAs in the image; None: nothing tells."""
@@ -205,13 +221,15 @@ class PdbTable:
             return None
 
 
-def open_pdb(path: Path, wanted: PdbIdentity | None = None) -> PdbTable:
+def open_pdb(path: Path, wanted: PdbIdentity | None = None, cache: Path | None = None) -> PdbTable:
     """The table in a PDB file; where it is ``wanted`` for an image, it must be that image's.
+
+    ``cache`` is a directory that keeps the index of a large one.
 
     Raises:
         BadSymbols: it cannot be read, is damaged, of a form that is not read here, or another image's.
     """
-    table = PdbTable(path)
+    table = PdbTable(path, cache)
     found = table.identity
     if wanted is not None and (found.guid, found.age) != (wanted.guid, wanted.age):
         table.close()

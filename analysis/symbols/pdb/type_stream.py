@@ -6,7 +6,8 @@ Source: LLVM's documentation ("The PDB TPI Stream", "CodeView Type Records") and
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+
+import numpy as np
 
 from analysis.symbols.pdb.definitions import (
     FORWARD,
@@ -18,6 +19,8 @@ from analysis.symbols.pdb.definitions import (
     find_definitions,
 )
 from analysis.symbols.pdb.fields import FieldList, read_field_list
+from analysis.symbols.pdb.index import Names, names_of
+from analysis.symbols.pdb.kept import Arrays
 from analysis.symbols.pdb.records import BadRecord, number, record_offsets, text
 from analysis.symbols.pdb.simple import FIRST_INDEX, SIGNED, simple_size
 
@@ -58,36 +61,49 @@ class Shape:
 class Types:
     """The types of one PDB, by index. In advance only their places are read, and the names of the definitions.
 
+    ``kept`` is what ``arrays`` gave for the same stream before.
+
     Raises:
         BadRecord: the stream is damaged.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, kept: Arrays | None = None) -> None:
         if len(data) < TPI.size:
             raise BadRecord("has a type stream that is cut short")
         _, header, self._first, last, size = TPI.unpack_from(data)
         if header < TPI.size or header % 4 or header + size > len(data) or not FIRST_INDEX <= self._first <= last:
             raise BadRecord(f"has a type stream of {len(data)} bytes that contradicts itself")
         self._data = data
-        self._offsets = record_offsets(data, header, header + size)
+        self.arrays = kept or _indexed(data, header, header + size)
+        """What was found out about the whole stream, to be kept."""
+        self._offsets = self.arrays["offsets"]
         if last - self._first != len(self._offsets):
             raise BadRecord(f"claims {last - self._first} types and has {len(self._offsets)}")
         self._described: dict[int, Udt] = {}
-        self._named = find_definitions(data, self._offsets)
-        # A name that is defined more than once (in several modules, or unnamed) means its first definition.
-        self._definitions = {name: place + self._first for name, place in reversed(self._named.names(data))}
+        self._places, self._starts, self._unique_starts = (self.arrays[name] for name in ("places", "starts", "unique"))
+        self._names = Names(self.arrays["names"], self.arrays["rows"])
+        self._unique_names = Names(self.arrays["unique_names"], self.arrays["unique_rows"])
 
     def __len__(self) -> int:
         return len(self._offsets)
 
+    # A name that is defined more than once (in several modules, or unnamed) means its first definition.
+    def _index_of(self, name: str, *, unique: bool = False) -> int | None:
+        names, starts = (self._unique_names, self._unique_starts) if unique else (self._names, self._starts)
+        raw = name.encode()
+        for row in names.candidates(raw):
+            if self._data.startswith(raw + b"\0", int(starts[row])):
+                return int(self._places[row]) + int(self._first)
+        return None
+
     def find(self, name: str) -> Udt | None:
         """The definition of a structure, union or enumeration by its name; None: there is none."""
-        index = self._definitions.get(name.encode())
+        index = self._index_of(name)
         return None if index is None else self.udt(index)
 
     def definitions(self) -> Iterator[Udt]:
         """Every definition, in the order of the file; of unnamed types there are many of one name."""
-        for place in self._named.places.tolist():
+        for place in self._places.tolist():
             yield self._read_udt(place + self._first)
 
     def udt(self, index: int) -> Udt:
@@ -102,8 +118,7 @@ class Types:
         found = self.udt(index)
         if not found.forward:
             return found
-        definitions, name = (self._unique, found.unique) if found.unique else (self._definitions, found.name)
-        other = definitions.get(name.encode())
+        other = self._index_of(found.unique or found.name, unique=bool(found.unique))
         return found if other is None else self.udt(other)
 
     def fields(self, udt: Udt) -> FieldList:
@@ -135,12 +150,12 @@ class Types:
 
     def spelled(self, udt: Udt) -> str:
         """The name that finds a type again: its own, or one with its index where that is not unique."""
-        return udt.name if self._definitions.get(udt.name.encode()) == udt.index else f"__unnamed_{udt.index:x}"
+        return udt.name if self._index_of(udt.name) == udt.index else f"__unnamed_{udt.index:x}"
 
     def by_spelling(self, name: str) -> Udt | None:
         """The type that ``spelled`` gave this name, or None."""
         prefix, _, index = name.rpartition("_")
-        if prefix == "__unnamed" and name.encode() not in self._definitions:
+        if prefix == "__unnamed" and self._index_of(name) is None:
             try:
                 return self.udt(int(index, 16))
             except (ValueError, BadRecord):
@@ -209,10 +224,25 @@ class Types:
     def _u32(self, at: int) -> int:
         return int.from_bytes(self._data[at : at + 4], "little")
 
-    @cached_property
-    def _unique(self) -> dict[bytes, int]:
-        named = list(self._named.unique_names(self._data))
-        return {name: place + self._first for name, place in reversed(named)}
+
+# The places of all records and of the definitions among them, and the definitions' names.
+def _indexed(data: bytes, start: int, end: int) -> Arrays:
+    offsets = record_offsets(data, start, end)
+    found = find_definitions(data, offsets)
+    ends = found.ends.tolist()
+    names = names_of(data, zip(found.starts.tolist(), ends, strict=True))
+    # A definition without a decorated name has an empty one here, and nobody asks for that.
+    unique = names_of(data, ((at, end if at else 0) for at, end in zip(found.unique.tolist(), ends, strict=True)))
+    return {
+        "offsets": offsets.astype(np.int32),
+        "places": found.places.astype(np.int32),
+        "starts": found.starts.astype(np.int32),
+        "unique": found.unique.astype(np.int32),
+        "names": names.hashes,
+        "rows": names.rows,
+        "unique_names": unique.hashes,
+        "unique_rows": unique.rows,
+    }
 
 
 def simple_size_shape(index: int) -> Shape:
