@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from analysis.confinement import cap_memory, cap_time, cut_off_network, end_with_parent
+from analysis.confinement import cap_memory, cap_time, confine_files, cut_off_network, end_with_parent
 from analysis.errors import BadDump, BadRules, LimitReached, NotADump
 from analysis.formats.remote import RemotePages, Run
 from analysis.pipeline import Options, analyze
@@ -91,7 +91,16 @@ def _ask_pages(runs: list[Run]) -> None:
 def _confine(settings: dict[str, Any]) -> None:
     memory = int(settings.get("memory_bytes") or DEFAULT_MEMORY)
     seconds = int(settings.get("cpu_seconds") or DEFAULT_CPU)
-    for note in (cap_memory(memory), cap_time(seconds), end_with_parent(), cut_off_network()):
+    writable = [Path(settings["cache"])] if settings.get("cache") else []
+    for place in writable:
+        place.mkdir(parents=True, exist_ok=True)
+    for note in (
+        cap_memory(memory),
+        cap_time(seconds),
+        end_with_parent(),
+        cut_off_network(),
+        confine_files(writable),
+    ):
         if note is not None:
             print(f"note: {note}", file=sys.stderr)
 
