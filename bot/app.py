@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
 
 from slack_bolt.app.async_app import AsyncApp
+from slack_bolt.async_app import AsyncAck
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.http_retry.async_handler import AsyncRetryHandler
 from slack_sdk.http_retry.builtin_async_handlers import (
@@ -21,7 +22,8 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 )
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.listeners import intake
+from bot.listeners import buttons, intake
+from bot.stopping import Stops, stop_jobs
 from storage.jobs import Job
 from storage.store import Store
 
@@ -69,9 +71,17 @@ def goes_direct(url: str) -> bool:
 
 
 def create_app(
-    identity: Identity, api_url: str, store: Store, rules: intake.Rules, announce: Callable[[list[Job]], None]
+    identity: Identity,
+    api_url: str,
+    store: Store,
+    rules: intake.Rules,
+    announce: Callable[[list[Job]], None],
+    *,
+    stops: Stops,
 ) -> AsyncApp:
-    """The app with its listeners. ``announce`` is called with new jobs once they are stored."""
+    """The app with its listeners. ``announce`` is called with new jobs once they are stored; ``stops`` hears of jobs
+    that are not wanted any more.
+    """
 
     async def authorize(**_: Any) -> AuthorizeResult:
         # Who we are was asked once, at the start: taking an event must not wait for Slack's answer.
@@ -87,6 +97,11 @@ def create_app(
     )
 
     async def hear(body: dict[str, Any]) -> None:
+        gone = intake.deleted(body)
+        if gone is not None:
+            jobs = await asyncio.to_thread(store.jobs.of_message, *gone)
+            await stop_jobs(store, stops, jobs, "deleted")
+            return
         wanted = intake.requests(body, rules)
         if not wanted:
             return
@@ -95,6 +110,15 @@ def create_app(
         if made:
             announce(made)
 
+    async def press(ack: AsyncAck, body: dict[str, Any]) -> None:
+        await ack()
+        what = buttons.pressed(body, rules)
+        if what is not None:
+            log.info("button %s", what.action)
+            await buttons.ACTIONS[what.action](buttons.Desk(store, stops), what)
+
     app.event("app_mention")(hear)
     app.event("message")(hear)
+    for action in buttons.ACTIONS:
+        app.action(action)(press)
     return app

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from analysis.verdict.report import BlockedThread, Chain, ChainLock, Report, StackFrame, ThreadFacts
-from bot.mrkdwn import visible
+from bot.mrkdwn import Mrkdwn, visible
 from bot.outbound import Block, Message
 from bot.slack_text import render
 
 MAX_BLOCKED = 25
+MAX_PROBLEMS = 20
 MAX_FRAMES = 40
 MAX_STACKS = 4
 MAX_RELATIVES = 2
@@ -38,6 +39,25 @@ class Relative:
     text: str
     reason: str
     link: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button below a message: which action it is, what it is about, its words and what they are read out as."""
+
+    action: str
+    value: str
+    text: str
+    label: str
+    is_danger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem of an archive: its first dump's report, and the names of all its dumps."""
+
+    report: Report
+    names: tuple[str, ...]
 
 
 def summary(
@@ -104,13 +124,59 @@ def duplicate(report: Report, at: str, first_link: str | None) -> Message:
     return render("duplicate", report=report, at=at, first_link=first_link)
 
 
-def progress(stage: str, source: str, fraction: float | None, detail: str = "") -> Message:
+def progress(
+    stage: str, source: str, fraction: float | None, detail: str = "", buttons: tuple[Button, ...] = ()
+) -> Message:
     """The reply while work goes on. ``fraction`` is 0 to 1, None where the end is not known; ``detail`` is a figure
     in words, such as "3.1 MB of 8.0 MB, 12 MB/s"."""
     percent = None if fraction is None else max(0, min(100, int(fraction * 100)))
     filled = 0 if percent is None else percent * BAR_WIDTH // 100
     bar = "█" * filled + "░" * (BAR_WIDTH - filled)
-    return render("progress", stage=stage, source=source, percent=percent, bar=bar, detail=detail)
+    shown = render("progress", stage=stage, source=source, percent=percent, bar=bar, detail=detail)
+    return Message(shown.text, (*shown.blocks, _buttons(buttons))) if buttons else shown
+
+
+def archive(
+    problems: tuple[Problem, ...], failures: tuple[tuple[str, str], ...], damaged: tuple[str, ...], left_out: int
+) -> Message:
+    """The first reply about several dumps: how many, how many different problems, and which dump has which.
+
+    ``failures`` are dumps that could not be analysed, each with its line.
+    """
+    return render(
+        "archive",
+        dumps=sum(len(problem.names) for problem in problems) + len(failures),
+        problems=problems,
+        failures=failures[:MAX_PROBLEMS],
+        damaged=damaged[:MAX_PROBLEMS],
+        left_out=left_out,
+    )
+
+
+def of_archive(name: str, message: Message) -> Message:
+    """A message about one dump of several, under its name."""
+    heading = render("dump_name", dump=name)
+    return Message(Mrkdwn(f"{heading.text} {message.text}"), (*heading.blocks, *message.blocks))
+
+
+def password_wanted(source: str, *, again: bool) -> Message:
+    """The request for an archive's password; ``again`` when the one that was given does not open it."""
+    return render("password", source=source, again=again)
+
+
+def _buttons(buttons: tuple[Button, ...]) -> Block:
+    elements = [
+        {
+            "type": "button",
+            "action_id": button.action,
+            "value": button.value,
+            "text": {"type": "plain_text", "text": button.text},
+            "accessibility_label": button.label,
+            **({"style": "danger"} if button.is_danger else {}),
+        }
+        for button in buttons
+    ]
+    return {"type": "actions", "elements": elements}
 
 
 def failure(sentence: str, source: str) -> Message:

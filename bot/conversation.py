@@ -44,14 +44,26 @@ class Conversation:
     """One link's replies. ``key`` is the job's, ``source`` what people know the link by.
 
     ``settle`` notes how this link ended and says how each link of the message did, None while it is not known.
+    ``buttons`` stand below the reply while work goes on.
     """
 
-    def __init__(self, sender: Sender, posts: Posts, place: Place, key: str, source: str, *, settle: Settle) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        posts: Posts,
+        place: Place,
+        key: str,
+        source: str,
+        *,
+        settle: Settle,
+        buttons: tuple[blocks.Button, ...] = (),
+    ) -> None:
         self.place = place
         self._settle = settle
+        self._buttons = buttons
         self._sender = sender
         self._posts = posts
-        self._key = key
+        self.key = key
         self.source = source
         self._shown: tuple[str, int | str] | None = None
         self._wanted: tuple[str, float | None, str] | None = None
@@ -69,7 +81,7 @@ class Conversation:
         if self._ts is not None:
             return self._ts
         await self._sender.react(self.place.channel, self.place.ts, SEEN)
-        self._ts = await self._say(SUMMARY, blocks.progress(stage, self.source, None), broadcast=self.place.broadcast)
+        self._ts = await self._say(SUMMARY, self._progress(stage, None), broadcast=self.place.broadcast)
         self._shown = (stage, "")
         return self._ts
 
@@ -102,6 +114,20 @@ class Conversation:
             await self._sender.react(self.place.channel, self.place.ts, SEEN, add=False)
         return ts
 
+    async def ask(self, message: Message) -> None:
+        """Turn the reply into a question, to which the answer is a message in the thread. Raises: as ``end``."""
+        await self.hush()
+        await self._final(message)
+
+    async def withdraw(self, message: Message) -> None:
+        """End with this where something was said already; where nothing was, nothing is. Raises: as ``end``."""
+        if await asyncio.to_thread(self._posts.known, self.key, SUMMARY) is not None:
+            await self.end(message, fine=False)
+
+    async def tell_one(self, number: int, message: Message) -> str:
+        """One dump of several: a reply of its own, once; its time stamp. Raises: Refused, Unreachable."""
+        return await self._say(f"dump-{number}", message)
+
     async def hush(self) -> None:
         """No more progress edits. One that is on its way is waited for: cut off, it might land after a final one."""
         self._wanted = None
@@ -110,8 +136,9 @@ class Conversation:
             await self._editing
             self._editing = None
 
-    async def details(self, report: Report, before: Report | None = None) -> None:
-        """Everything below the summary, each part once. A part that Slack refuses is logged and left out.
+    async def details(self, report: Report, before: Report | None = None, number: int | None = None) -> None:
+        """Everything below the summary, each part once. A part that Slack refuses is logged and left out. ``number``
+        is the dump's among several.
 
         With ``before``, the report whose details stand there, messages are edited; files, which cannot be, are shared
         again where they differ.
@@ -119,7 +146,8 @@ class Conversation:
         Raises:
             Unreachable.
         """
-        for slot, make in _parts(report, before):
+        for name, make in _parts(report, before):
+            slot = name if number is None else f"{name}-{number}"
             part = await asyncio.to_thread(make)
             try:
                 if isinstance(part, Upload):
@@ -129,11 +157,11 @@ class Conversation:
                 elif part is not None:
                     await self._say(slot, part)
             except Refused as refused:
-                log.warning("%s of %s was refused: %s", slot, self._key[:60], refused.word)
+                log.warning("%s of %s was refused: %s", slot, self.key[:60], refused.word)
 
     async def _change(self, slot: str, message: Message | None) -> None:
         # What stands there already, or what says that nothing of it is left.
-        known = (await asyncio.to_thread(self._posts.known, self._key, slot)) is not None
+        known = (await asyncio.to_thread(self._posts.known, self.key, slot)) is not None
         if known or message is not None:
             ts = await self._say(slot, message or blocks.gone())
             if known:
@@ -150,7 +178,7 @@ class Conversation:
         return ts
 
     async def _say(self, slot: str, message: Message, *, broadcast: bool = False) -> str:
-        post = await asyncio.to_thread(self._posts.claim, self._key, slot)
+        post = await asyncio.to_thread(self._posts.claim, self.key, slot)
         if post.ts is not None:
             return post.ts
         ts = None if post.fresh else await self._sender.find(self.place.channel, self.place.thread, self._name(slot))
@@ -160,13 +188,13 @@ class Conversation:
                     self.place.channel, self.place.thread, message, self._name(slot), broadcast=broadcast
                 )
             except Refused:
-                await asyncio.to_thread(self._posts.release, self._key, slot)
+                await asyncio.to_thread(self._posts.release, self.key, slot)
                 raise
-        await asyncio.to_thread(self._posts.sent, self._key, slot, self.place.channel, ts)
+        await asyncio.to_thread(self._posts.sent, self.key, slot, self.place.channel, ts)
         return ts
 
     async def _share(self, slot: str, upload: Upload) -> None:
-        post = await asyncio.to_thread(self._posts.claim, self._key, slot)
+        post = await asyncio.to_thread(self._posts.claim, self.key, slot)
         if post.ts is not None:
             return
         found = None if post.fresh else await self._sender.find_file(self.place.channel, self.place.thread, upload.name)
@@ -174,9 +202,9 @@ class Conversation:
             try:
                 found = await self._sender.share(self.place.channel, self.place.thread, upload)
             except Refused:
-                await asyncio.to_thread(self._posts.release, self._key, slot)
+                await asyncio.to_thread(self._posts.release, self.key, slot)
                 raise
-        await asyncio.to_thread(self._posts.sent, self._key, slot, self.place.channel, found)
+        await asyncio.to_thread(self._posts.sent, self.key, slot, self.place.channel, found)
 
     async def _show(self) -> None:
         while self._wanted is not None and self._ts is not None:
@@ -191,12 +219,15 @@ class Conversation:
             if figure == self._shown:
                 continue
             self._edited_at = time.monotonic()
-            message = blocks.progress(stage, self.source, fraction, detail)
+            message = self._progress(stage, fraction, detail)
             if await self._sender.edit(self.place.channel, self._ts, message, self._name(SUMMARY), final=False):
                 self._shown = figure
 
+    def _progress(self, stage: str, fraction: float | None, detail: str = "") -> Message:
+        return blocks.progress(stage, self.source, fraction, detail, self._buttons)
+
     def _name(self, slot: str) -> str:
-        return f"{hashlib.sha256(self._key.encode()).hexdigest()[:20]}:{slot}"
+        return f"{hashlib.sha256(self.key.encode()).hexdigest()[:20]}:{slot}"
 
 
 def _parts(report: Report, before: Report | None) -> Iterator[tuple[str, Callable[[], Message | Upload | None]]]:

@@ -93,7 +93,7 @@ async def serve(
             greeter.greet(jobs)
 
         rules = Rules(identity.user, settings.channels, settings.users, settings.link_hosts)
-        app = create_app(identity, settings.slack_api_url, store, rules, announce)
+        app = create_app(identity, settings.slack_api_url, store, rules, announce, stops=tools.stops)
         handler = AsyncSocketModeHandler(app, app_token, ping_interval=PING_SECONDS)
         await _connect(handler)
         stack.push_async_callback(handler.close_async)
@@ -179,6 +179,7 @@ def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identit
         lease_seconds=settings.lease_seconds,
         keep_dumps=settings.keep_dumps,
         broadcast_channels=settings.broadcast_channels,
+        archive_limits=settings.archive_limits,
     )
 
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bot.archives.limits import ArchiveLimits
 from bot.fetch.limits import FetchLimits, Policy
 from bot.home import default_home, symbol_directories
 from bot.symbols.reach import Reach, read_credentials
@@ -110,6 +111,10 @@ class Settings(BaseSettings):
     download_seconds: Seconds = Field(default=1800, description="Longest download, in seconds.")
     download_idle_seconds: Seconds = Field(default=30, description="Longest silence of a server, in seconds.")
     download_attempts: int = Field(default=4, ge=1, le=20, description="How often a broken download is tried.")
+    max_unpacked: Size = Field(
+        default=ByteSize(64_000_000_000), description="Most bytes that one archive may unpack to, as in `64GB`."
+    )
+    max_dumps: int = Field(default=20, ge=1, le=200, description="Most dumps of one archive that are analysed.")
     analysis_seconds: Seconds = Field(default=600, description="Longest analysis, in seconds; then it is stopped.")
     analysis_memory: Size = Field(
         default=ByteSize(2_000_000_000), description="Memory an analysis may use, as in `2GB`."
@@ -170,6 +175,11 @@ class Settings(BaseSettings):
             idle_seconds=self.download_idle_seconds,
             attempts=self.download_attempts,
         )
+
+    @property
+    def archive_limits(self) -> ArchiveLimits:
+        """What the unpacking of an archive may cost."""
+        return ArchiveLimits(max_dumps=self.max_dumps, max_bytes=int(self.max_unpacked), seconds=self.download_seconds)
 
     def symbol_paths(self, first: tuple[str, ...] = ()) -> tuple[Path, ...]:
         """The symbol directories in order: those of the command line, ours, WinDbg's."""

@@ -4,14 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from weakref import WeakValueDictionary
 
 from analysis.verdict.report import Analyzer, Report
+from bot.archives.limits import ArchiveLimits
 from bot.conversation import Place
 from bot.fetch.download import Arrived, Fetched
 from bot.fetch.links import Link
 from bot.outbound import Message
 from bot.sending import Sender
+from bot.stopping import Stops
 from bot.symbols.fetching import SymbolServers
 from storage.store import Store
 
@@ -20,6 +23,15 @@ Fetch = Callable[[Link, Path, Callable[[Arrived], None], str | None, str | None]
 Analyse = Callable[[Fetched, Callable[[str, float | None], None], SymbolServers | None], Awaitable[Report]]
 Answer = Callable[[str, Place], Message]
 Present = Callable[[], Analyzer]
+
+
+@dataclass(slots=True, weakref_slot=True)
+class Flight:
+    """One link being read by one job, with others waiting for it: what that came to, once it is there."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    memory: dict[str, Any] | None = None
+    failure: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,9 @@ class Tools:
     lease_seconds: float = 60.0
     keep_dumps: bool = False
     broadcast_channels: frozenset[str] = frozenset()
+    archive_limits: ArchiveLimits = field(default_factory=ArchiveLimits)
+    stops: Stops = field(default_factory=Stops)
+    flights: WeakValueDictionary[str, Flight] = field(default_factory=WeakValueDictionary)
     locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     def alone(self, identity: str) -> asyncio.Lock:
@@ -51,3 +66,10 @@ class Tools:
         if lock is None:
             lock = self.locks[identity] = asyncio.Lock()
         return lock
+
+    def flight(self, link: str) -> Flight:
+        """The reading of one link, by its fingerprint, for as long as a job holds it."""
+        flight = self.flights.get(link)
+        if flight is None:
+            flight = self.flights[link] = Flight()
+        return flight

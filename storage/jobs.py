@@ -138,6 +138,28 @@ class Jobs:
             memory = {**(now.memory if now else {}), **facts}
             return self._held(job, "memory = ?", [json.dumps(memory)])
 
+    def note(self, job_id: int, **facts: Any) -> bool:
+        """Merge facts into the memory of a job that waits or runs, whoever has it. False: it has ended."""
+        with self._database.write():
+            now = self.get(job_id)
+            memory = {**(now.memory if now else {}), **facts}
+            touched = self._database.change(
+                "UPDATE jobs SET memory = ?, due_at = min(due_at, ?) WHERE id = ? AND state IN ('waiting', 'running')",
+                [json.dumps(memory), stamp(self._clock()), job_id],
+            )
+            return touched == 1
+
+    def unlock(self, job_id: int, password: str) -> bool:
+        """Give a waiting job a password, as the second line of its secret, and let it run. False: it does not wait."""
+        with self._database.write():
+            now = self.get(job_id)
+            secret = f"{(now.secret or '').partition(chr(10))[0] if now else ''}\n{password}"
+            touched = self._database.change(
+                "UPDATE jobs SET secret = ?, due_at = ? WHERE id = ? AND state = 'waiting'",
+                [secret, stamp(self._clock()), job_id],
+            )
+            return touched == 1
+
     def finish(self, job: Job, result: Mapping[str, Any] | None = None) -> bool:
         """The job is done; its secret is wiped. False: another worker has it, nothing was changed."""
         return self._held(
@@ -173,6 +195,15 @@ class Jobs:
             _job(row)
             for row in self._database.rows("SELECT * FROM jobs WHERE state IN ('waiting', 'running') ORDER BY id")
         ]
+
+    def of_message(self, channel: str, ts: str) -> list[Job]:
+        """The waiting and running jobs that one message asked for."""
+        return [job for job in self.active() if (job.payload.get("channel"), job.payload.get("ts")) == (channel, ts)]
+
+    def in_thread(self, channel: str, thread: str) -> list[Job]:
+        """The waiting and running jobs that are told in one thread."""
+        place = (channel, thread)
+        return [job for job in self.active() if (job.payload.get("channel"), job.payload.get("thread")) == place]
 
     def counts(self) -> dict[State, int]:
         """How many jobs are in each state."""

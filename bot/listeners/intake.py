@@ -5,6 +5,7 @@ a question. Event and jobs are stored before the event is acknowledged, and both
 or a mention that comes as ``app_mention`` and as ``message``, asks once.
 """
 
+import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from storage.jobs import NewJob
 # Anything else that has a subtype is a join, a topic, a bot or a deletion.
 SPOKEN = frozenset({None, "file_share", "thread_broadcast", "me_message"})
 MAX_QUESTION = 500
-ANALYZE, ASK = "analyze", "ask"  # kinds of jobs
+_PASSWORD = re.compile(r"\s*pass(?:word|wort|phrase)?\s*[:=]\s*(\S.{0,200}?)\s*", re.IGNORECASE)
+ANALYZE, ASK, UNLOCK = "analyze", "ask", "unlock"  # kinds of jobs
 PASTED = "WinDbg output in this message"
 
 Json = Mapping[str, Any]
@@ -67,9 +69,20 @@ def requests(body: Json, rules: Rules) -> list[Request]:
             return [_for_text(heard)]
     if links:
         return [_for_link(heard, link) for link in links]
+    password = _password(heard, rules)
+    if password is not None:
+        return [_for_password(heard, password)]
     if heard.addressed and not heard.is_edit:
         return [_for_question(heard, rules)]
     return []
+
+
+def deleted(body: Json) -> tuple[str, str] | None:
+    """Channel and time stamp of the message that an event says was deleted; None for any other event."""
+    event = body["event"]
+    if event.get("subtype") != "message_deleted" or not event.get("deleted_ts"):
+        return None
+    return event["channel"], event["deleted_ts"]
 
 
 def _heard(body: Json, rules: Rules) -> Heard | None:
@@ -110,6 +123,19 @@ def _for_text(heard: Heard) -> Request:
     key = f"{heard.team}:{heard.channel}:{heard.ts}:pasted"
     payload = {**_place(heard), "shown": PASTED, "pasted": "yes"}
     return _request(heard, "pasted", NewJob(key, payload, ANALYZE, secret=heard.text))
+
+
+def _password(heard: Heard, rules: Rules) -> str | None:
+    # "password: infected", in a thread: the answer to our question, if we asked one there.
+    if heard.is_edit or heard.thread == heard.ts:
+        return None
+    match = _PASSWORD.fullmatch(re.sub(rf"<@{re.escape(rules.bot_user)}(\|[^>]*)?>", " ", heard.text))
+    return html.unescape(match[1].strip("`")) if match else None
+
+
+def _for_password(heard: Heard, password: str) -> Request:
+    key = f"{heard.team}:{heard.channel}:{heard.ts}:password"
+    return _request(heard, "password", NewJob(key, _place(heard), UNLOCK, secret=password))
 
 
 def _for_question(heard: Heard, rules: Rules) -> Request:

@@ -38,7 +38,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def add_pages(stand_in: "StandIn", app: web.Application) -> None:
     """Put the chat page on the stand-in's server."""
-    pages = _Pages(stand_in.workspace)
+    pages = _Pages(stand_in)
     app.middlewares.append(_guard)
     app.router.add_get("/", pages.start)
     app.router.add_get("/chat/events", pages.events)
@@ -46,12 +46,14 @@ def add_pages(stand_in: "StandIn", app: web.Application) -> None:
     app.router.add_get("/chat/file/{file}", pages.file)
     app.router.add_get("/chat/{channel}", pages.channel)
     app.router.add_post("/chat/{channel}", pages.post)
+    app.router.add_post("/chat/{channel}/{message}", pages.press)
     app.router.add_get("/archives/{channel}/{message}", pages.permalink)
 
 
 class _Pages:
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+    def __init__(self, stand_in: "StandIn") -> None:
+        self._stand_in = stand_in
+        self._workspace: Workspace = stand_in.workspace
 
     async def start(self, _request: web.Request) -> web.StreamResponse:
         first = next(iter(self._workspace.channels))
@@ -92,6 +94,16 @@ class _Pages:
             raise web.HTTPBadRequest(text="unknown thread")
         if text.strip():
             self._workspace.say(channel.id, user, render.typed(text.strip(), self._workspace), thread or None)
+        raise web.HTTPSeeOther(f"/chat/{channel.id}" + (f"?thread={quote(thread)}" if thread else ""))
+
+    async def press(self, request: web.Request) -> web.StreamResponse:
+        channel, ts = self._channel(request), request.match_info["message"]
+        action = str((await request.post()).get("action", ""))
+        try:
+            self._stand_in.press(channel.id, ts, action, self._workspace.people[0].id)
+        except KeyError:
+            raise web.HTTPBadRequest(text="no such button") from None
+        thread = channel.messages[ts].thread_ts
         raise web.HTTPSeeOther(f"/chat/{channel.id}" + (f"?thread={quote(thread)}" if thread else ""))
 
     async def file(self, request: web.Request) -> web.StreamResponse:

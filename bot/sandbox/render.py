@@ -43,9 +43,9 @@ def mrkdwn(text: str, workspace: Workspace) -> Markup:
     return Markup("").join(out)
 
 
-def blocks(items: list[dict[str, Any]], workspace: Workspace) -> Markup:
-    """Blocks as HTML."""
-    return Markup("\n").join(_block(item, workspace) for item in items)
+def blocks(items: list[dict[str, Any]], workspace: Workspace, press: str = "") -> Markup:
+    """Blocks as HTML. ``press`` is where a pressed button goes; without it buttons are words."""
+    return Markup("\n").join(_block(item, workspace, press) for item in items)
 
 
 def typed(text: str, workspace: Workspace) -> str:
@@ -113,7 +113,7 @@ def _text(item: dict[str, Any], workspace: Workspace) -> Markup:
     return mrkdwn(text, workspace) if item.get("type") == "mrkdwn" else escape(text)
 
 
-def _block(item: dict[str, Any], workspace: Workspace) -> Markup:
+def _block(item: dict[str, Any], workspace: Workspace, press: str) -> Markup:
     match item.get("type"):
         case "header":
             return Markup("<h4>{}</h4>").format(_text(item["text"], workspace))
@@ -131,7 +131,7 @@ def _block(item: dict[str, Any], workspace: Workspace) -> Markup:
         case "rich_text":
             return Markup("").join(_rich(element, workspace) for element in item["elements"])
         case "actions":
-            return Markup("").join(_button(element) for element in item["elements"])
+            return Markup("").join(_button(element, press) for element in item["elements"])
         case "table":
             return _table(item["rows"])
     return Markup('<p class="context">[a block of type {}]</p>').format(str(item.get("type")))
@@ -157,12 +157,16 @@ def _leaf(leaf: dict[str, Any], workspace: Workspace) -> Markup:
     return escape(str(leaf.get("text", "")))
 
 
-def _button(element: dict[str, Any]) -> Markup:
+def _button(element: dict[str, Any], press: str) -> Markup:
     label = element.get("text", {}).get("text", "")
     url = str(element.get("url", ""))
     if url.startswith(("http://", "https://")):
         return Markup('<a class="button" href="{}" rel="noreferrer">{}</a>').format(url, label)
-    return Markup('<span class="button">{}</span>').format(label)
+    if not press:
+        return Markup('<span class="button">{}</span>').format(label)
+    return Markup('<form method="post" action="{}"><button name="action" value="{}">{}</button></form>').format(
+        press, element.get("action_id", ""), label
+    )
 
 
 def _table(rows: list[list[dict[str, Any]]]) -> Markup:

@@ -13,7 +13,7 @@ from bot.sandbox.arguments import Arguments, read_arguments, typed
 from bot.sandbox.errors import SlackError
 from bot.sandbox.faults import Faults
 from bot.sandbox.methods import METHODS, Caller
-from bot.sandbox.socket_mode import SocketMode, events_of
+from bot.sandbox.socket_mode import Delivery, SocketMode, events_of, press_of
 from bot.sandbox.workspace import Channel, Message, Workspace
 
 BOT_TOKEN = "xoxb-sandbox-bot"  # noqa: S105  # the stand-in's own, worth nothing elsewhere
@@ -64,6 +64,18 @@ class StandIn:
     def api_url(self) -> str:
         """The address for PILEUP_SLACK_API_URL."""
         return f"{self.base}api/"
+
+    def press(self, channel: str, ts: str, action: str, user: str) -> Delivery:
+        """A person presses a button of a message. Raises: KeyError when there is none of that action."""
+        place = self.workspace.channels[channel]
+        message = place.messages[ts]
+        buttons = {
+            element["action_id"]: element
+            for block in message.blocks
+            if block["type"] == "actions"
+            for element in block["elements"]
+        }
+        return self.socket_mode.interact(press_of(self.workspace, place, message, user, buttons[action]))
 
     def calls_of(self, method: str, *, ok: bool = True) -> list[Call]:
         """The calls of one method, only the successful ones unless told otherwise."""

@@ -26,6 +26,7 @@ class Delivery:
 
     event_id: str
     payload: dict[str, Any]
+    kind: str = "events_api"
     attempts: int = 0
     sent_at: float = 0.0
     acked_after: float | None = None
@@ -123,6 +124,12 @@ class SocketMode:
             self._start(Delivery(event_id, payload))
         return delivery
 
+    def interact(self, payload: dict[str, Any]) -> Delivery:
+        """Send what a person did with a button."""
+        delivery = Delivery(self._workspace.new_id("Ia"), payload, "interactive")
+        self._start(delivery)
+        return delivery
+
     async def close(self) -> None:
         """Stop delivering and close every connection."""
         for task in list(self._tasks):
@@ -145,7 +152,7 @@ class SocketMode:
             self._waiting[envelope] = (delivery, acked)
             body = {
                 "envelope_id": envelope,
-                "type": "events_api",
+                "type": delivery.kind,
                 "accepts_response_payload": False,
                 "payload": delivery.payload,
                 "retry_attempt": delivery.attempts,
@@ -175,6 +182,29 @@ class SocketMode:
             delivery, acked = found
             delivery.acked_after = time.monotonic() - delivery.sent_at
             acked.set()
+
+
+def press_of(
+    workspace: Workspace, channel: Channel, message: Message, user: str, button: dict[str, Any]
+) -> dict[str, Any]:
+    """The payload of a pressed button. Source: docs.slack.dev/reference/interaction-payloads/block_actions-payload."""
+    now = workspace.new_ts()
+    place = {"message_ts": message.ts, "channel_id": channel.id, "is_ephemeral": False}
+    return {
+        "type": "block_actions",
+        "user": {"id": user, "username": workspace.users[user].name, "team_id": workspace.team_id},
+        "api_app_id": workspace.app_id,
+        "token": "sandbox",
+        "container": {"type": "message", **place} | ({"thread_ts": message.thread_ts} if message.thread_ts else {}),
+        "trigger_id": f"{now}.sandbox",
+        "team": {"id": workspace.team_id, "domain": "sandbox"},
+        "enterprise": None,
+        "is_enterprise_install": False,
+        "channel": {"id": channel.id, "name": channel.name},
+        "message": message.to_json(),
+        "state": {"values": {}},
+        "actions": [{"block_id": "b", "action_ts": now, **button}],
+    }
 
 
 def events_of(workspace: Workspace, what: str, channel: Channel, message: Message) -> list[dict[str, Any]]:

@@ -58,7 +58,7 @@ class Analyst:
         for step in range(1, 5):
             progress("reading threads", step / 5)
             await asyncio.sleep(self.seconds / 4)
-        found = re.match(rb"GOLDEN (\w+) ", content)
+        found = re.match(rb"(?:MDMP)?GOLDEN (\w+) ", content)
         if found is None:
             raise AnalysisFailed("not-a-dump", "not a dump that can be read: this is something else", 3)
         report = sample(found[1].decode())
