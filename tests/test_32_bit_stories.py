@@ -13,9 +13,11 @@ from analysis.kernel.scene import Scene, read_scene
 from analysis.memory import open_memory
 from analysis.pipeline import Options, analyze
 from analysis.symbols import SymbolSources, open_kernel_symbols
+from analysis.symbols.names import PdbIdentity
 from tests.forge.x86_kernel import KINDS, Forged32
 from tests.forge.x86_layouts import BUILDS
 from tests.forge.x86_stories import STORIES, forge32
+from tests.symbols.forged_pdbs import kernel_pdb32, store
 from tests.truth import hold_against_names, hold_against_truth, told
 
 # Of every two machines in a row, one has PAE and one is a kernel summary.
@@ -55,7 +57,7 @@ def abstains(forged: Forged32, directory: Path, symbols: tuple[Path, ...]) -> No
     report = analyze(path, Options(symbols=symbols))
     assert report.verdict.culprit is None
     assert (report.blocking.chains, report.blocking.deadlocks, report.blocking.blocked_threads) == ((), (), ())
-    assert any("no PDB and no symbol table of its own" in one for one in report.verdict.cannot_tell)
+    assert any("neither a PDB with its types nor a symbol table" in one for one in report.verdict.cannot_tell)
     assert {one.name for one in report.modules} >= {"ntoskrnl.exe", "one.sys"}
 
 
@@ -133,3 +135,28 @@ def test_a_table_without_most_structures_costs_what_it_lacks(tmp_path: Path) -> 
         report = analyze(tmp_path / "MEMORY.DMP", Options(symbols=(tmp_path,)))
         assert not any("Error" in note for note in report.notes), (gone, report.notes)
         assert report.bugcheck is not None
+
+
+@pytest.mark.parametrize("story", ["pile-up", "deadlock"])
+def test_the_kernels_own_pdb_tells_as_much_as_a_table(tmp_path: Path, story: str) -> None:
+    forged = forge32(story, pae=True, build=7601)
+    store(tmp_path, PdbIdentity("ntkrpamp.pdb", forged.facts.kernel_guid, 1), kernel_pdb32(forged))
+    path = tmp_path / "MEMORY.DMP"
+    forged.write(path)
+    report = analyze(path, Options(symbols=(tmp_path,)))
+    hold_against_truth(report, forged)
+    hold_against_names(report, forged, symbols=True)
+    stacks = [frame.symbol.partition("+")[0] for thread in report.threads for frame in thread.stack]
+    assert {"nt!KiSwapContext", "nt!KeWaitForSingleObject", "nt!IofCallDriver"} <= set(stacks)
+
+
+def test_a_pdb_of_another_age_is_refused(tmp_path: Path) -> None:
+    forged = forge32("pile-up", pae=True, build=7601)
+    store(tmp_path, PdbIdentity("ntkrpamp.pdb", forged.facts.kernel_guid, 2), kernel_pdb32(forged))
+    abstains(forged, tmp_path, (tmp_path,))
+
+
+def test_a_pdb_without_types_names_functions_and_says_that_no_locks_can_be_read(tmp_path: Path) -> None:
+    forged = forge32("pile-up", pae=True, build=7601)
+    store(tmp_path, PdbIdentity("ntkrpamp.pdb", forged.facts.kernel_guid, 1), kernel_pdb32(forged, types=False))
+    abstains(forged, tmp_path, (tmp_path,))

@@ -39,8 +39,8 @@ def next_steps(scene: Scene, story: Story) -> tuple[str, ...]:
 
 DEBUGGER_KERNEL = 8  # the dump type of a debugger's dump without user pages
 SMALL_KERNEL = (
-    "Threads and locks of this 32-bit kernel: no PDB and no symbol table of its own is at hand, so only its modules "
-    "and the crashing stack are read."
+    "Threads and locks of this 32-bit kernel: neither a PDB with its types nor a symbol table of its own is at hand, "
+    "so only its modules and the crashing stack are read."
 )
 
 

@@ -104,6 +104,11 @@ class Kernel32:
         self._clock()
         self.process("System", 4)
 
+    @property
+    def variables(self) -> set[str]:
+        """The names of variables among the symbols."""
+        return set(self.symbols) - {name for image, name in self.places if image == "nt"}
+
     # Memory
 
     def u32(self, address: int, *values: int) -> None:

@@ -7,6 +7,7 @@ from analysis.symbols.names import PdbIdentity
 from tests.forge import Forged
 from tests.forge.facts import PdbFact
 from tests.forge.layouts import Layouts, Member
+from tests.forge.x86_kernel import Forged32
 from tests.symbols import pdbs
 from tests.symbols.pdbs import Contribution, Pdb
 
@@ -28,8 +29,23 @@ def kernel_pdb(forged: Forged, *, types: bool = True) -> Pdb:
     return Pdb(symbols=symbols, sections=WHOLE, types=kernel_types(forged.layouts) if types else [])
 
 
-def kernel_types(layouts: Layouts) -> list[bytes]:
-    """Type records of every structure of a table of layouts; members of members are left to the inner structures."""
+def kernel_pdb32(forged: Forged32, *, types: bool = True) -> Pdb:
+    """The same of a 32-bit kernel, whose public names are decorated in one of the three ways of C."""
+    forms = ("_{0}", "_{0}@8", "@{0}@4")
+    data = forged.kernel.variables
+    symbols = [
+        pdbs.public(("_{0}" if name in data else forms[rva // 0x40 % 3]).format(name), rva - START)
+        for name, rva in forged.facts.symbols
+    ]
+    records = kernel_types(forged.kernel.layouts, 4) if types else []
+    return Pdb(symbols=symbols, sections=WHOLE, types=records, machine=0x14C)
+
+
+def kernel_types(layouts: Layouts, pointer: int = 8) -> list[bytes]:
+    """Type records of every structure of a table of layouts; members of members are left to the inner structures.
+
+    ``pointer`` is the size of one.
+    """
     names = list(layouts.structures)
     records = [pdbs.structure(name, 0, 0, forward=True) for name in names]
     index = {name: 0x1000 + at for at, name in enumerate(names)}
@@ -47,12 +63,12 @@ def kernel_types(layouts: Layouts) -> list[bytes]:
             return add(pdbs.array(inner, int(many[2]) * size(many[1])))
         if member.kind.startswith("*"):
             target = member.kind[1:]
-            return add(pdbs.pointer(index[target])) if target in index else 0x603
+            return add(pdbs.pointer(index[target], pointer)) if target in index else {8: 0x603, 4: 0x403}[pointer]
         return SIMPLE.get(member.kind) or index.get(member.kind) or 0x23
 
     def size(name: str) -> int:
         known = {"u8": 1, "u16": 2, "u32": 4}
-        return layouts.structures[name].size if name in layouts.structures else known.get(name, 8)
+        return layouts.structures[name].size if name in layouts.structures else known.get(name, pointer)
 
     for name in names:
         structure = layouts.structures[name]

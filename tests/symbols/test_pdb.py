@@ -299,3 +299,15 @@ def test_any_bytes_changed_it_is_refused_or_answers(
 
 
 RICH = rich()
+
+
+def test_public_names_of_32_bit_code_are_known_as_their_source_has_them(tmp_path: Path) -> None:
+    names = ("_Variable", "_Standard@8", "@Fast@4", "__under", "?Method@Class@@QAEXXZ", "Plain", "_With@sign", "@odd")
+    symbols = [pdbs.public(name, 0x10 * at) for at, name in enumerate(names)]
+    found = table(tmp_path, Pdb(symbols=symbols, sections=[(".text", 0x1000, 0x800)], machine=0x14C))
+    plain = ("Variable", "Standard", "Fast", "_under", "?Method@Class@@QAEXXZ", "Plain", "With@sign", "@odd")
+    assert [found.rva(name) for name in plain] == [0x1000 + 0x10 * at for at in range(len(names))]
+    assert [found.nearest(0x1001 + 0x10 * at) for at in range(len(names))] == [(name, 1) for name in plain]
+    assert found.rva("_Standard@8") == 0x1010
+    wide = table(tmp_path, Pdb(symbols=symbols, sections=[(".text", 0x1000, 0x800)]))
+    assert (wide.rva("Variable"), wide.nearest(0x1000)) == (None, ("_Variable", 0))

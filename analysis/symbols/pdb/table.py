@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from analysis.errors import BadSymbols
+from analysis.formats.image import MACHINE_X86
 from analysis.symbols.fields import NestedFields
 from analysis.symbols.layout import Field, Layout
 from analysis.symbols.names import PdbIdentity, best_name
 from analysis.symbols.pdb.dbi import Dbi, read_dbi
+from analysis.symbols.pdb.decoration import spellings, undecorated
 from analysis.symbols.pdb.frames import FrameData, FrameRecord
 from analysis.symbols.pdb.info import named_stream, read_info
 from analysis.symbols.pdb.kept import WORTH, KeptIndex
@@ -69,11 +71,17 @@ class PdbTable:
 
     def rva(self, name: str) -> int | None:
         """The RVA of a public symbol, a global variable or a function; or None."""
-        linked = self.symbols.address(name) if self.symbols else None
+        linked = self._addressed(name)
         if linked is None:
             function = self._referenced(name)
             linked = function.start if function else None
         return None if linked is None else self._dbi.sections.in_image(linked)
+
+    def _addressed(self, name: str) -> int | None:
+        if self.symbols is None:
+            return None
+        written = spellings(name) if self.machine == MACHINE_X86 else (name,)
+        return next((found for one in written if (found := self.symbols.address(one)) is not None), None)
 
     def nearest(self, rva: int) -> tuple[str, int] | None:
         """The function that ``rva`` lies in, else the public symbol at or below it, and the distance in bytes.
@@ -167,6 +175,7 @@ class PdbTable:
         if len(contributions) and contributions.at(found[0]) != row:
             return None
         name = best_name(found[1])
+        name = undecorated(name) if name is not None and self.machine == MACHINE_X86 else name
         return None if name is None else (name, linked - found[0])
 
     def _referenced(self, name: str) -> Function | None:
