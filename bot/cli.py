@@ -153,5 +153,13 @@ def history_ask(question: list[str], as_json: AsJson = False) -> None:
     raise typer.Exit(past.answer(" ".join(question), as_json=as_json))
 
 
+@history.command("rebucket")
+def history_rebucket() -> None:
+    """Name old crashes by the present rules; their former signatures stay as aliases."""
+    from bot import past
+
+    raise typer.Exit(past.rebucket())
+
+
 if __name__ == "__main__":
     main()

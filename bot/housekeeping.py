@@ -26,12 +26,24 @@ def tidy(store: Store, settings: Settings) -> tuple[Pruned, int]:
     return pruned, store.retention.sweep_files(downloads(settings.home), active)
 
 
+def rename(store: Store) -> int:
+    """Give the reports of history the names they would get by the present rules; how many changed theirs."""
+    changed = 0
+    while True:
+        looked_at, renamed = store.renaming.step()
+        changed += renamed
+        if not looked_at:
+            return changed
+
+
 async def keep_house(store: Store, settings: Settings, stop: asyncio.Event, every: float = EVERY_SECONDS) -> None:
     """Throw away now and every few hours, until told to stop. A locked database or disk is tried again later."""
     while not stop.is_set():
         try:
             pruned, files = await asyncio.to_thread(tidy, store, settings)
             log.info("tidied: %d jobs, %d traces, %d reports, %d files", *_counts(pruned), files)
+            if renamed := await asyncio.to_thread(rename, store):
+                log.info("the rules have changed: %d reports of history got another signature", renamed)
         except (OSError, sqlite3.Error) as error:
             log.warning("tidying failed: %s", type(error).__name__)
         with suppress(TimeoutError):

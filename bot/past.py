@@ -13,6 +13,7 @@ import fastjsonschema
 from analysis.verdict.report import Report
 from bot.analyzing import FAULT, OK, USAGE, Stop, settings_or_stop
 from bot.console import Line, print_lines, printable, report_lines, when
+from bot.housekeeping import rename
 from bot.questions import Row, ask
 from storage import DatabaseTooNew, Query, Store, StoredReport
 from storage.clock import stamp, utc_now
@@ -68,6 +69,17 @@ def answer(question: str, *, as_json: bool) -> int:
         return OK if said.understood else USAGE
 
     return _with_store(print_it)
+
+
+def rebucket() -> int:
+    """Name the reports of history by the present rules, and print how many changed. The exit status."""
+
+    def name_them(store: Store) -> int:
+        outdated = store.renaming.outdated()
+        print(f"{rename(store)} of {outdated} reports that older rules had named got another signature.")
+        return OK
+
+    return _with_store(name_them)
 
 
 def _with_store(use: Callable[[Store], int]) -> int:

@@ -117,7 +117,12 @@ CREATE TABLE posts (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS = (JOBS, REPORTS, SLACK)
+NAMING = """
+ALTER TABLE reports ADD COLUMN named_by TEXT;
+CREATE INDEX reports_by_naming ON reports (named_by);
+"""
+
+MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING)
 
 
 class DatabaseTooNew(Exception):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from analysis.verdict.rebucket import naming_identity
 from analysis.verdict.report import Report
 from storage.clock import Clock, moment, stamp
 from storage.columns import columns, storable, story_frames
@@ -68,6 +69,7 @@ class Reports:
             if known is not None:
                 row["sha256"] = row["sha256"] or known.sha256
             row["frames"] = json.dumps(story_frames(report))
+            row["named_by"] = naming_identity()
             if known is None:
                 tables.table("reports").insert(row)
                 number = int(self._database.value("SELECT last_insert_rowid()"))

@@ -11,6 +11,7 @@ from storage.duplicates import Duplicates, Seen
 from storage.events import Events, Posts
 from storage.jobs import Jobs
 from storage.migrations import migrate
+from storage.renaming import Renaming
 from storage.reports import Reports, StoredReport
 from storage.retention import Retention
 from storage.search import Search
@@ -33,6 +34,7 @@ class Store:
         self.threads = Threads(database, clock)
         self.duplicates = Duplicates(database, self.reports, self.threads)
         self.search = Search(database)
+        self.renaming = Renaming(database, self.reports)
         self.retention = Retention(database, clock)
 
     @classmethod

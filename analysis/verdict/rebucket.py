@@ -12,9 +12,16 @@ from analysis.bugchecks.tables import Parameters, subcase
 from analysis.kernel.facts import Frame
 from analysis.trust import Trust
 from analysis.verdict import bucket, report
+from analysis.verdict.rules import rules_identity
+from analysis.verdict.signature import FORM
 from analysis.verdict.walk import in_cycle, walk_stack
 
 TRUSTS = {trust.label: trust for trust in Trust}
+
+
+def naming_identity() -> str:
+    """What the names of failures depend on: with another value, reports are to be named anew."""
+    return f"{FORM}:{rules_identity()}"
 
 
 def rebucket(told: report.Report) -> report.Bucket:

@@ -17,6 +17,7 @@ from analysis.trust import Trust
 from analysis.verdict.functions import is_pass_through, split_symbol
 from analysis.verdict.modules import Strength, is_kernel_name, stem, strength
 
+FORM = 2  # of the text; a new one has history name its reports anew
 LONGEST = 255
 NOBODY = "nobody"
 MAX_FRAMES = 3  # where no culprit has a frame of its own

@@ -1,0 +1,45 @@
+"""History named anew: when the rules that name failures change, old reports get the names that they would get today."""
+
+from dataclasses import replace
+
+import fastjsonschema
+
+from analysis.verdict.rebucket import naming_identity, rebucket
+from storage.database import Database
+from storage.reports import Reports
+
+BATCH = 200
+
+
+class Renaming:
+    """Brings the signatures of one database up to the rules in force. Former names stay aliases."""
+
+    def __init__(self, database: Database, reports: Reports) -> None:
+        self._database = database
+        self._reports = reports
+
+    def outdated(self) -> int:
+        """How many reports were named by other rules."""
+        return int(self._database.value("SELECT count(*) FROM reports WHERE named_by IS NOT ?", [naming_identity()]))
+
+    def step(self, limit: int = BATCH) -> tuple[int, int]:
+        """Name up to ``limit`` outdated reports anew: how many were looked at, how many got another name.
+
+        A step that is cut short goes on with the next call. A document that
+        this version cannot read keeps its names.
+        """
+        rules = naming_identity()
+        rows = self._database.rows("SELECT id FROM reports WHERE named_by IS NOT ? ORDER BY id LIMIT ?", [rules, limit])
+        return len(rows), sum(self._rename(row["id"], rules) for row in rows)
+
+    def _rename(self, number: int, rules: str) -> bool:
+        try:
+            report = self._reports.report(number)
+        except fastjsonschema.JsonSchemaException:
+            report = None
+        bucket = rebucket(report) if report is not None else None
+        if report is not None and bucket is not None and bucket != report.bucket:
+            self._reports.add(replace(report, bucket=bucket))
+            return bucket.signature != report.bucket.signature
+        self._database.change("UPDATE reports SET named_by = ? WHERE id = ?", [rules, number])
+        return False
