@@ -1,8 +1,10 @@
 """The table of lock stories: each row on each build, right or wrong.
 
-``python -m tests.lock_table`` runs all of it; words as arguments choose the rows whose names contain one of them.
+``python -m tests.lock_table`` runs all of it; words as arguments choose the rows whose names contain one of them, and
+``--seed N`` (again and again) draws drivers, processes and all order from N: the report must follow.
 """
 
+import argparse
 import sys
 import tempfile
 import time
@@ -39,27 +41,36 @@ def judge(row: Row, build: int, seed: int | None = None) -> str | None:
     return None
 
 
-def table(rows: Sequence[Row]) -> Iterator[tuple[Row, list[str]]]:
-    """Each row with a word for each build: right, wrong, or - where the build has no such lock."""
+def table(rows: Sequence[Row], seed: int | None) -> Iterator[tuple[Row, list[str], list[str]]]:
+    """Each row with a word for each build (right, wrong, or - where the build has no such lock), and what is wrong."""
     for row in rows:
-        words = []
+        words, problems = [], []
         for build in all_builds():
-            problem = judge(row, build) if build >= row.first_build else "-"
+            problem = judge(row, build, seed) if build >= row.first_build else "-"
             words.append({None: "right", "-": "-"}.get(problem, "WRONG"))
-        yield row, words
+            problems += [f"{row.name} on {build}: {problem}"] if words[-1] == "WRONG" else []
+        yield row, words, problems
 
 
-def main(wanted: Sequence[str]) -> int:
-    """Prints the table. The number of wrong cells, at most 1."""
-    rows = [row for row in ROWS.values() if not wanted or any(word in row.name for word in wanted)]
-    started, wrong, right = time.perf_counter(), 0, 0
-    print(f"{'story':28}" + "".join(f"{build:>8}" for build in all_builds()))
-    for row, words in table(rows):
-        wrong, right = wrong + words.count("WRONG"), right + words.count("right")
-        print(f"{row.name:28}" + "".join(f"{word:>8}" for word in words), flush=True)
-    print(f"{right} right, {wrong} wrong, {time.perf_counter() - started:.0f} s")
-    return min(wrong, 1)
+def main() -> int:
+    """Print the table, for each seed where some are given, then what was wrong. 0 where nothing was."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("words", nargs="*", help="rows whose names contain one of these; all where none is given")
+    parser.add_argument("--seed", type=int, action="append", help="draw drivers and all order from this number")
+    arguments = parser.parse_args()
+    chosen = [row for row in ROWS.values() if not arguments.words or any(word in row.name for word in arguments.words)]
+    started, right = time.perf_counter(), 0
+    wrong: list[str] = []
+    for seed in arguments.seed or [None]:
+        title = "story" if seed is None else f"story, seed {seed}"
+        print(f"{title:28}" + "".join(f"{build:>8}" for build in all_builds()))
+        for row, words, problems in table(chosen, seed):
+            right, wrong = right + words.count("right"), [*wrong, *problems]
+            print(f"{row.name:28}" + "".join(f"{word:>8}" for word in words), flush=True)
+    seconds = time.perf_counter() - started
+    print(*wrong, f"{len(chosen)} stories: {right} right, {len(wrong)} wrong, {seconds:.0f} s", sep="\n")
+    return min(len(wrong), 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -17,6 +17,7 @@ SLICE = [
     *OTHERS,
     *MIXED,
     *(f"spin-lock-{shape}" for shape in ("plain", "in-dpc", "chain-2", "cycle-3", "self", "watchdog")),
+    *("ends-at-event-in-sight", "ends-at-late-timer", "ends-with-time-out", "shared-in-a-cycle", "three-pileups"),
     "push-lock-unrecorded",
 ]
 
@@ -74,6 +75,13 @@ def test_a_spinning_processor_leads_to_the_driver_that_has_the_lock(tmp_path: Pa
     report = told(forge("spin-lock-watchdog", build=22000, kind="bitmap"), tmp_path, symbols=True)
     assert [(chain.lock.kind, chain.trust) for chain in report.blocking.chains] == [("spin-lock", "structure")]
     assert "held the queued spin lock at" in report.verdict.summary
+
+
+@pytest.mark.parametrize("build", [7601, 9600])
+def test_where_threads_note_no_push_locks_no_owner_is_recorded(build: int, tmp_path: Path) -> None:
+    report = told(forge("push-lock-unrecorded", build=build, kind="bitmap"), tmp_path, symbols=False)
+    assert report.blocking.chains == ()
+    assert any("keeps no owner and whose owner is not recorded" in note for note in report.notes)
 
 
 @pytest.mark.slow

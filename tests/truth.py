@@ -1,5 +1,6 @@
 """Holds a report against what the builder of the dump says it wrote. The builder shares no code with the analysis."""
 
+import json
 from pathlib import Path
 from typing import Protocol
 
@@ -57,6 +58,15 @@ def hold_against_truth(report: Report, forged: Written) -> None:
         assert blocked[key].wait_seconds == pytest.approx(fact.wait_seconds, abs=0.1)
     assert (blocking.root.thread if blocking.root else None) == (hex(expected.root) if expected.root else None)
     assert {one.lock.address for one in blocking.chains} == set(map(hex, expected.locks))
+    if expected.lock is not None:
+        assert blocking.chains[0].lock.address == hex(expected.lock)
+    kinds = {one.lock.address: one.lock.kind for one in blocking.chains}
+    assert all(kinds[hex(lock)] == kind for lock, kind in zip(expected.locks, expected.kinds, strict=False))
+    for chain in blocking.chains:
+        assert {thread for thread, lock in wanted if lock == chain.lock.address} <= set(chain.waiters)
+    text = json.dumps(report.to_json(), ensure_ascii=False)
+    for words in expected.says:
+        assert words in text, f"does not say {words!r}"
 
 
 def wrong_blame(report: Report, forged: Written, kind: str | None, most: str) -> str | None:

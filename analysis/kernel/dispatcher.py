@@ -69,14 +69,17 @@ def read_dispatcher(memory: Memory, address: int) -> Dispatcher | None:
     return Dispatcher(address, type_code, kind, signal)
 
 
-def _has_type(memory: Memory, address: int, type_code: int) -> bool:
-    if not address or address % 8:
-        return False
+def type_code(memory: Memory, address: int) -> int | None:
+    """The type of the dispatcher object at ``address`` as KOBJECTS counts; None where there is none to be read."""
     try:
         found = read_dispatcher(memory, address)
     except Unreadable:
-        return False
-    return found is not None and found.type_code == type_code
+        return None
+    return found.type_code if found is not None else None
+
+
+def _has_type(memory: Memory, address: int, wanted: int) -> bool:
+    return bool(address) and address % 8 == 0 and type_code(memory, address) == wanted
 
 
 def is_thread(memory: Memory, address: int) -> bool:

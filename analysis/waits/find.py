@@ -8,10 +8,11 @@ from analysis.kernel.facts import KernelFacts, Lock, LockKind, Thread
 from analysis.kernel.locks import lock_name
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
+from analysis.waits.at_hand import at_hand
 from analysis.waits.build import build_graph
 from analysis.waits.chains import Pileup, find_pileups
 from analysis.waits.deadlock import Cycle
-from analysis.waits.describe import boost_of, state_of, waits_for
+from analysis.waits.describe import boost_of, sleeps, state_of, unowned, waits_for
 from analysis.waits.graph import WaitGraph
 from analysis.waits.importance import importance, stays
 from analysis.waits.processors import STUCK_PROCESSOR, about_processors, spin_locks
@@ -83,13 +84,12 @@ def _about_ends(scene: Scene, found: WaitAnalysis, named: VirtAddr | None) -> li
     roots = [pileup.root for pileup in found.pileups[:_MAX_NOTES] if pileup.root is not None]
     if named is not None and not found.graph.is_blocked(named):
         roots.append(named)
-    notes = []
-    for root in dict.fromkeys(roots):
-        thread = scene.thread(root)
-        text = waits_for(scene, thread) if thread is not None and state_of(thread) is None else None
-        if text is not None:
-            notes.append(f"thread {root:#x} {text}")
-    return notes
+    threads = [thread for root in dict.fromkeys(roots) if (thread := scene.thread(root)) is not None]
+    waiting = [thread for thread in threads if state_of(thread) is None]
+    near = at_hand(scene, {address for thread in waiting for address in unowned(thread)})
+    told = {thread.address: waits_for(scene, thread, near) for thread in waiting}
+    told |= {thread.address: sleeps(scene, thread) for thread in threads if thread not in waiting}
+    return [f"thread {address:#x} {text}" for address, text in told.items() if text is not None]
 
 
 def _about_requests(facts: KernelFacts, found: WaitAnalysis) -> list[str]:

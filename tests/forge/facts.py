@@ -97,7 +97,8 @@ class Expected:
     """The verdict an analysis must reach. ``culprit`` None: nobody may be blamed.
 
     ``culprit_address`` is the culprit's frame; ``cycles`` are (threads, locks); ``drivers`` are all that the summary
-    must name (a deadlock names each).
+    must name (a deadlock names each). ``kinds`` are those of ``locks``, in the same order; ``says`` are words that the
+    report must hold somewhere.
     """
 
     culprit: str | None
@@ -112,6 +113,8 @@ class Expected:
     instance_path: str | None = None
     service: str | None = None
     impact_process: str | None = None
+    kinds: tuple[str, ...] = ()
+    says: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

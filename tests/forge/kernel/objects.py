@@ -89,7 +89,7 @@ def mutant(
     if owner:
         own_mutant(kernel, where, owner)
     if abandoned:
-        machine.put("_KMUTANT", where, Abandoned=1)
+        machine.u8(machine.at("_KMUTANT", where, "Abandoned"), 1)  # a byte, later a bit of it
     return where
 
 

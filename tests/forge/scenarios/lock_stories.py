@@ -12,14 +12,12 @@ from tests.forge.kernel.devices import add_irp, add_node
 from tests.forge.kernel.modules import add_driver_object
 from tests.forge.kernel.objects import event, queue
 from tests.forge.kernel.pnp import write_completion_queue, write_event_list
-from tests.forge.kernel.push_locks import push_lock
 from tests.forge.kernel.resources import share, wait_for
 from tests.forge.kernel.stacks import StackWriter, new_stack
 from tests.forge.kernel.state import (
     DELAY,
     EXECUTIVE,
     SUSPENDED,
-    WR_PUSH_LOCK,
     WR_QUEUE,
     Frame,
     Kernel,
@@ -242,21 +240,6 @@ def behind_a_cycle(kernel: Kernel, cast: Cast) -> Outcome:
         blocked=(*(blocked(t, at) for t, at in zip(threads, inner, strict=True)), blocked(last, outer.address)),
     )
     return stop(kernel, expected)
-
-
-def unrecorded(kernel: Kernel, cast: Cast) -> Outcome:
-    """A push lock whose owner noted nothing: somebody waits, and nobody can be named."""
-    cast.third_party(1)
-    lock = push_lock(kernel)
-    frames = kernel.frames(*WAIT, "ExfAcquirePushLockExclusiveEx", "ExfAcquirePushLockExclusive", "NtReadFile")
-    thread = add_thread(kernel, named(kernel, "explorer.exe"), frames)
-    block = thread.frame("ExfAcquirePushLockExclusiveEx").sp + 0x30
-    kernel.machine.write(block, bytes(0x38))
-    wait(kernel, thread, [event(kernel, address=block)], WR_PUSH_LOCK, 100.0)
-    kernel.machine.u64(block + 0x20, block)
-    kernel.machine.u64(block + 0x38, lock)
-    kernel.machine.u64(lock, block | 3)
-    return stop(kernel, Expected(culprit=None))
 
 
 def idle_worker(kernel: Kernel, cast: Cast) -> Outcome:

@@ -17,6 +17,11 @@ def _spins(kernel: Kernel, number: int, image: Image, lock: int, inner: Sequence
     return run_on_processor(kernel, named(kernel, PROGRAMS[number]), frames_of(kernel, image, inner, lock))
 
 
+def _nobody(lock: int) -> Expected:
+    says = (f"spin lock at {lock:#x}, whose holder is not recorded",)
+    return Expected(culprit=None, locks=(lock,), kinds=("spin-lock",), says=says)
+
+
 def plain(spinners: int, *, in_dpc: bool = False) -> Scenario:
     """Nobody is recorded as the holder, whoever spins; nobody is blamed."""
 
@@ -25,7 +30,7 @@ def plain(spinners: int, *, in_dpc: bool = False) -> Scenario:
         frames = frames_of(kernel, driver_image(kernel, driver), PLAIN, lock := spin_lock(kernel, taken=True))
         for number in range(spinners):
             run_on_processor(kernel, named(kernel, PROGRAMS[number]), frames, in_dpc=in_dpc)
-        outcome = stop(kernel, Expected(culprit=None, locks=(lock,)))
+        outcome = stop(kernel, _nobody(lock))
         if in_dpc:
             _, busy = kernel.frozen[0]
             kernel.machine.put("_KPRCB", kernel.processors[-1], DpcStack=busy.base)
@@ -56,6 +61,7 @@ def queued(depth: int) -> Scenario:
             locks=tuple(locks),
             drivers=(driver.driver,),
             blocked=tuple(stuck),
+            kinds=("spin-lock",) * depth,
         )
         return stop(kernel, expected)
 
@@ -108,7 +114,7 @@ def unknown_owner(kernel: Kernel, cast: Cast) -> Outcome:
     (driver,) = cast.third_party(1)
     lock = spin_lock(kernel)
     queue_up(kernel, lock, None, [_spins(kernel, 0, driver_image(kernel, driver), lock)])
-    return stop(kernel, Expected(culprit=None, locks=(lock,)))
+    return stop(kernel, _nobody(lock))
 
 
 def watchdog(kernel: Kernel, cast: Cast) -> Outcome:

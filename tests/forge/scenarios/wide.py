@@ -14,8 +14,10 @@ from tests.forge.kernel.state import (
     Process,
 )
 from tests.forge.kernel.threads import add_thread, wait
+from tests.forge.scenarios.crowd_stories import CROWD_STORIES
 from tests.forge.scenarios.lock_kinds import KINDS, Lock
-from tests.forge.scenarios.lock_stories import OTHERS, OWNERS, inside, owner, stop, unrecorded
+from tests.forge.scenarios.lock_stories import OTHERS, OWNERS, inside, owner, stop
+from tests.forge.scenarios.object_stories import OBJECT_STORIES
 from tests.forge.scenarios.spin_stories import BY_NAME, SPIN_STORIES
 from tests.forge.scenarios.story import (
     Cast,
@@ -72,6 +74,7 @@ def chain(*kinds: str) -> Scenario:
             locks=tuple(lock.address for lock in locks),
             drivers=(driver.driver,),
             blocked=tuple(waiting),
+            kinds=kinds,
         )
         return stop(kernel, expected)
 
@@ -96,6 +99,7 @@ def cycle(kind: str, size: int) -> Scenario:
             locks=addresses,
             drivers=tuple(driver.driver for driver in drivers),
             cycles=((tuple(thread.address for thread in threads), addresses),),
+            kinds=(kind,) * size,
             blocked=tuple(blocked(thread, lock.address) for thread, lock in zip(threads, locks, strict=True)),
         )
         return stop(kernel, expected)
@@ -124,7 +128,7 @@ def rows() -> tuple[Row, ...]:
     found += [Row(f"owner-{state}", owner(state)) for state in OWNERS]
     found += [Row(name, tell) for name, tell in (*OTHERS.items(), *MIXED.items())]
     found += [Row(name, tell, needs_names=name in BY_NAME) for name, tell in SPIN_STORIES.items()]
-    found.append(Row("push-lock-unrecorded", unrecorded, 9600))
+    found += [Row(name, tell) for name, tell in (*OBJECT_STORIES.items(), *CROWD_STORIES.items())]
     return tuple(found)
 
 
