@@ -2,6 +2,7 @@
 
 from analysis.address import VirtAddr
 from analysis.kernel.facts import Module
+from analysis.kernel.modules import is_unnamed
 from analysis.kernel.symbolize import KERNEL_MODULE
 from analysis.symbols.identify import NT_FILES
 from analysis.symbols.image_file import ImageFile
@@ -28,7 +29,7 @@ class ImageFiles:
         return self._open[module.base]
 
     def _find(self, module: Module) -> ImageFile | None:
-        if not module.timestamp or self._files.is_empty:
+        if not module.timestamp or self._files.is_empty or is_unnamed(module.name):
             return None
         refused: list[str] = []
         for name in _file_names(module):

@@ -77,14 +77,14 @@ def with_image(memory: Memory, module: Module) -> Module:
     except (Unreadable, BadDump):
         return module
     version = image.version()
-    if is_unnamed(module):
+    if is_unnamed(module.name):
         module = replace(module, name=_own_name(image))
     return replace(module, timestamp=image.timestamp, version=version.file, vendor=version.company, pdb=image.pdb)
 
 
-def is_unnamed(module: Module) -> bool:
-    """Whether the list's name of the module could not be read."""
-    return module.name.startswith(_UNNAMED)
+def is_unnamed(name: str) -> bool:
+    """Whether a module's name is only what stands for one that could not be read."""
+    return name.startswith(_UNNAMED)
 
 
 def _own_name(image: PeImage) -> str:
@@ -92,7 +92,16 @@ def _own_name(image: PeImage) -> str:
     # the same on every start of Windows, as an address is not.
     if image.pdb and (stem := image.pdb.name.replace("/", "\\").rpartition("\\")[2].rpartition(".")[0]):
         return f"{stem.lower()}.sys"
-    return f"{_UNNAMED}{image.timestamp:08x}{image.size_of_image:x}.sys"
+    return unnamed(0, image.size_of_image, image.timestamp)
+
+
+def unnamed(base: int, size: int, timestamp: int | None) -> str:
+    """What stands for the name of an image that the dump does not hold. Without an extension no file is called so.
+
+    It is made of time stamp and size, by which symbol servers keep images: the same on every start of Windows, as an
+    address is not. Only where no time stamp is known the address tells which image is meant.
+    """
+    return f"{_UNNAMED}{timestamp:08x}{size:x}" if timestamp else f"{_UNNAMED}at-{base:x}"
 
 
 def _read_entry(memory: Memory, address: int, stamp_at: int | None) -> Module | None:
@@ -103,9 +112,8 @@ def _read_entry(memory: Memory, address: int, stamp_at: int | None) -> Module | 
         return None
     path = _text(entry, address + _FULL_NAME)
     name = _text(entry, address + _BASE_NAME) or _file_name(path or "")
-    # A name that was paged out must not become another module's: the address says which image is meant.
     stamp = entry.u32(address + stamp_at) or None if stamp_at is not None else None
-    return Module(name.lower() or f"{_UNNAMED}{base:x}.sys", VirtAddr(base), size, stamp, path=path)
+    return Module(name.lower() or unnamed(base, size, stamp), VirtAddr(base), size, stamp, path=path)
 
 
 def _text(memory: Memory, address: int) -> str | None:

@@ -8,7 +8,7 @@ import struct
 from analysis.address import PAGE_MASK, VirtAddr
 from analysis.errors import Unreadable
 from analysis.kernel.facts import Module
-from analysis.kernel.modules import name_kernel
+from analysis.kernel.modules import name_kernel, unnamed
 from analysis.limits import MAX_MODULES, MAX_STRING_BYTES
 from analysis.memory.reader import Memory
 
@@ -44,7 +44,7 @@ def _read_entry(memory: Memory, address: int) -> tuple[int, Module | None]:
         return following, None
     path = _text(memory, full, full_length)
     name = _text(memory, short, short_length) or (path or "").rpartition("\\")[2]
-    return following, Module(name.lower() or f"unnamed-{base:x}.sys", VirtAddr(base), size, stamp or None, path=path)
+    return following, Module(name.lower() or unnamed(base, size, stamp), VirtAddr(base), size, stamp or None, path=path)
 
 
 def _text(memory: Memory, address: int, length: int) -> str | None:

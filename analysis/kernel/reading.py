@@ -12,7 +12,7 @@ from analysis.kernel.critical_sections import Programs
 from analysis.kernel.dispatcher import is_process, is_thread
 from analysis.kernel.facts import KernelFacts, Lock, Module, Process, Thread
 from analysis.kernel.locks import read_locks
-from analysis.kernel.modules import name_kernel, read_modules, read_unloaded, with_image
+from analysis.kernel.modules import name_kernel, read_modules, read_unloaded, unnamed, with_image
 from analysis.kernel.modules32 import read_modules32
 from analysis.kernel.processes import read_process, read_processes
 from analysis.kernel.processors import read_running
@@ -204,7 +204,7 @@ class _Reading:
 def _triage_modules(triage: TriageData, kernel_base: int) -> tuple[Module, ...]:
     listed = (
         Module(
-            one.name.lower() or f"unnamed-{one.base:x}.sys",
+            one.name.lower() or unnamed(one.base, one.size, one.timestamp),
             VirtAddr(one.base),
             one.size,
             one.timestamp,

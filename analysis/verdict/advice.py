@@ -2,6 +2,7 @@
 
 from analysis.bugchecks.explained import Stop
 from analysis.kernel.facts import Module
+from analysis.kernel.modules import is_unnamed
 from analysis.kernel.printed import PrintedScene
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
@@ -60,6 +61,7 @@ def cannot_tell(scene: Scene, story: Story) -> tuple[str, ...]:
     if isinstance(scene, PrintedScene):
         return tuple(dict.fromkeys((*text_limits(scene), *story.explained.cannot_tell)))
     told = [CUT_SHORT] if scene.image.truncated else []
+    told += _of_names(scene)
     told += [SMALL_KERNEL] if scene.memory.pointer_size == 4 and scene.symbols.layout_source == "none" else []
     told += [*_of_kind(scene), *_of_symbols(scene), *_of_stacks(scene, story), *story.explained.cannot_tell]
     for link in story.waits.chains:
@@ -160,6 +162,17 @@ def _of_kind(scene: Scene) -> list[str]:
     if scene.image.header.architecture == "arm64":
         told.append("Memory beyond the saved blocks of an ARM64 dump is not read yet.")
     return told
+
+
+def _of_names(scene: Scene) -> list[str]:
+    count = sum(is_unnamed(module.name) for module in scene.facts.modules)
+    if not count:
+        return []
+    told = (
+        f"The names of {count} of the drivers: the pages that hold them are not in this dump. unnamed-… stands for "
+        "each, with the time stamp and size by which symbol servers keep it."
+    )
+    return [told]
 
 
 def _of_symbols(scene: Scene) -> list[str]:

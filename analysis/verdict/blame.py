@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from analysis.bugchecks.explained import Blamed, Cap, Hint, Stop
 from analysis.kernel.facts import Frame
+from analysis.kernel.modules import is_unnamed
 from analysis.trust import Trust
 from analysis.verdict.functions import is_pool_internal
 from analysis.verdict.modules import Strength, is_bus, is_framework, stem, strength
@@ -87,7 +88,9 @@ def conclude(case: Case) -> Blame:
     else:
         blame = _fault(case, walk)
     blame = replace(blame, stack_culprit=_named(walk.chosen), device_culprit=_blamable(case, walk))
-    blame = _capped(blame, case.caps + _standing_caps(case) + _leftover_caps(blame, walk, case.hints))
+    blame = _capped(
+        blame, case.caps + _standing_caps(case) + _leftover_caps(blame, walk, case.hints) + _name_caps(blame)
+    )
     return replace(blame, passed=_passed_over(blame, walk, case))
 
 
@@ -95,6 +98,12 @@ def _standing_caps(case: Case) -> tuple[Cap, ...]:
     if case.stop is Stop.CORRUPTION:
         return (Cap("medium", "the damage was found here, but may have been done before by somebody else"),)
     return ()
+
+
+def _name_caps(blame: Blame) -> tuple[Cap, ...]:
+    if blame.module is None or not is_unnamed(blame.module):
+        return ()
+    return (Cap("medium", f"the dump does not hold the name of this driver: {blame.module} only stands for it"),)
 
 
 def _leftover_caps(blame: Blame, walk: Walk, hints: Sequence[Hint]) -> tuple[Cap, ...]:

@@ -52,6 +52,17 @@ def test_the_driver_that_failed_is_named_in_every_kind(tmp_path: Path, kind: str
     assert made.bucket.failure_bucket_id == "AV_bad!unknown_function"
 
 
+def test_a_driver_whose_name_was_lost_is_not_blamed_by_an_invented_file_name(tmp_path: Path) -> None:
+    data = Machine32().full().replace("bad.sys".encode("utf-16-le"), "\x01".encode("utf-16-le") * 7)
+    made = told(tmp_path, data)
+    assert made.verdict.culprit is not None
+    assert made.verdict.culprit.module is not None
+    assert made.verdict.culprit.module.startswith("unnamed-4f000001")
+    assert "." not in made.verdict.culprit.module
+    assert made.verdict.confidence in ("medium", "low")
+    assert any("The names of 1 of the drivers" in line for line in made.verdict.cannot_tell)
+
+
 def test_the_stack_goes_through_the_trap_frame(tmp_path: Path) -> None:
     path = tmp_path / "MEMORY.DMP"
     path.write_bytes(Machine32(code=0x8E, parameters=(0xC0000005, FAULT, STACK + 0x1100, 0)).full())

@@ -9,7 +9,7 @@ from analysis.address import VirtAddr
 from analysis.errors import Unreadable
 from analysis.formats import open_dump
 from analysis.kernel.facts import Module
-from analysis.kernel.modules import read_modules, read_unloaded, with_image
+from analysis.kernel.modules import is_unnamed, read_modules, read_unloaded, unnamed, with_image
 from analysis.memory import open_memory
 from tests.forge import forge
 from tests.kernel.invented import KERNEL_BASE, Bytes
@@ -50,11 +50,19 @@ def test_a_name_that_was_paged_out_is_taken_from_the_path() -> None:
     assert names(memory)[2] == "crowddriver.sys"
 
 
+def test_what_stands_for_a_name_is_no_file_name_and_the_same_on_every_start() -> None:
+    one, again = (unnamed(base, 0x12000, 0x5F00_0000) for base in BASES[1:3])
+    assert one == again == "unnamed-5f00000012000"
+    assert "." not in one
+    assert is_unnamed(one)
+    assert unnamed(BASES[1], 0x12000, None) != unnamed(BASES[2], 0x12000, None)
+
+
 def test_a_driver_without_any_name_is_called_by_its_address_and_never_by_anothers() -> None:
     memory = listed()
     memory.lose(ENTRIES[2] + 0x200, 4)
     memory.lose(ENTRIES[2] + 0x100, 4)
-    assert names(memory)[2] == f"unnamed-{BASES[2]:x}.sys"
+    assert names(memory)[2] == f"unnamed-at-{BASES[2]:x}"
 
 
 @pytest.mark.parametrize(("offset", "value"), [(0x30, 0), (0x30, 0x7FF0_1234_0000), (0x30, BASES[1] + 8), (0x40, 0)])
@@ -135,5 +143,5 @@ def test_a_driver_without_a_name_is_called_by_what_its_image_says_of_itself(tmp_
     with open_dump(forged.write(tmp_path / "seed.dmp")) as image:
         memory = open_memory(image)
         for fact in forged.facts.modules[1:6]:
-            module = Module(f"unnamed-{fact.base:x}.sys", VirtAddr(fact.base), fact.size)
+            module = Module(f"unnamed-at-{fact.base:x}", VirtAddr(fact.base), fact.size)
             assert with_image(memory, module).name.partition(".")[0] == fact.name.lower().partition(".")[0]
