@@ -9,7 +9,7 @@ from analysis.pipeline import analyze
 from tests.forge import forge
 from tests.forge.x86 import Machine32
 
-LIVE_CODES = (0x193, 0x1A8, 0x161)
+LIVE_CODES = (0x193, 0x1A8, 0x161, 0x15E)
 CRASH_CODES = (0x9F, 0xD1, 0xE2)
 
 

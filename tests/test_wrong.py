@@ -34,6 +34,12 @@ def test_the_obvious_answer_is_not_given(name: str, tmp_path: Path) -> None:
     assert verdict_on(name, *told(name, tmp_path)) is None
 
 
+def test_driver_verifier_did_not_make_the_mistake_that_it_found(tmp_path: Path) -> None:
+    report, _ = told("verifier", tmp_path)
+    assert "verifier" not in report.verdict.summary.lower()
+    assert "freed an address that no allocation returned" in report.verdict.summary
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("build", all_builds())
 @pytest.mark.parametrize("name", WAYS)

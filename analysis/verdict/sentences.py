@@ -7,6 +7,7 @@ from analysis.kernel.facts import Frame, Lock, LockKind, Thread
 from analysis.kernel.printed import PrintedScene
 from analysis.kernel.scene import Scene
 from analysis.trust import Trust
+from analysis.verdict.blame import VERIFIER
 from analysis.verdict.functions import is_plumbing, split_symbol
 from analysis.verdict.modules import stem
 from analysis.verdict.story import Story, chain_of, held, holds, lock_text, thread_name
@@ -117,8 +118,10 @@ def _fault(story: Story) -> str:
     where = f" at {blame.function}" if blame.function else ""
     if blame.kind == "windows":
         return f"Windows' own kernel {deed}{where}, with no driver on the stack: memory damage or a fault of Windows."
-    # Whoever is named by something else than the stack did not lead to what is on it.
-    inner = _innermost(story) if blame.frame is not None else None
+    # Whoever is named by something else than the stack did not lead to what is on it, and Driver Verifier's code stands
+    # between the mistake and the stop.
+    led = blame.frame is not None and story.explained.code not in VERIFIER
+    inner = _innermost(story) if led else None
     if inner is None or inner.module is None or stem(inner.module) == stem(blame.module or "") or not blame.function:
         return f"{blame.module} {deed}{f', at {blame.function}' if blame.function else ''}."
     place = split_symbol(inner.symbol)
