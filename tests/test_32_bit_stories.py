@@ -4,6 +4,7 @@ The offsets of every structure are drawn, so only the symbols that are given can
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,15 @@ def test_threads_and_processes_are_those_that_were_written(tmp_path: Path) -> No
     threads = [thread for process in forged.kernel.processes for thread in process.threads]
     assert {one.address: one.tid for one in scene.facts.threads.values()} == {one.address: one.tid for one in threads}
     assert all(not note.startswith(("threads", "processes", "locks")) for note in scene.facts.notes)
+    scene.image.close()
+
+
+def test_unloaded_drivers_are_remembered(tmp_path: Path) -> None:
+    forged = forge32("nothing", pae=True, build=7601)
+    forged.kernel.unload("Gone.sys", 0x8D90_0000, 0x8D90_4000)
+    forged = replace(forged, facts=replace(forged.facts, symbols=tuple(forged.kernel.symbols.items())))
+    scene = scene_of(forged, tmp_path)
+    assert [(one.name, one.base, one.size) for one in scene.facts.unloaded] == [("gone.sys", 0x8D90_0000, 0x4000)]
     scene.image.close()
 
 

@@ -25,7 +25,7 @@ _DLL_BASE = 0x30
 _IMAGE_SIZE = 0x40
 _FULL_NAME = 0x48
 _BASE_NAME = 0x58
-_UNLOADED = struct.Struct("<HH4xQQQQ")
+_UNLOADED = {8: struct.Struct("<HH4xQQQQ"), 4: struct.Struct("<HHIIIQ")}
 _MAX_IMAGE_SIZE = 1 << 31
 _UNNAMED = "unnamed-"
 
@@ -133,16 +133,16 @@ def read_unloaded(memory: Memory, pointer: int) -> tuple[Module, ...]:
     Raises:
         Unreadable: the pointer or the array behind it was not saved.
     """
-    array = memory.u64(pointer)
+    array, form = memory.pointer(pointer), _UNLOADED[memory.pointer_size]
     if not array:
         return ()
-    data = memory.read_available(array, _UNLOADED.size * MAX_UNLOADED_MODULES)
-    if len(data) < _UNLOADED.size:
-        memory.read(array, _UNLOADED.size)  # says why it cannot be read
+    data = memory.read_available(array, form.size * MAX_UNLOADED_MODULES)
+    if len(data) < form.size:
+        memory.read(array, form.size)  # says why it cannot be read
     found = []
-    for at in range(0, len(data) - _UNLOADED.size + 1, _UNLOADED.size):
-        length, _, buffer, start, end, _ = _UNLOADED.unpack_from(data, at)
-        if not is_kernel(start) or not start < end <= start + _MAX_IMAGE_SIZE:
+    for at in range(0, len(data) - form.size + 1, form.size):
+        length, _, buffer, start, end, _ = form.unpack_from(data, at)
+        if not memory.is_kernel(start) or not start < end <= start + _MAX_IMAGE_SIZE:
             continue
         name = _name_at(memory, buffer, length)
         if name:
@@ -151,7 +151,7 @@ def read_unloaded(memory: Memory, pointer: int) -> tuple[Module, ...]:
 
 
 def _name_at(memory: Memory, buffer: int, length: int) -> str | None:
-    if not length or length % 2 or not is_kernel(buffer):
+    if not length or length % 2 or not memory.is_kernel(buffer):
         return None
     try:
         return memory.read(buffer, length).decode("utf-16-le", "replace")

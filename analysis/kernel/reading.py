@@ -80,8 +80,6 @@ class _Reading:
                 for one in self.image.triage.unloaded
                 if one.start <= one.end
             )
-        if self.memory.pointer_size == 4:
-            return ()
         pointer = self.symbols.address("MmUnloadedDrivers")
         if pointer is None:
             self.notes.append("unloaded drivers: where their list is cannot be told")

@@ -44,13 +44,14 @@ class StackMemory:
 
         Pages that are missing are passed over.
         """
-        at = max(start, self.low) + 7 & ~7
+        width = self.memory.pointer_size
+        at = max(start, self.low) + width - 1 & -width
         while at < self.high:
-            length = min(PAGE_SIZE - at % PAGE_SIZE, self.high - at) & ~7
+            length = min(PAGE_SIZE - at % PAGE_SIZE, self.high - at) & -width
             if not length:
                 return
-            page = np.frombuffer(self.memory.read_available(at, length)[: length & ~7], np.uint8)
-            values = page[: len(page) & ~7].view("<u8")
+            page = np.frombuffer(self.memory.read_available(at, length), np.uint8)
+            values = page[: len(page) & -width].view(f"<u{width}")
             for index in np.flatnonzero((values >= lowest) & (values <= highest)):
-                yield at + int(index) * 8, int(values[index])
+                yield at + int(index) * width, int(values[index])
             at += length

@@ -19,7 +19,7 @@ from analysis.kernel.stack_memory import StackMemory
 from analysis.memory.reader import Memory
 from analysis.trust import Trust
 
-KERNEL_SPACE = (0xFFFF_8000_0000_0000, 0xFFFF_FFFF_FFFF_FFFF)
+KERNEL_SPACE = {8: (0xFFFF_8000_0000_0000, 0xFFFF_FFFF_FFFF_FFFF), 4: (0x8000_0000, 0xFFFF_FFFF)}  # by pointer size
 EVENT_WORKER = "PnpDeviceEventWorker"
 # Weights: what the kernel itself says comes before what registers hold, and that before what lies on the stack.
 OWN_EVENT, UNANSWERED, FIRST_EVENT, OWN_REQUEST = 100, 80, 60, 60
@@ -170,7 +170,8 @@ class DeviceFinder:
         if base is None or start is None or not start < base:
             return
         seen: set[int] = set()
-        for slot, value in StackMemory(self._memory, start, base).words(start, *KERNEL_SPACE):
+        space = KERNEL_SPACE[self._memory.pointer_size]
+        for slot, value in StackMemory(self._memory, start, base).words(start, *space):
             if value % 8 or value in seen or start <= value < base:
                 continue
             seen.add(value)

@@ -363,6 +363,40 @@ class Kernel32:
             self.wait(thread, [event], WR_RESOURCE, seconds)
         self.put("_ERESOURCE", resource, **{member: entries[0]})
 
+    # Requests
+
+    def device(self, driver: str) -> int:
+        """A device object of a driver, with a driver object of its own."""
+        owner, found = self.pool(self.layouts.size("_DRIVER_OBJECT")), self.pool(self.layouts.size("_DEVICE_OBJECT"))
+        self.put("_DRIVER_OBJECT", owner, Type=4, DeviceObject=found, DriverStart=self.bases[driver])
+        self.put("_DEVICE_OBJECT", found, Type=3, DriverObject=owner, StackSize=1)
+        return found
+
+    def request(self, devices: Sequence[int], thread: Thread32, event: int, *, major: int, listed: bool = True) -> int:
+        """An IRP of a thread that went down ``devices``, the top one first, and is at the last; ``event`` is set when
+        it is done. One that is not ``listed`` is on no thread's list of requests."""
+        whole, place = self.layouts.size("_IRP"), self.layouts.size("_IO_STACK_LOCATION")
+        address = self.pool(whole + place * len(devices))
+        first = address + whole
+        self.put("_IRP", address, Type=6, Size=whole, StackCount=len(devices), CurrentLocation=1, UserEvent=event)
+        self.u32(self.at("_IRP", address, "Tail.Overlay.Thread"), thread.address)
+        self.u32(self.at("_IRP", address, "Tail.Overlay.CurrentStackLocation"), first)
+        for depth, device in enumerate(reversed(devices)):
+            self.put("_IO_STACK_LOCATION", first + depth * place, MajorFunction=major, DeviceObject=device)
+        entry = self.at("_IRP", address, "ThreadListEntry")
+        self.list_head(entry)
+        if listed:
+            self.append(self.at("_ETHREAD", thread.address, "IrpList"), entry)
+        return address
+
+    def unload(self, name: str, start: int, end: int) -> None:
+        """Remember a driver that was unloaded."""
+        rows, text = self.pool(24 * 50), self.pool(64)
+        raw = name.encode("utf-16-le")
+        self.machine.write(text, raw)
+        self.machine.write(rows, struct.pack("<HHIIIQ", len(raw), len(raw), text, start, end, 0x01CC_7A9F_0000_0000))
+        self.u32(self.variable("MmUnloadedDrivers"), rows)
+
     # The end
 
     def _clock(self) -> None:

@@ -35,6 +35,19 @@ _KTHREAD Header:_DISPATCHER_HEADER InitialStack:* StackLimit:* KernelStack:* Sta
  WaitBlock:_KWAIT_BLOCK[4] Process:* TrapFrame:* Teb:* Queue:* ThreadListEntry:_LIST_ENTRY
 _ETHREAD Tcb:_KTHREAD StartAddress:* Cid:_CLIENT_ID IrpList:_LIST_ENTRY Win32StartAddress:* ThreadListEntry:_LIST_ENTRY
  CrossThreadFlags:u32 ActiveExWorker:bits1
+_FILE_OBJECT Type:u16 Size:u16 DeviceObject:* Event:_KEVENT
+_DEVICE_OBJECT Type:u16 Size:u16 DriverObject:* NextDevice:* AttachedDevice:* Flags:u32 DeviceExtension:* DeviceType:u32
+ StackSize:u8 DeviceObjectExtension:*
+_DEVOBJ_EXTENSION Type:u16 Size:u16 DeviceObject:* DeviceNode:* AttachedTo:*
+_DRIVER_OBJECT Type:u16 Size:u16 DeviceObject:* Flags:u32 DriverStart:* DriverSize:u32 DriverExtension:*
+ DriverName:_UNICODE_STRING
+_DRIVER_EXTENSION DriverObject:* ServiceKeyName:_UNICODE_STRING
+_IRP_OVERLAY Thread:* CurrentStackLocation:* OriginalFileObject:*
+_IRP_TAIL! Overlay:_IRP_OVERLAY
+_IRP Type:u16 Size:u16 ThreadListEntry:_LIST_ENTRY StackCount:u8 CurrentLocation:u8 UserEvent:* Tail:_IRP_TAIL
+_IO_STACK_LOCATION MajorFunction:u8 MinorFunction:u8 Flags:u8 Control:u8 DeviceObject:* CompletionRoutine:* Context:*
+_DEVICE_NODE Sibling:* Child:* Parent:* PhysicalDeviceObject:* InstancePath:_UNICODE_STRING ServiceName:_UNICODE_STRING
+ PendingIrp:* State:u32
 _KPROCESSOR_STATE! ContextFrame:u8[716]
 _KPRCB MinorVersion:u32 CurrentThread:* NextThread:* IdleThread:* ProcessorState:_KPROCESSOR_STATE
 """

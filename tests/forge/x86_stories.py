@@ -180,6 +180,27 @@ def nothing(kernel: Kernel32) -> Expected:
     return Expected(None)
 
 
+def request(kernel: Kernel32) -> Expected:
+    """The holder of a lock waits in the kernel for a request that another driver does not complete."""
+    holder = kernel.thread(kernel.processes[0], _calls(*WAIT, *REMOVAL))
+    event = kernel.event()
+    kernel.wait(holder, [event], EXECUTIVE, 280.0)
+    asked = kernel.request([kernel.device("one.sys"), kernel.device("two.sys")], holder, event, major=0x1B)
+    lock = kernel.resource("PiEngineLock")
+    kernel.own(lock, holder)
+    first = _waiter(kernel, kernel.process("wininit.exe"), lock, _calls(*SHUTDOWN))
+    kernel.wait_for(lock, [(first, 270.0)])
+    _asked_for(kernel)
+    return Expected(
+        "two.sys",
+        root=holder.address,
+        locks=(lock, asked),
+        blocked=(_blocked(first, lock),),
+        drivers=("two.sys",),
+        impact_process="wininit.exe",
+    )
+
+
 STORIES: dict[str, Story] = {
     "pile-up": pile_up,
     "chain": chain,
@@ -187,4 +208,5 @@ STORIES: dict[str, Story] = {
     "mutants": mutants,
     "shared": shared,
     "nothing": nothing,
+    "request": request,
 }
