@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sample bench pdbs score locks frames cover fuzz package clean
+.PHONY: demo test check sample bench pdbs faults score locks frames cover fuzz package clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -55,6 +55,9 @@ fuzz: $(VENV)/.fuzz  ## each parser under a coverage-guided fuzzer: FUZZ_SECONDS
 
 pdbs: $(VENV)/.dev  ## every PDB at hand: what its index costs, and whether LLVM's tools read the same
 	$(BIN)/python -m tests.symbols
+
+faults: $(VENV)/.dev  ## what becomes of an analysis when its symbol server fails, fault by fault
+	$(BIN)/python -m tests.symbol_faults
 
 score: $(VENV)/.dev  ## agreement with WinDbg on public crashes, beside a baseline
 	$(BIN)/python -m tests.score

@@ -28,6 +28,7 @@ from analysis.memory import open_memory
 from analysis.memory.reader import Memory
 from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
 from analysis.symbols.builds import known_builds
+from analysis.symbols.obtaining import told_together
 from analysis.symbols.search import Ask, find_files
 from analysis.usermode import PrintedProgram, tell_printed_program, tell_user_story
 from analysis.verdict import printed_facts, report
@@ -219,7 +220,7 @@ def _report(run: _Run, options: Options, path: Path, found: _Found, elapsed: flo
         irps=parts.irps if parts else (),
         modules=module_facts((*facts.modules, *facts.unloaded)) if facts else (),
         timings=report.Timings(options.fetch_seconds, round(symbols_seconds, 3), round(elapsed - symbols_seconds, 3)),
-        notes=tuple(dict.fromkeys(notes)),
+        notes=told_together(notes),
     )
 
 

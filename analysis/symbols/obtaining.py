@@ -1,6 +1,7 @@
 """One file that a dump names: from the symbol directories, else from whoever fetches."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +11,9 @@ from analysis.symbols.names import ImageIdentity, Wanted
 from analysis.symbols.search import SymbolFiles
 
 _T = TypeVar("_T")
+
+_ABOUT_FILE = re.compile(r"(?:[^ :]+: )?symbol file (?P<file>[^:]+): (?P<said>.+)", re.DOTALL)
+_NAMED_TOGETHER = 2
 
 
 def open_wanted(files: SymbolFiles, wanted: Wanted, open_file: Callable[[Path], _T]) -> tuple[_T | None, list[str]]:
@@ -35,6 +39,25 @@ def open_wanted(files: SymbolFiles, wanted: Wanted, open_file: Callable[[Path], 
 def open_wanted_image(files: SymbolFiles, wanted: ImageIdentity, base: int) -> tuple[ImageFile | None, list[str]]:
     """The file of an image that a dump names, laid out at ``base``, or None; and why others were refused."""
     return open_wanted(files, wanted, lambda path: open_image(path, wanted, base))
+
+
+def told_together(notes: Iterable[str]) -> tuple[str, ...]:
+    """The same sentences in order, each once; those that say the same of many symbol files become one."""
+    found: dict[str, None] = dict.fromkeys(notes)
+    files: dict[str, list[str]] = {}
+    for note in found:
+        match = _ABOUT_FILE.fullmatch(note)
+        if match:
+            files.setdefault(match["said"], []).append(match["file"])
+    told: dict[str, None] = {}
+    for note in found:
+        match = _ABOUT_FILE.fullmatch(note)
+        names = list(dict.fromkeys(files[match["said"]])) if match else []
+        more = len(names) - _NAMED_TOGETHER
+        told[
+            note if more < 2 or not match else f"symbol files {names[0]}, {names[1]} and {more} more: {match['said']}"
+        ] = None
+    return tuple(told)
 
 
 def _opened(path: Path, open_file: Callable[[Path], _T], notes: list[str]) -> _T | None:

@@ -101,32 +101,31 @@ class Server:
         for key in dict.fromkeys((wanted.key, wanted.key.lower())):
             folder = f"{above}/{quote(wanted.name)}/{key}"
             if self._saved(client, f"{folder}/{quote(wanted.name)}", part, until):
-                self._believe(part, wanted, wanted.name)
+                self._believe(part, wanted)
                 return
             if self._saved(client, f"{folder}/{quote(packed_name(wanted.name))}", part, until):
                 self._unpack(part, wanted)
                 return
             said = self._pointer(client, f"{folder}/{POINTER}")
             if said.upper().startswith("MSG:"):
-                raise NotThere(f"{self.host} says of {wanted.name}: {said[4:].strip()[:200]}")
+                raise NotThere(f"{self.host} says of it: {said[4:].strip()[:200]}")
             if said:
-                raise NotThere(f"{self.host} keeps {wanted.name} at a place that it does not serve")
-        raise NotThere(f"{self.host} does not have {wanted}")
+                raise NotThere(f"{self.host} keeps it at a place that it does not serve")
+        raise NotThere(f"{self.host} has no such file")
 
     def _unpack(self, part: Path, wanted: Wanted) -> None:
-        name = packed_name(wanted.name)
         with part_of(part.parent) as whole:
             try:
                 unpack(part, whole, MAX_BYTES)
             except NotUnpacked as reason:
-                raise Failed(f"what {self.host} sent as {name} is refused: {reason}") from reason
-            self._believe(whole, wanted, name)
+                raise Failed(f"what {self.host} sent, compressed, is refused: {reason}") from reason
+            self._believe(whole, wanted)
             whole.replace(part)
 
-    def _believe(self, part: Path, wanted: Wanted, name: str) -> None:
+    def _believe(self, part: Path, wanted: Wanted) -> None:
         refused = why_refused(part, wanted)
         if refused is not None:
-            raise Failed(f"what {self.host} sent as {name} is refused: {refused}")
+            raise Failed(f"what {self.host} sent is refused: {refused}")
 
     def _saved(self, client: httpx.Client, url: str, part: Path, until: float) -> bool:
         with client.stream("GET", url) as response:

@@ -66,7 +66,7 @@ def test_an_image_is_fetched_by_time_stamp_and_size(server: Store, tmp_path: Pat
     other = ImageIdentity("probe.sys", 0x5F3E1234, SIZE + 0x1000)
     server.files[f"/probe.sys/{other.key}/probe.sys"] = bytes(build_image())
     assert fetch(server, tmp_path, other).reason.startswith(
-        f"what 127.0.0.1 sent as probe.sys is refused: it is 5f3e1234-{SIZE:x}, but "
+        f"what 127.0.0.1 sent is refused: it is 5f3e1234-{SIZE:x}, but "
     )
 
 
@@ -109,14 +109,14 @@ def test_a_passing_fault_is_tried_again(server: Store, tmp_path: Path, fault: st
 @pytest.mark.parametrize(
     ("fault", "body", "reason"),
     [
-        ("404", None, f"127.0.0.1 does not have probe.pdb {GUID}-1a"),
-        ("403", None, f"127.0.0.1 does not have probe.pdb {GUID}-1a"),
+        ("404", None, "127.0.0.1 has no such file"),
+        ("403", None, "127.0.0.1 has no such file"),
         ("500", None, "127.0.0.1 answered with status 500"),
         ("cut", None, "127.0.0.1 could not be asked (RemoteProtocolError)"),
         ("slow", None, "127.0.0.1 did not answer in 0.5 s"),
         (f"to:{PLACE}", None, "127.0.0.1 could not be asked (TooManyRedirects)"),
-        ("", Pdb(age=0x1B).build(), f"what 127.0.0.1 sent as probe.pdb is refused: it is {GUID}-1b"),
-        ("", b"<html>sign in</html>", "what 127.0.0.1 sent as probe.pdb is refused: not a PDB"),
+        ("", Pdb(age=0x1B).build(), f"what 127.0.0.1 sent is refused: it is {GUID}-1b"),
+        ("", b"<html>sign in</html>", "what 127.0.0.1 sent is refused: not a PDB"),
     ],
 )
 def test_a_fault_gives_a_reason_and_leaves_no_file(
@@ -146,7 +146,8 @@ def test_a_compressed_file_that_is_none_is_refused(server: Store, tmp_path: Path
     del server.files[PLACE]
     server.files[f"{FOLDER}/probe.pd_"] = content
     answer = fetch(server, tmp_path)
-    assert answer.reason.startswith(f"what 127.0.0.1 sent as probe.pd_ is refused: {reason}")
+    assert answer.reason.startswith("what 127.0.0.1 sent")
+    assert f"is refused: {reason}" in answer.reason
     assert names(tmp_path) == {MISSING}
 
 
@@ -198,7 +199,7 @@ def test_what_is_missing_is_not_asked_for_again_until_that_expires(server: Store
 def test_messages_and_pointers_of_a_server_are_told(server: Store, tmp_path: Path) -> None:
     del server.files[PLACE]
     server.files[f"{FOLDER}/file.ptr"] = b"MSG: withdrawn\r\n"
-    assert fetch(server, tmp_path / "a").reason == "127.0.0.1 says of probe.pdb: withdrawn"
+    assert fetch(server, tmp_path / "a").reason == "127.0.0.1 says of it: withdrawn"
     server.files[f"{FOLDER}/file.ptr"] = b"PATH:\\\\share\\probe.pdb"
     assert "at a place that it does not serve" in fetch(server, tmp_path / "b").reason
 

@@ -76,7 +76,7 @@ def test_without_an_answering_server_the_verdict_comes_all_the_same(tmp_path: Pa
         report = analysed(dump, servers_of(down, tmp_path / "cache", Limits()))
     assert report.verdict.culprit is not None
     assert report.verdict.culprit.module == "rassstp.sys"
-    assert [note for note in report.notes if "ntkrnlmp.pdb: 127.0.0.1 answered with status 500" in note]
+    assert [note for note in report.notes if "127.0.0.1 answered with status 500" in note]
 
 
 def test_a_first_verdict_does_not_wait_and_a_second_one_has_what_came_late(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_first_verdict_does_not_wait_and_a_second_one_has_what_came_late(tmp_p
         server.faults[kernel] = "slow"
         servers = servers_of(server, tmp_path / "cache", Limits(first_seconds=0.2))
         first = analysed(dump, servers)
-        assert any("ntkrnlmp.pdb: it is still being fetched" in note for note in first.notes)
+        assert any("it is still being fetched" in note for note in first.notes)
         assert servers.late()
         assert servers.await_late()
         second = analysed(dump, servers)

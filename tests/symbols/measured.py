@@ -1,4 +1,7 @@
-"""What opening a PDB costs, in a process of its own: time to its index, the same from our cache, memory."""
+"""What opening a PDB costs, in a process of its own: time to its index, the same from our cache, memory.
+
+Linux only: what ``getrusage`` calls a child's peak includes its parent's memory up to the moment of exec.
+"""
 
 import json
 import subprocess
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROGRAM = """
-import json, resource, sys, time
+import json, re, sys, time
 from pathlib import Path
 from analysis.symbols.pdb import open_pdb
 cache = Path(sys.argv[2]) if sys.argv[2] else None
@@ -18,7 +21,7 @@ table.rva("DriverEntry"), table.nearest(0x1000), table.layout(name)
 print(json.dumps({
     "wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu,
     "symbols": len(table.symbols or ()), "types": len(table.types or ()),
-    "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    "peak": int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024,
 }))
 """
 
