@@ -6,7 +6,7 @@ from analysis.formats.bitmap import read_bitmap, read_summary
 from analysis.formats.full import read_runs, read_runs32
 from analysis.formats.header import HEADER_SIZE, TYPE_FULL, TYPE_SUMMARY, TYPE_TRIAGE, capture_hint, read_header
 from analysis.formats.header32 import HEADER32_SIZE, read_header32
-from analysis.formats.image import MACHINE_ARM64, MACHINE_X86, DumpHeader, DumpImage, PageMap
+from analysis.formats.image import MACHINE_X86, DumpHeader, DumpImage, PageMap
 from analysis.formats.ranges import TYPES_RANGES, read_ranges
 from analysis.formats.raw import RawFile
 from analysis.formats.remote import RemotePages
@@ -42,8 +42,6 @@ def _open(raw: RawFile) -> DumpImage:
         triage, truncated, notes = read_triage32(raw) if header.machine == MACHINE_X86 else read_triage(raw, header)
         return DumpImage(raw, header, None, triage, truncated, (*capture, *notes))
     pages, truncated, notes = _pages(raw, header)
-    if header.machine == MACHINE_ARM64:
-        notes = (*notes, "page tables of ARM64 are not supported yet: only the header of this dump was read")
     return DumpImage(raw, header, pages, None, truncated, (*capture, *notes))
 
 

@@ -64,6 +64,8 @@ class _Walk:
     points: list[_Point] = field(default_factory=list)
     scanned_from: int | None = None
     why: str = ""
+    recorded_from: int = 0
+    why_recorded: str = ""
     switches: int = 0
 
     def run(self, point: _Point) -> Stack:
@@ -75,6 +77,8 @@ class _Walk:
                 point = self._up(point, in_user_mode=in_user_mode)
         except _End as reason:
             end = str(reason)
+        if self.recorded_from < len(self.points) and self.why_recorded and self.scanned_from != self.recorded_from:
+            end += f"; from frame {self.recorded_from} on by frame pointers, because {self.why_recorded}"
         if self.scanned_from is not None:
             end += f"; from frame {self.scanned_from} on found by scanning, because {self.why}"
         frames = (
@@ -86,12 +90,13 @@ class _Walk:
     def _up(self, point: _Point, *, in_user_mode: bool) -> _Point:
         try:
             return self._accepted(point, self._unwound(point), in_user_mode=in_user_mode)
-        except (BadUnwind, Unreadable):
-            pass
+        except (BadUnwind, Unreadable) as failure:
+            if not self.why_recorded:
+                self.recorded_from, self.why_recorded = len(self.points), _why(failure)
         try:
             return self._by_frame_record(point)
         except (BadUnwind, Unreadable) as failure:
-            why = str(failure) if isinstance(failure, BadUnwind) else _unreadable(failure)
+            why = _why(failure)
         return self.scanned(point, why)
 
     def _unwound(self, point: _Point) -> Arm64Caller:
@@ -100,7 +105,7 @@ class _Walk:
             raise BadUnwind("the address is in no loaded module")
         image = self.images.of(module)
         if not image.arm64:
-            raise BadUnwind("the image's headers were not saved")
+            raise BadUnwind(f"neither this dump nor a symbol store holds the unwind data of {module.name}")
         return unwind_arm64(point.registers, image, self.stack.read, called=point.called)
 
     def _accepted(self, point: _Point, caller: Arm64Caller, *, in_user_mode: bool) -> _Point:
@@ -171,5 +176,7 @@ class _Walk:
         return judge(address, module, self.images.of(module), self.names.function, ends_with_bl)
 
 
-def _unreadable(gap: Unreadable) -> str:
-    return f"the stack cannot be read at {gap.address:#x}: {gap.absence.value}"
+def _why(failure: BadUnwind | Unreadable) -> str:
+    if isinstance(failure, Unreadable):
+        return f"what is needed cannot be read at {failure.address:#x}: {failure.absence.value}"
+    return str(failure)

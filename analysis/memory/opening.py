@@ -1,12 +1,15 @@
 """An open dump to its memory."""
 
 from analysis.errors import Absence, Unreadable
-from analysis.formats.image import MACHINE_X64, MACHINE_X86, DataBlock, DumpImage, TriageData
+from analysis.formats.image import MACHINE_ARM64, MACHINE_X86, DataBlock, DumpHeader, DumpImage, TriageData
+from analysis.memory.arm64 import AddressSpaceArm64
 from analysis.memory.blocks import BlockMemory
 from analysis.memory.physical import PhysicalMemory
 from analysis.memory.reader import Memory
 from analysis.memory.x64 import AddressSpace
 from analysis.memory.x86 import AddressSpace32
+
+_KDBG_TAG = 0x10
 
 
 class NoMemory(Memory):
@@ -36,9 +39,30 @@ def open_memory(image: DumpImage) -> Memory:
     if image.header.machine == MACHINE_X86:
         physical = PhysicalMemory(image.raw, image.pages)
         return AddressSpace32(physical, image.header.directory_table, pae=image.header.pae)
-    if image.header.machine != MACHINE_X64:
-        return NoMemory("page tables of ARM64 are not supported yet")
-    return AddressSpace(PhysicalMemory(image.raw, image.pages), image.header.directory_table)
+    physical = PhysicalMemory(image.raw, image.pages)
+    if image.header.machine == MACHINE_ARM64:
+        return AddressSpaceArm64(physical, image.header.directory_table)
+    space = AddressSpace(physical, image.header.directory_table)
+    five = AddressSpace(physical, image.header.directory_table, five_levels=True)
+    return five if not _shows_kernel(space, image.header) and _shows_kernel(five, image.header) else space
+
+
+def _shows_kernel(space: AddressSpace, header: DumpHeader) -> bool:
+    """Whether this reading of the page tables shows what the header says lies in the kernel.
+
+    No dump header tells how many levels a machine uses (CR4.LA57). With one too many or too few, a walk that ends at
+    all ends anywhere; a list head whose neighbour points back, or KDBG's tag, does not lie there by chance.
+    """
+    try:
+        if space.read(header.kdbg + _KDBG_TAG, 4) == b"KDBG":
+            return True
+    except Unreadable:
+        pass
+    try:
+        first = space.u64(header.loaded_modules)
+        return first != header.loaded_modules and space.u64(first + 8) == header.loaded_modules
+    except Unreadable:
+        return False
 
 
 def _blocks(triage: TriageData) -> tuple[DataBlock, ...]:

@@ -1,8 +1,8 @@
-"""Virtual memory of x64: walks of the four-level page tables, and the reason where they end early.
+"""Virtual memory of x64: walks of four or five levels of page tables, and the reason where they end early.
 
-Entry bits: Intel SDM volume 3, 4-level paging. What an entry without its valid bit means is Windows' own business:
-bit 10 marks a prototype, bit 11 (without bit 10) a page in transition, still in memory on its way out; the rest is a
-place in a page file, or a page never touched.
+Entry bits: Intel SDM volume 3, 4-level and 5-level paging. What an entry without its valid bit means is Windows' own
+business: bit 10 marks a prototype, bit 11 (without bit 10) a page in transition, still in memory on its way out; the
+rest is a place in a page file, or a page never touched.
 """
 
 from collections.abc import Iterator
@@ -40,13 +40,22 @@ _LEVELS = (
     _Level("page directory entry", 21, may_be_large=True),
     _Level("page table entry", 12, may_be_large=False),
 )
+_FIVE_LEVELS = (_Level("PML5 entry", 48, may_be_large=False), *_LEVELS)
 
 
 class AddressSpace(Memory):
     """The virtual memory that one directory table (CR3) shows. ``process`` gives that of another."""
 
-    def __init__(self, physical: PhysicalMemory, directory_table: int, kernel: "AddressSpace | None" = None) -> None:
+    def __init__(
+        self,
+        physical: PhysicalMemory,
+        directory_table: int,
+        kernel: "AddressSpace | None" = None,
+        *,
+        five_levels: bool = False,
+    ) -> None:
         self.physical = physical
+        self.five_levels = five_levels
         # The low 12 bits of CR3 hold a PCID, and with KPTI a flag, not an address.
         self.directory_table = PhysAddr(directory_table & _FRAME)
         self._kernel = kernel
@@ -56,7 +65,7 @@ class AddressSpace(Memory):
 
     def process(self, directory_table: int) -> "AddressSpace":
         """The address space of a process, by its DirectoryTableBase. Prototype entries are read through this one."""
-        return AddressSpace(self.physical, directory_table, kernel=self._kernel or self)
+        return AddressSpace(self.physical, directory_table, kernel=self._kernel or self, five_levels=self.five_levels)
 
     def translate(self, address: int) -> PhysAddr:
         """The physical address of a virtual one. That its page was saved is not implied.
@@ -106,9 +115,9 @@ class AddressSpace(Memory):
         return offset
 
     def _walk(self, address: int, *, follow_prototype: bool) -> PhysAddr:
-        _check_canonical(address)
+        _check_canonical(address, 57 if self.five_levels else 48)
         table: int = self.directory_table
-        for level in _LEVELS:
+        for level in _FIVE_LEVELS if self.five_levels else _LEVELS:
             at = table | (address >> level.shift & 0x1FF) << 3
             entry = self._entry(address, at, level)
             if entry & _VALID:
@@ -170,9 +179,9 @@ class AddressSpace(Memory):
         raise _absent(address, prototype, where)
 
 
-def _check_canonical(address: int) -> None:
-    upper = address >> 47
-    if upper not in {0, 0x1FFFF}:
+def _check_canonical(address: int, bits: int) -> None:
+    upper = address >> bits - 1
+    if upper not in {0, (1 << 65 - bits) - 1}:
         raise Unreadable(address, Absence.NOT_CANONICAL)
 
 

@@ -159,8 +159,6 @@ def _of_kind(scene: Scene) -> list[str]:
             "This is a kernel dump: pages of programs are not in it, so what a program was doing in user mode cannot "
             "be told; a complete memory dump (CrashDumpEnabled=1) would hold them."
         )
-    if scene.image.header.architecture == "arm64":
-        told.append("Memory beyond the saved blocks of an ARM64 dump is not read yet.")
     return told
 
 

@@ -35,21 +35,22 @@ class Physical:
 class Space:
     """One address space in ``physical``; ``cr3`` is its directory table."""
 
-    def __init__(self, physical: Physical) -> None:
+    def __init__(self, physical: Physical, levels: int = 4) -> None:
         self.physical = physical
+        self.shifts = (48, *SHIFTS)[-levels:]
         self.cr3 = physical.frame() << 12
 
     def entry_at(self, address: int, level: int) -> int:
-        """The physical address of the entry of ``level`` (0 is PML4), making tables on the way."""
+        """The physical address of the entry of ``level`` (0 is the root), making tables on the way."""
         table = self.cr3
-        for shift in SHIFTS[:level]:
+        for shift in self.shifts[:level]:
             at = table | (address >> shift & 0x1FF) * 8
             entry = self.physical.get(at)
             if not entry:
                 entry = self.physical.frame() << 12 | PRESENT
                 self.physical.put(at, entry)
             table = entry & 0x000F_FFFF_FFFF_F000
-        return table | (address >> SHIFTS[level] & 0x1FF) * 8
+        return table | (address >> self.shifts[level] & 0x1FF) * 8
 
     def set_entry(self, address: int, level: int, value: int) -> int:
         """Write an entry; its physical address."""
@@ -59,7 +60,7 @@ class Space:
 
     def map(self, address: int, content: bytes = b"") -> int:
         """Map a fresh 4 KiB page with that content; its frame."""
-        at = self.entry_at(address, 3)
+        at = self.entry_at(address, len(self.shifts) - 1)
         frame = self.physical.frame()
         self.physical.pages[frame][: len(content)] = content
         self.physical.put(at, frame << 12 | PRESENT)
