@@ -70,6 +70,13 @@ def test_a_held_power_request_says_for_how_long(tmp_path: Path) -> None:
     ]
 
 
+def test_the_problem_that_windows_noted_for_a_device_is_told(tmp_path: Path) -> None:
+    report, _ = told("9f-5-problem", tmp_path)
+    assert any("problem 43: its driver reported a failure" in reason for reason in report.verdict.reasons)
+    sound, _ = told("9f-5-directed", tmp_path)
+    assert not any("problem" in reason for reason in sound.verdict.reasons)
+
+
 def main() -> None:
     """Print the table, and how many are wrong."""
     wrong = 0

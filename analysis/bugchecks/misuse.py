@@ -30,7 +30,7 @@ def explain_misuse(view: View) -> Explained:
 def explain_ndis_live(view: View) -> Explained:
     """BUGCODE_NDIS_DRIVER_LIVE_DUMP: the network stack met a driver that misbehaves, took a dump, and went on."""
     text = "Windows' network stack met a network driver that misbehaves, took a live dump and went on. It is no crash."
-    one = replace(explained(view, Stop.OTHER, text), live=True, deed="misbehaved towards the network stack")
+    one = replace(explained(view, Stop.OTHER, text), deed="misbehaved towards the network stack")
     missing = f"What reason {view.parameters[0]:#x} (parameter 1) stands for: no public page describes it."
     one = replace(one, cannot_tell=(*one.cannot_tell, missing))
     return with_hints(one, [code_hint(view, index, "an address that the dump carries") for index in (2, 3, 4)])

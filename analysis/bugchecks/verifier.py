@@ -56,7 +56,9 @@ def explain_verifier(view: View) -> Explained:
     if check is None:
         one = replace(one, deed=f"broke a rule that Driver Verifier checks ({first:#x})")
     else:
-        one = replace(one, deed=f"{check.deed} (check {first:#x})", stop=check.stop)
+        named = replace(one.parameters[0], resolved=f"the driver {check.deed}")
+        parameters = (named, *one.parameters[1:])
+        one = replace(one, deed=f"{check.deed} (check {first:#x})", stop=check.stop, parameters=parameters)
     rule = view.text(view.parameters[1]) if first >= FIRST_RULE else None
     if rule is not None:
         if check is None:

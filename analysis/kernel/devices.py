@@ -169,11 +169,12 @@ class Devices:
         try:
             device = node.pointer("PhysicalDeviceObject")
             state = node.u32("State") if node.has("State") else None
+            problem = node.u32("Problem") if node.has("Problem") else None
         except Unreadable:
             return None
         path = _text(node, "InstancePath")
         path = path if path and len(path) <= MAX_INSTANCE_PATH else None
-        return DeviceNode(VirtAddr(address), path, _text(node, "ServiceName") or None, VirtAddr(device), state)
+        return DeviceNode(VirtAddr(address), path, _text(node, "ServiceName") or None, VirtAddr(device), state, problem)
 
     def _root(self, start: int | None) -> int:
         pointer = self._names.address("IopRootDeviceNode")

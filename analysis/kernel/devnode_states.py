@@ -1,4 +1,4 @@
-"""What the state number of a devnode means (PNP_DEVNODE_STATE).
+"""What the state number of a devnode means (PNP_DEVNODE_STATE), and its problem (CM_PROB_… of the public cfg.h).
 
 Windows Server 2022 and Windows 11 put two states in front of "initialized", so that the numbers behind them moved by
 two. Which numbering a kernel has is told by the devnodes themselves: nearly all of a running machine are started.
@@ -18,6 +18,21 @@ NAMES = {
     3: "restart completion", 4: "enumerate pending", 5: "enumerate completion", 6: "awaiting queued deletion",
     7: "awaiting queued removal", 8: "query removed", 9: "remove pending closes", 10: "removed",
     11: "delete pending closes", 12: "deleted",
+}  # fmt: skip
+# What Device Manager says as "Code 43", shortened.
+PROBLEMS = {
+    1: "it is not configured", 3: "memory ran out, or its driver is damaged", 9: "its firmware names it wrong",
+    10: "it cannot start", 12: "it finds no free resources", 14: "it needs a restart", 16: "its resources are unclear",
+    18: "its driver must be installed again", 19: "its registry entries are damaged", 21: "it is being removed",
+    22: "it is disabled", 24: "it is not there, or lacks drivers", 28: "it has no driver",
+    29: "the firmware disabled it", 31: "its driver could not be added", 32: "its driver's service is disabled",
+    33: "its resources could not be translated", 35: "the firmware's tables lack it", 36: "its interrupt cannot be set",
+    37: "its driver could not be initialized", 38: "its driver is still in memory from before",
+    39: "its driver is damaged or missing", 40: "its driver's registry key is wrong", 41: "its driver found no device",
+    42: "it was reported twice", 43: "its driver reported a failure", 44: "a program or service shut it down",
+    45: "it is not connected", 46: "the system is shutting down", 47: "it waits to be ejected",
+    48: "its driver is blocked", 50: "its properties could not be set", 51: "it waits for another device",
+    52: "its driver is not signed", 53: "the kernel debugger uses it", 54: "it failed and is being reset",
 }  # fmt: skip
 STARTING = range(-3, 0)
 REMOVAL = range(6, 13)
@@ -51,3 +66,19 @@ def is_being_removed(state: int | None, started: int | None) -> bool:
 def is_starting(state: int | None, started: int | None) -> bool:
     """Whether the state is one of a start that is not finished."""
     return state is not None and started is not None and state - started in STARTING
+
+
+def describe_node(node: DeviceNode, started: int | None) -> str | None:
+    """State and problem: "in the state 'query removed', marked with problem 43: …"; None for a sound device."""
+    name = state_name(node.state, started)
+    told = [f"in the state {name!r}"] if name is not None and node.state != started else []
+    problem = describe_problem(node)
+    return ", ".join([*told, *([problem] if problem else [])]) or None
+
+
+def describe_problem(node: DeviceNode) -> str | None:
+    """The problem that Device Manager would show, "marked with problem 43: …"; None where there is none."""
+    if not node.problem:
+        return None
+    text = PROBLEMS.get(node.problem)
+    return f"marked with problem {node.problem}" + (f": {text}" if text else "")

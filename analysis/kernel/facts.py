@@ -197,13 +197,17 @@ class Irp:
 
 @dataclass(frozen=True, slots=True)
 class DeviceNode:
-    """A devnode: instance path ("PCI\\\\VEN_1234&DEV_5678\\\\3&11583659&0"), service ("AcmeNet"), numeric state."""
+    """A devnode: instance path ("PCI\\\\VEN_1234&DEV_5678\\\\3&11583659&0"), service ("AcmeNet"), numeric state.
+
+    ``problem`` is the number that Device Manager would show, 0 where there is none.
+    """
 
     address: VirtAddr
     instance_path: str | None
     service: str | None
     device: VirtAddr | None = None
     state: int | None = None
+    problem: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 
 from analysis.address import VirtAddr
 from analysis.kernel.devices import Devices
-from analysis.kernel.devnode_states import is_being_removed, is_starting, started_state
+from analysis.kernel.devnode_states import (
+    describe_node,
+    describe_problem,
+    is_being_removed,
+    is_starting,
+    started_state,
+    state_name,
+)
 from analysis.kernel.facts import DeviceNode, Irp, Stack, Thread
 from analysis.kernel.instance_ids import friendly_name
 from analysis.kernel.irps import read_irp
@@ -76,6 +83,10 @@ class DeviceFinder:
         start = next((node.address for node in self._pending), None)
         self._started = started_state(devices.nodes(start))
 
+    def describe(self, node: DeviceNode) -> str | None:
+        """The state and the problem of a devnode in words; None for a sound one."""
+        return describe_node(node, self._started)
+
     def worked_on(self, thread: Thread, stack: Stack) -> tuple[WorkedOn, ...]:
         """Devices that ``thread`` seems to work on, best first; empty where nothing points at one."""
         found: dict[VirtAddr, _Candidate] = {}
@@ -108,7 +119,11 @@ class DeviceFinder:
         removed, starting = is_being_removed(node.state, self._started), is_starting(node.state, self._started)
         if removed or starting:
             weight += CHANGES_STATE
-            why.append(f"its state {node.state:#x} says that it is being {'removed' if removed else 'started'}")
+            name = state_name(node.state, self._started)
+            state = f"{node.state:#x}" + (f" ({name})" if name else "")
+            why.append(f"its state {state} says that it is being {'removed' if removed else 'started'}")
+        problem = describe_problem(node)
+        why += [f"it is {problem}"] if problem and why else []
         bus = self._devices.device_driver(node.device) if node.device is not None else None
         chosen = here[0] if here else drivers[0] if drivers else bus
         name = friendly_name(node.instance_path)

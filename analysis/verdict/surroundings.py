@@ -139,7 +139,14 @@ class Surroundings:
             drivers = self._ask("device", lambda: self.scene.devices.function_drivers(node)) or ()
             driver = drivers[0] if drivers else self._by_service(node.service)
         from_table = friendly_name(node.instance_path)
-        return DeviceEvidence(driver, from_table, node.service, node.instance_path, why)
+        return DeviceEvidence(driver, from_table, node.service, node.instance_path, why + self._state(node))
+
+    def _state(self, node: DeviceNode) -> str:
+        # A text shows no devnode's state, and has no memory to find the numbering in.
+        if node.state is None and not node.problem:
+            return ""
+        words = self._ask("device", lambda: self.scene.device_finder.describe(node))
+        return f"; Windows has it {words}" if words else ""
 
     def _evidence(self, found: WorkedOn) -> DeviceEvidence:
         node = found.node

@@ -211,6 +211,7 @@ def test_a_live_dump_of_the_network_stack_is_no_crash() -> None:
 def test_checks_of_the_verifier_in_words(parameters: tuple[int, int, int, int], deed: str, modules: list[str]) -> None:
     one = explain(FakeView(0xC4, parameters, (ACME,)))
     assert (one.deed, [hint.module for hint in one.hints]) == (deed, modules)
+    assert (one.parameters[0].resolved is None) == (parameters[0] == 0x777)
 
 
 def test_what_the_verifier_hands_out_beside_code() -> None:

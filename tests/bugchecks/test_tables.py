@@ -24,7 +24,9 @@ def test_names_agree_with_the_published_list() -> None:
     assert set(tables.all_codes()) == {int(code, 16) for code in published}
     for code, entry in published.items():
         assert tables.name_of(int(code, 16)) == entry["name"]
-        assert tables.is_live_only(int(code, 16)) == entry["live_dump_only"]
+        # The list's own mark is missing where the name says it: BUGCODE_NDIS_DRIVER_LIVE_DUMP.
+        live = entry["live_dump_only"] or entry["name"].endswith("_LIVE_DUMP")
+        assert tables.is_live_only(int(code, 16)) == live
 
 
 @pytest.mark.shared

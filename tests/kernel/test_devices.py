@@ -1,11 +1,13 @@
 """Device stacks and devnodes, and pointers that only look like them."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.kernel.devices import MAX_DEVICE_STACK
-from analysis.kernel.devnode_states import is_being_removed, is_starting, started_state, state_name
+from analysis.kernel.devnode_states import describe_node, is_being_removed, is_starting, started_state, state_name
 from analysis.kernel.facts import DeviceNode
 from analysis.kernel.instance_ids import FRIENDLY_NAMES, friendly_name
 from tests.kernel.devices_in_memory import POOL, World, miniport
@@ -143,6 +145,17 @@ def test_the_devnodes_themselves_tell_which_numbering_a_kernel_has() -> None:
     assert state_name(0x313, 0x308) == "delete pending closes"
     assert state_name(0x313, 0x30A) == "remove pending closes"
     assert state_name(0x308, None) is None
+
+
+def test_state_and_problem_are_told_of_devices_that_are_not_sound() -> None:
+    (sound, leaving) = nodes(0x308, 0x310)
+    assert describe_node(sound, 0x308) is None
+    assert describe_node(leaving, 0x308) == "in the state 'query removed'"
+    assert describe_node(leaving, None) is None
+    assert describe_node(replace(leaving, problem=10), 0x308) == (
+        "in the state 'query removed', marked with problem 10: it cannot start"
+    )
+    assert describe_node(replace(sound, problem=777), 0x308) == "marked with problem 777"
 
 
 def test_a_removal_is_told_from_a_start_and_doubt_is_no() -> None:

@@ -52,6 +52,11 @@ def _service(around: Machinery) -> int:
     return int.from_bytes(around.culprit.service[:8].lower().encode(), "little")
 
 
+def _with_problem(kernel: Kernel, around: Machinery) -> Parameters:
+    kernel.machine.put("_DEVICE_NODE", around.node, Problem=43)
+    return 5, around.devices[0], 0, 0
+
+
 def _thread(around: Machinery) -> int:
     assert around.thread is not None
     return around.thread.address
@@ -99,6 +104,7 @@ FAMILY_ROWS: dict[str, FamilyRow] = {
     "9f-3-held": FamilyRow("power", held_power_request, "driver", "high"),
     "9f-4-lock": FamilyRow("power", of_thread(0x9F, lambda _k, m: (4, 300, _thread(m), 0)), "driver", "high"),
     "9f-5-directed": FamilyRow("power", off_stack(0x9F, lambda _k, m: (5, m.devices[0], 0, 0)), "driver", "high"),
+    "9f-5-problem": FamilyRow("power", off_stack(0x9F, _with_problem), "driver", "high"),
     "9f-6-directed": FamilyRow("power", off_stack(0x9F, lambda k, m: (6, fx_device(k, m), 1, 0)), "driver", "high"),
     "9f-500-late": FamilyRow(
         "power", off_stack(0x9F, lambda _k, m: (0x500, 0, m.devices[0], m.devices[1])), "driver", "high"
