@@ -133,12 +133,12 @@ class Machine32:
         for address in (TRAP_HANDLER, CALLED, STOP + 0x20):
             self.write(address - len(CALL), CALL)
 
-    def name_pdb(self, guid: bytes, age: int) -> None:
-        """Give nt a record that names its PDB, ntkrpamp.pdb."""
-        name = b"ntkrpamp.pdb\0"
-        self.write(NT + 0x98 + 0x60 + 8 * 6, struct.pack("<II", 0x3000, 28))
-        self.write(NT + 0x3000, struct.pack("<IIHHIIII", 0, 0, 0, 0, 2, 24 + len(name), 0x3100, 0))
-        self.write(NT + 0x3100, b"RSDS" + guid + struct.pack("<I", age) + name)
+    def name_pdb(self, guid: bytes, age: int, base: int = NT, name: bytes = b"ntkrpamp.pdb", rva: int = 0x3000) -> None:
+        """Give an image a record that names its PDB; nt and its usual one where not said."""
+        text = name + b"\0"
+        self.write(base + 0x98 + 0x60 + 8 * 6, struct.pack("<II", rva, 28))
+        self.write(base + rva, struct.pack("<IIHHIIII", 0, 0, 0, 0, 2, 24 + len(text), rva + 0x100, 0))
+        self.write(base + rva + 0x100, b"RSDS" + guid + struct.pack("<I", age) + text)
 
     def _modules(self) -> None:
         entries = [LISTS + 0x80 * index for index in range(len(self.images))]

@@ -89,6 +89,7 @@ class Kernel32:
         self.machine = Machine32(pae=pae, build=build, images=(NAMES[0], *drivers), processors=1)
         self.bases = {"nt": NT, **{name: base for name, base, _, _ in drivers}}
         self.places: dict[Call, int] = {}
+        self.frameless: dict[Call, int] = {}  # functions without a frame pointer, and the bytes of their locals
         self.symbols = {"PsLoadedModuleList": HEADS - NT, "PsActiveProcessHead": HEADS + 0x100 - NT}
         self.symbols["KdDebuggerDataBlock"] = 0x10_0000
         self.processes: list[Process32] = []
@@ -258,10 +259,15 @@ class Kernel32:
             if returns:  # the caller, whose body is reached again at this return address
                 placed.append((returns, sp, *caller))
             self.u32(sp - 4, returns)
-            self.u32(sp - 8, pointer)
-            pointer = sp - 8
-            sp = pointer - 4 * self.rng.randrange(2, 9)
-            for at in range(sp, pointer, 4):
+            if (image, name) in self.frameless:
+                top = sp - 4
+                sp = top - self.frameless[image, name]
+                self._call_directly(returns, (image, name))
+            else:
+                self.u32(sp - 8, pointer)
+                pointer = top = sp - 8
+                sp = pointer - 4 * self.rng.randrange(2, 9)
+            for at in range(sp, top, 4):
                 self.u32(at, self._left_over())
             if name in local:
                 self.u32(sp, local[name])
@@ -281,6 +287,9 @@ class Kernel32:
         self.u32(sp - 4, returns)
         self.u32(sp - 20, pointer, 0, 0, 0x1234)
         return sp - 20 - self.layouts.size("_KSWITCHFRAME")
+
+    def _call_directly(self, returns: int, callee: Call) -> None:
+        self.u32(returns - 4, self.function(callee) - returns)
 
     def _left_over(self) -> int:
         if self.rng.random() < 0.3 and self.places:

@@ -21,6 +21,7 @@ REMOVAL = (
     "ExpWorkerThread", "PspSystemThreadStartup",
 )  # fmt: skip
 SHUTDOWN = ("PpDevNodeLockTree", "PoBroadcastSystemState", "NtSetSystemPowerState", "NtShutdownSystem")
+FRAMELESS_GUID = bytes(range(16, 32))  # of one.pdb, age 3
 POWER_FAILURE, MANUALLY_INITIATED = 0x9F, 0xE2
 
 Story = Callable[[Kernel32], Expected]
@@ -180,6 +181,14 @@ def nothing(kernel: Kernel32) -> Expected:
     return Expected(None)
 
 
+def frameless(kernel: Kernel32) -> Expected:
+    """A pile-up whose driver was compiled without frame pointers: only its PDB shows it on the stack."""
+    for number, name in enumerate(("WaitForDevice", "Dispatch")):
+        kernel.frameless["one.sys", name] = 20 + 8 * number
+    kernel.machine.name_pdb(FRAMELESS_GUID, 3, kernel.bases["one.sys"], b"one.pdb", 0x2800)
+    return chain(kernel)
+
+
 def request(kernel: Kernel32) -> Expected:
     """The holder of a lock waits in the kernel for a request that another driver does not complete."""
     holder = kernel.thread(kernel.processes[0], _calls(*WAIT, *REMOVAL))
@@ -209,4 +218,5 @@ STORIES: dict[str, Story] = {
     "shared": shared,
     "nothing": nothing,
     "request": request,
+    "frameless": frameless,
 }

@@ -1,6 +1,7 @@
 """The PDBs of a forged machine: the kernel's with its types, and one for each driver with functions on a stack."""
 
 import re
+import struct
 from pathlib import Path
 
 from analysis.symbols.names import PdbIdentity
@@ -39,6 +40,20 @@ def kernel_pdb32(forged: Forged32, *, types: bool = True) -> Pdb:
     ]
     records = kernel_types(forged.kernel.layouts, 4) if types else []
     return Pdb(symbols=symbols, sections=WHOLE, types=records, machine=0x14C)
+
+
+def frameless_pdb(forged: Forged32, image: str) -> Pdb:
+    """The PDB of a 32-bit driver with functions that set no frame pointer: public names, and frame data."""
+    kernel = forged.kernel
+    mine = {name: place - kernel.bases[image] for (home, name), place in kernel.places.items() if home == image}
+    rows = [
+        struct.pack("<6IHHI", rva, 0x40, kernel.frameless[image, name], 0, 0, 1, 0, 0, 4)
+        for name, rva in mine.items()
+        if (image, name) in kernel.frameless
+    ]
+    symbols = [pdbs.public(f"_{name}@8", rva - START) for name, rva in mine.items()]
+    programs = b"\0$T0 .raSearch = $eip $T0 ^ = $esp $T0 4 + =\0"
+    return Pdb(symbols=symbols, sections=WHOLE, machine=0x14C, frames=b"".join(rows), programs=programs)
 
 
 def kernel_types(layouts: Layouts, pointer: int = 8) -> list[bytes]:

@@ -91,6 +91,9 @@ class Pdb:
     features: tuple[int, ...] = (20140508,)
     machine: int = 0x8664
     newest: bool = False  # contributions in their second form
+    fpo: bytes | None = None  # records of frames without a frame pointer, of the old form
+    frames: bytes | None = None  # frame data, whose programs' texts begin in ``programs``
+    programs: bytes | None = None
 
     def build(self, block: int = 4096) -> bytes:
         """The file's bytes."""
@@ -107,10 +110,15 @@ class Pdb:
             (10, _headers(self.original) if self.original else None),
             (4, _pairs(self.to_image)),
             (3, _pairs(self.from_image)),
+            (0, self.fpo),
+            (9, self.frames),
         ):
             if data is not None:
                 optional[slot] = len(streams)
                 streams.append(data)
+        if self.programs is not None:
+            streams[1] = self._info(len(streams))
+            streams.append(struct.pack("<III", 0xEFFEEFFE, 1, len(self.programs)) + self.programs)
         streams[3] = self._debug(numbers, symbols, optional)
         return msf(streams, block)
 
@@ -120,12 +128,14 @@ class Pdb:
         path.write_bytes(self.build(block))
         return path
 
-    def _info(self) -> bytes:
+    def _info(self, names_stream: int = 5) -> bytes:
         raw = bytes.fromhex(self.guid)
         guid = struct.pack("<IHH8s", *struct.unpack(">IHH8s", raw))
         names = b"/names\0"
         table = struct.pack("<I", len(names)) + names + struct.pack("<II", 1, 4)
-        table += struct.pack("<II", 1, 1) + struct.pack("<I", 0) + struct.pack("<II", 0, 5) + struct.pack("<I", 0)
+        table += (
+            struct.pack("<II", 1, 1) + struct.pack("<I", 0) + struct.pack("<II", 0, names_stream) + struct.pack("<I", 0)
+        )
         own = self.age if self.own_age is None else self.own_age
         return (
             struct.pack("<III", 20000404, 7, own)
