@@ -13,7 +13,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from analysis.bugchecks import explain
-from analysis.bugchecks.explained import Explained
+from analysis.bugchecks.explained import Explained, Stop
 from analysis.errors import LimitReached
 from analysis.fingerprint import BackgroundHash, identity
 from analysis.formats import capture_hint, open_dump
@@ -45,6 +45,8 @@ from analysis.verdict.user_rules import NO_RULES, UserRules, read_rules
 from analysis.waits.find import WaitAnalysis, find_waits
 
 Progress = Callable[[str, float | None], None]
+# Stops for which who waits for whom is the story; in the others it may at most be beside it.
+HANGS = frozenset({Stop.HANG, Stop.REQUEST, Stop.DELIBERATE})
 _T = TypeVar("_T")
 
 NOT_HASHED = "The SHA-256 of the whole file: it is larger than what is hashed during an analysis."
@@ -191,9 +193,13 @@ def _on_text(scene: PrintedScene, made: Report) -> Report:
 def _tell(run: _Run, scene: Scene, around: Surroundings, explained: Explained | None) -> Parts | None:
     if explained is None:
         return None
-    waits = run.stage("waits", 0.7, lambda: find_waits(scene, stuck_thread(scene, explained))) or WaitAnalysis()
+    waits = run.stage("waits", 0.7, lambda: _waits(scene, explained)) or WaitAnalysis()
     run.notes += [*scene.facts.notes, *waits.notes]
     return run.stage("verdict", 0.85, lambda: assemble(around, tell(around, explained, waits, run.rules)))
+
+
+def _waits(scene: Scene, explained: Explained) -> WaitAnalysis:
+    return find_waits(scene, stuck_thread(scene, explained), is_hang=explained.stop in HANGS)
 
 
 def _symbols(image: DumpImage, memory: Memory, options: Options) -> KernelSymbols:

@@ -101,7 +101,7 @@ def test_progress_only_goes_forward_and_ends(seed_dump: Path) -> None:
 def test_a_stage_that_fails_becomes_a_note_and_the_rest_stands(
     stage: str, seed_dump: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> object:
+    def broken(*_: object, **__: object) -> object:
         raise ZeroDivisionError("by accident")
 
     monkeypatch.setattr(analysis.pipeline, stage, broken)

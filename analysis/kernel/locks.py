@@ -112,6 +112,7 @@ def _resources(memory: Memory, names: KernelNames, threads: Mapping[VirtAddr, Th
     busy = (*listed.busy, *unlisted)
     waiters = {one.address: read_waiters(memory, names, one, threads) for one in busy if one.waiters}
     _add_by_stack(memory, busy, waiters, threads)
+    proven = {held.thread for found in waiters.values() for held in found}
     locks = []
     notes = list(listed.notes)
     for resource in busy:
@@ -124,19 +125,23 @@ def _resources(memory: Memory, names: KernelNames, threads: Mapping[VirtAddr, Th
             locks.append(replace(lock, description=how) if resource in unlisted else lock)
             notes += problems
         else:
-            locks.append(_as_fast_lock(resource, entries, queued, threads))
+            locks.append(_as_fast_lock(resource, entries, queued, threads, proven))
     return locks, notes
 
 
 def _as_fast_lock(
-    resource: Resource, entries: tuple[FastOwner, ...], queued: tuple[Held, ...], threads: Mapping[VirtAddr, Thread]
+    resource: Resource,
+    entries: tuple[FastOwner, ...],
+    queued: tuple[Held, ...],
+    threads: Mapping[VirtAddr, Thread],
+    proven: set[VirtAddr],
 ) -> Lock:
+    # An entry may be left over: a thread whose wait another resource's queue proves does not wait for this one.
     owners = tuple(Held(one.thread, Trust.STRUCTURE, one.exclusive) for one in entries if not one.waiting)
-    known = {held.thread for held in queued}
     waiting = (
         Held(one.thread, Trust.STRUCTURE, one.exclusive)
         for one in entries
-        if one.waiting and one.thread not in known and _waits_for_resource(threads.get(one.thread))
+        if one.waiting and one.thread not in proven and _waits_for_resource(threads.get(one.thread))
     )
     lock = as_lock(resource, owners, (*queued, *waiting))
     exclusive = any(held.exclusive for held in owners) or resource.exclusive

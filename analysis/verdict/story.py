@@ -17,6 +17,7 @@ from analysis.verdict.user_rules import NO_RULES, UserRules
 from analysis.verdict.walk import Walk, walk_stack
 from analysis.waits.deadlock import Cycle
 from analysis.waits.find import ChainLock, WaitAnalysis
+from analysis.waits.processors import STUCK_PROCESSOR
 
 MAX_DOINGS = 64
 PNP_LOCK = "Plug and Play lock"
@@ -65,7 +66,7 @@ def tell(around: Surroundings, explained: Explained, waits: WaitAnalysis, rules:
     known = scene.thread(root) if root is not None else None
     request = around.pending_request(known) if known else None
     hints = (*explained.hints, *((request,) if request else ()))
-    caps += (*_chain_caps(waits, root), *_parameter_caps(scene, explained, root))
+    caps += (*_chain_caps(waits, root, explained.code), *_parameter_caps(scene, explained, root))
     case = Case(explained.code, stop, stack.frames, hints, device, explained.blamed, caps, rules.strength)
     return Story(
         explained,
@@ -206,8 +207,10 @@ def _parameter_caps(scene: Scene, explained: Explained, root: VirtAddr | None) -
     return ()
 
 
-def _chain_caps(waits: WaitAnalysis, root: VirtAddr | None) -> tuple[Cap, ...]:
+def _chain_caps(waits: WaitAnalysis, root: VirtAddr | None, code: int) -> tuple[Cap, ...]:
     links = chain_of(root, waits) if root is not None else ()
+    if links and code not in STUCK_PROCESSOR and all(link.lock.kind is LockKind.SPIN_LOCK for link in links):
+        return (Cap("low", "a processor may spin for a moment only, and nothing tells for how long this one did"),)
     if links and min(link.trust for link in links) <= Trust.SCAN:
         return (Cap("medium", "who waits for the lock was found by scanning stacks"),)
     return ()

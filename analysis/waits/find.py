@@ -68,11 +68,15 @@ class WaitAnalysis:
     notes: tuple[str, ...] = ()
 
 
-def find_waits(scene: Scene, prefer: VirtAddr | None = None) -> WaitAnalysis:
-    """The waits of a scene. ``prefer`` is a thread that the bugcheck names: its pile-up comes first."""
-    spun = spin_locks(scene)
+def find_waits(scene: Scene, prefer: VirtAddr | None = None, *, is_hang: bool = True) -> WaitAnalysis:
+    """The waits of a scene. ``prefer`` is a thread that the bugcheck names: its pile-up comes first.
+
+    Where the machine did not stop for a hang, a processor that spins, or a thread that waits long for a request, is
+    everyday and left out.
+    """
+    spun = spin_locks(scene) if is_hang else ()
     facts = replace(scene.facts, locks=scene.facts.locks | {lock.address: lock for lock in spun})
-    found = analyze_waits(facts, prefer)
+    found = analyze_waits(facts, prefer, is_hang=is_hang)
     told = tuple(replace(one, doing=scene.doing(one.thread)) for one in found.blocked[:_MAX_STACKS])
     spinning = about_processors(scene, spun) if spun or scene.image.header.code in STUCK_PROCESSOR else []
     notes = (*found.notes, *_about_ends(scene, found, prefer), *_about_requests(scene.facts, found), *spinning)
@@ -117,8 +121,7 @@ def _long_requests(facts: KernelFacts) -> list[tuple[Thread, Lock]]:
 
 
 def _requests_at_ends(facts: KernelFacts, pileups: Sequence[Pileup], named: VirtAddr | None) -> Iterator[VirtAddr]:
-    # The requests that keep the roots from going on, and the thread that the bugcheck names; then those that keep
-    # others in the kernel for long. A wait on behalf of a program (a read of a quiet pipe) is everyday.
+    # The requests that keep the roots from going on, and the thread that the bugcheck names.
     of: dict[VirtAddr, list[VirtAddr]] = {}
     for lock in facts.locks.values():
         if lock.kind is LockKind.IRP:
@@ -126,11 +129,15 @@ def _requests_at_ends(facts: KernelFacts, pileups: Sequence[Pileup], named: Virt
                 of.setdefault(held.thread, []).append(lock.address)
     for thread in (*(pileup.root for pileup in pileups), named):
         yield from of.get(thread, ()) if thread is not None else ()
-    yield from [lock.address for thread, lock in _long_requests(facts) if not thread.in_user_mode][:_MAX_REQUESTS]
 
 
-def analyze_waits(facts: KernelFacts, prefer: VirtAddr | None = None) -> WaitAnalysis:
-    """The waits that these facts tell, without what only a stack can tell."""
+def _requests_kept_long(facts: KernelFacts) -> list[VirtAddr]:
+    # Those that keep a thread in the kernel. A wait on behalf of a program (a read of a quiet pipe) is everyday.
+    return [lock.address for thread, lock in _long_requests(facts) if not thread.in_user_mode][:_MAX_REQUESTS]
+
+
+def analyze_waits(facts: KernelFacts, prefer: VirtAddr | None = None, *, is_hang: bool = True) -> WaitAnalysis:
+    """The waits that these facts tell, without what only a stack can tell; the arguments as of ``find_waits``."""
     graph = build_graph(facts)
     pileups = find_pileups(
         graph,
@@ -140,6 +147,7 @@ def analyze_waits(facts: KernelFacts, prefer: VirtAddr | None = None) -> WaitAna
     )
     locks = dict.fromkeys(lock for pileup in pileups for lock in pileup.locks)
     locks |= dict.fromkeys(_requests_at_ends(facts, pileups, prefer))
+    locks |= dict.fromkeys(_requests_kept_long(facts) if is_hang else ())
     locks |= dict.fromkeys(lock.address for lock in facts.locks.values() if lock.kind is LockKind.SPIN_LOCK)
     blocked = dict.fromkeys(thread for pileup in pileups for thread in pileup.blocked)
     return WaitAnalysis(

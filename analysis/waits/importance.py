@@ -24,9 +24,11 @@ PROCESSES = {
 
 
 def importance(thread: Thread | None) -> int:
-    """The weight of one stuck thread."""
+    """The weight of one stuck thread. One that runs spins: that may be for a moment only, and counts nothing."""
     if thread is None:
         return ORDINARY
+    if thread.processor is not None:
+        return 0
     return PROCESSES.get(thread.process_name, ORDINARY)
 
 

@@ -254,6 +254,21 @@ def test_a_fast_resource_lists_its_owners_elsewhere() -> None:
     assert [held.thread for held in lock.waiters] == threads[1:2]
 
 
+def test_an_entry_left_over_is_no_wait_where_another_resource_has_the_thread() -> None:
+    machine = machine_of(3)
+    owner, waiter = threads = threads_of(machine, 2)
+    plain, fast = machine.add_resource(owner), machine.add_resource()
+    queue(machine, 3, plain, [waiter], [])
+    machine.count_waiters(plain, exclusive=1)
+    entry = machine.room(0x48)
+    machine.memory.link(machine.at("_FAST_ERESOURCE_INTERNAL", fast, "OwnerEntryListHead"), entry)
+    machine.memory.put_u64(entry + 0x18, fast, waiter)
+    machine.memory.put_u8(entry + 0x13, 1)
+    machine.count_waiters(fast, exclusive=1)
+    assert [held.thread for held in read(machine, threads, plain)[0].waiters] == [waiter]
+    assert read(machine, threads, fast)[0].waiters == ()
+
+
 def test_a_plain_resource_is_not_taken_for_a_fast_one() -> None:
     machine = machine_of(3)
     threads = threads_of(machine, 1)

@@ -252,3 +252,4 @@ def test_a_request_is_told_where_the_kernel_waits_long_and_not_where_a_program_r
     named = analyze_waits(everybody, prefer=VirtAddr(3))
     assert [chain.lock.address for chain in named.chains] == [0xB00, 0x900]
     assert named.blocked == ()
+    assert analyze_waits(everybody, is_hang=False).chains == ()

@@ -270,8 +270,9 @@ def asynchronous_reply(kernel: Kernel, cast: Cast) -> Outcome:
     return stop(kernel, Expected(culprit=None))
 
 
-def request(*, listed: bool) -> Scenario:
-    """A resource's owner waits for a request that another driver has; no driver is on its stack."""
+def request(*, listed: bool, depth: int = 1) -> Scenario:
+    """At the end of ``depth`` resources in a row an owner waits for a request that another driver has; no driver is on
+    its stack."""
 
     def tell(kernel: Kernel, cast: Cast) -> Outcome:
         upper, lower = cast.third_party(2)
@@ -287,17 +288,22 @@ def request(*, listed: bool) -> Scenario:
         order = list(reversed(devices))
         irp = add_irp(kernel, order, IRP_MJ_DEVICE_CONTROL, thread=holder, current=1, event=done, listed=listed)
         kernel.machine.u64(local + 0x20, irp)
-        lock = Resource(kernel, named(kernel, "explorer.exe"))
-        lock.own(holder)
-        waiting = lock.waiter(kernel.frames("NtReadFile"))
-        lock.block(waiting, 280.0)
+        locks, stuck, owner = [irp], [], holder
+        for level in range(depth):
+            lock = Resource(kernel, named(kernel, "explorer.exe"))
+            lock.own(owner)
+            owner = lock.waiter(kernel.frames("NtReadFile"))
+            lock.block(owner, 280.0 - 10 * level)
+            locks.insert(level, lock.address)
+            stuck.append(blocked(owner, lock.address))
         expected = Expected(
             culprit=lower.driver,
             root=holder.address,
-            lock=lock.address,
-            locks=(lock.address, irp),
+            lock=locks[0],
+            locks=tuple(locks),
+            kinds=(*["eresource"] * depth, "irp"),
             drivers=(lower.driver,),
-            blocked=(blocked(waiting, lock.address),),
+            blocked=tuple(stuck),
         )
         return stop(kernel, expected)
 
@@ -341,4 +347,5 @@ OTHERS: dict[str, Scenario] = {
     "pnp-unanswered": unanswered,
     "irp-listed": request(listed=True),
     "irp-on-stack": request(listed=False),
+    **{f"irp-chain-{depth}": request(listed=bool(depth % 2), depth=depth) for depth in (2, 3, 4)},
 }

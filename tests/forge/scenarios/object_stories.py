@@ -95,6 +95,12 @@ def _sleep(kernel: Kernel, thread: Thread, _: int) -> str:
     return f"thread {thread.address:#x} wakes by itself in 5 s"
 
 
+def _boosted(kernel: Kernel, thread: Thread, wanted: int) -> str:
+    wait(kernel, thread, [wanted], EXECUTIVE, 150.0)
+    kernel.machine.put("_KTHREAD", thread.address, Priority=12, BasePriority=8)
+    return "its priority was raised from 8 to 12"
+
+
 def recursive(kernel: Kernel, cast: Cast) -> Outcome:
     """A mutant that its owner took three times."""
     (driver,) = cast.third_party(1)
@@ -188,6 +194,7 @@ OBJECT_STORIES: dict[str, Scenario] = {
     "ends-at-late-timer": end_of_chain(_timer_overdue),
     "ends-with-time-out": end_of_chain(_time_out),
     "ends-asleep": end_of_chain(_sleep),
+    "owner-boosted": end_of_chain(_boosted),
     "mutant-recursive": recursive,
     "mutant-abandoned": abandoned,
     "fast-mutex-self": mutex_again,

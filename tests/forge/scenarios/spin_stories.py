@@ -4,12 +4,16 @@ from collections.abc import Sequence
 
 from tests.forge.facts import Expected
 from tests.forge.image import Image
+from tests.forge.kernel.background import WAIT
+from tests.forge.kernel.objects import event
 from tests.forge.kernel.spin_locks import PLAIN, QUEUED, frames_of, queue_up, run_on_processor, spin_lock
-from tests.forge.kernel.state import Kernel, Thread
-from tests.forge.scenarios.lock_stories import stop
+from tests.forge.kernel.state import EXECUTIVE, Kernel, Thread
+from tests.forge.kernel.threads import add_thread, wait
+from tests.forge.scenarios.lock_kinds import Resource
+from tests.forge.scenarios.lock_stories import inside, stop
 from tests.forge.scenarios.story import Cast, Outcome, Scenario, blocked, driver_image, named, stop_in_idle
 
-DPC_WATCHDOG = 0x133
+CLOCK_WATCHDOG, DPC_WATCHDOG = 0x101, 0x133
 PROGRAMS = ("spoolsv.exe", "svchost.exe", "MsMpEng.exe", "explorer.exe", "chrome.exe")
 
 
@@ -138,6 +142,56 @@ def watchdog(kernel: Kernel, cast: Cast) -> Outcome:
     return Outcome(DPC_WATCHDOG, (0, 0x501, 0x500, 0), expected)
 
 
+def silent(kernel: Kernel, cast: Cast) -> Outcome:
+    """0x101: the processor that did not answer spins, and another one has the lock."""
+    holder, victim = cast.third_party(2)
+    lock = spin_lock(kernel)
+    frames = frames_of(kernel, driver_image(kernel, holder))
+    owner = run_on_processor(kernel, named(kernel, "services.exe"), frames)
+    spins = _spins(kernel, 0, driver_image(kernel, victim), lock)
+    queue_up(kernel, lock, owner, [spins])
+    expected = Expected(
+        culprit=holder.driver,
+        root=owner.address,
+        lock=lock,
+        locks=(lock,),
+        kinds=("spin-lock",),
+        drivers=(holder.driver,),
+        blocked=(blocked(spins, lock),),
+    )
+    stop(kernel, expected)
+    number = len(kernel.processors) - 1  # of the last that was frozen
+    return Outcome(CLOCK_WATCHDOG, (12, 0, kernel.processors[number], number), expected)
+
+
+def beside_a_pileup(kernel: Kernel, cast: Cast) -> Outcome:
+    """A processor spins, perhaps for a moment; a program has waited for minutes for a resource: that is the story."""
+    holder, stuck = cast.third_party(2)
+    lock = spin_lock(kernel)
+    owner = run_on_processor(kernel, named(kernel, "System"), frames_of(kernel, driver_image(kernel, holder)))
+    spins = run_on_processor(
+        kernel, named(kernel, "System"), frames_of(kernel, driver_image(kernel, holder), QUEUED, lock)
+    )
+    queue_up(kernel, lock, owner, [spins])
+    frames = [*kernel.frames(*WAIT), *inside(kernel, driver_image(kernel, stuck))]
+    thread = add_thread(kernel, named(kernel, "svchost.exe"), frames)
+    wait(kernel, thread, [event(kernel)], EXECUTIVE, 200.0)
+    resource = Resource(kernel, named(kernel, "notepad.exe"))
+    resource.own(thread)
+    waiting = resource.waiter(kernel.frames("NtReadFile"))
+    resource.block(waiting, 190.0)
+    expected = Expected(
+        culprit=stuck.driver,
+        root=thread.address,
+        lock=resource.address,
+        locks=(resource.address, lock),
+        kinds=("eresource", "spin-lock"),
+        drivers=(stuck.driver,),
+        blocked=(blocked(waiting, resource.address), blocked(spins, lock)),
+    )
+    return stop(kernel, expected)
+
+
 SPIN_STORIES: dict[str, Scenario] = {
     "spin-lock-plain": plain(1),
     "spin-lock-two-spin": plain(2),
@@ -148,6 +202,8 @@ SPIN_STORIES: dict[str, Scenario] = {
     "spin-lock-crowd": crowd,
     "spin-lock-unknown-owner": unknown_owner,
     "spin-lock-watchdog": watchdog,
+    "spin-lock-silent": silent,
+    "spin-beside-a-pileup": beside_a_pileup,
 }
 # A plain spin lock is known only by the functions that spin for it; a queue is there to be seen.
 BY_NAME = frozenset({"spin-lock-plain", "spin-lock-two-spin", "spin-lock-in-dpc"})
