@@ -146,11 +146,15 @@ def history_show(
 
 
 @history.command("ask")
-def history_ask(question: list[str], as_json: AsJson = False) -> None:
+def history_ask(
+    question: list[str],
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the crashes that the answer speaks of as CSV.")] = False,
+) -> None:
     """Answer a question in plain words, such as "have we seen storport since May?"."""
     from bot import past
 
-    raise typer.Exit(past.answer(" ".join(question), as_json=as_json))
+    raise typer.Exit(past.answer(" ".join(question), "csv" if as_csv else "json" if as_json else "text"))
 
 
 @history.command("rebucket")

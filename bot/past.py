@@ -1,12 +1,13 @@
 """``pileup history``: lists, whole reports and answers from the database, for people and as JSON."""
 
+import csv
 import dataclasses
 import json
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import fastjsonschema
 
@@ -17,6 +18,8 @@ from bot.housekeeping import rename
 from bot.questions import Row, ask
 from storage import DatabaseTooNew, Query, Store, StoredReport
 from storage.clock import stamp, utc_now
+
+FORMULA_STARTS = tuple("=+-@\t\r")
 
 
 def listing(words: str | None, limit: int, *, as_json: bool) -> int:
@@ -53,12 +56,14 @@ def show(number: int, *, as_json: bool) -> int:
     return _with_store(print_it)
 
 
-def answer(question: str, *, as_json: bool) -> int:
+def answer(question: str, form: Literal["text", "json", "csv"]) -> int:
     """Print the answer to a question. The exit status: 2 when it was not understood."""
 
     def print_it(store: Store) -> int:
         said = ask(store, question, utc_now())
-        if as_json:
+        if form == "csv":
+            _write_table(said.rows)
+        elif form == "json":
             rows = [_plain(row) for row in said.rows]
             print(json.dumps({"understood": said.understood, "lines": said.lines, "rows": rows}, indent=2))
         else:
@@ -99,6 +104,21 @@ def _rows(rows: Iterable[Row]) -> Iterator[Line]:
     for row in rows:
         place = row.thread.permalink if row.thread and row.thread.permalink else row.report.source
         yield "plain", printable(f"{row.report.id:>5}  {when(row.report.seen_at)}  {row.text}  {place}")
+
+
+def _write_table(rows: Iterable[Row]) -> None:
+    names = [*(field.name for field in dataclasses.fields(StoredReport)), "thread"]
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow(names)
+    for row in rows:
+        values = _plain(row)
+        table.writerow([_cell(values[name]) for name in names])
+
+
+def _cell(value: Any) -> str:
+    # A spreadsheet runs a cell that begins like a formula, and names in a dump are anybody's.
+    text = "" if value is None else printable(str(value))
+    return f"'{text}" if text[:1] in FORMULA_STARTS else text
 
 
 def _plain(row: Row) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from analysis.verdict.modules import Strength, strength
 from analysis.verdict.report import Report, ThreadFacts
 from storage.clock import moment, stamp
 from storage.database import Row
@@ -55,6 +56,24 @@ def seen_at(crashed: str | None, reported: str) -> str:
     if crashed is None or moment(crashed) > moment(reported) + CLOCK_SKEW:
         return reported
     return crashed
+
+
+def drivers(report: Report) -> list[tuple[str, str, bool]]:
+    """Name and version of each driver of other makers that was loaded, and of the culprit; and whether it was blamed.
+
+    Where a dump does not tell the version, the time stamp of the image stands for it.
+    """
+    culprit = report.verdict.culprit
+    blamed = culprit.module.lower() if culprit and culprit.module else None
+    found: dict[str, tuple[str, str, bool]] = {}
+    for module in report.modules:
+        name = module.name.lower()
+        version = module.version or (module.timestamp and f"time stamp {module.timestamp}")
+        if version and not module.unloaded and (name == blamed or strength(name) is Strength.CANDIDATE):
+            found[name] = (name, version, name == blamed)
+    if culprit is not None and blamed is not None and culprit.version:
+        found[blamed] = (blamed, culprit.version, True)
+    return [(storable(name), storable(version), is_blamed) for name, version, is_blamed in found.values()]
 
 
 def lock_name(report: Report) -> str | None:

@@ -122,7 +122,18 @@ ALTER TABLE reports ADD COLUMN named_by TEXT;
 CREATE INDEX reports_by_naming ON reports (named_by);
 """
 
-MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING)
+DRIVERS = """
+CREATE TABLE drivers (
+    report_id INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
+    name TEXT NOT NULL COLLATE NOCASE,
+    version TEXT NOT NULL,
+    blamed INTEGER NOT NULL,
+    PRIMARY KEY (report_id, name)
+) WITHOUT ROWID;
+CREATE INDEX drivers_by_name ON drivers (name, version);
+"""
+
+MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS)
 
 
 class DatabaseTooNew(Exception):

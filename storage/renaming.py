@@ -37,9 +37,9 @@ class Renaming:
             report = self._reports.report(number)
         except fastjsonschema.JsonSchemaException:
             report = None
-        bucket = rebucket(report) if report is not None else None
-        if report is not None and bucket is not None and bucket != report.bucket:
-            self._reports.add(replace(report, bucket=bucket))
-            return bucket.signature != report.bucket.signature
-        self._database.change("UPDATE reports SET named_by = ? WHERE id = ?", [rules, number])
-        return False
+        if report is None:
+            self._database.change("UPDATE reports SET named_by = ? WHERE id = ?", [rules, number])
+            return False
+        bucket = rebucket(report)
+        self._reports.add(replace(report, bucket=bucket))  # also what an older version did not keep beside the document
+        return bucket.signature != report.bucket.signature

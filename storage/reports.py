@@ -9,7 +9,7 @@ from typing import Any
 from analysis.verdict.rebucket import naming_identity
 from analysis.verdict.report import Report
 from storage.clock import Clock, moment, stamp
-from storage.columns import columns, storable, story_frames
+from storage.columns import columns, drivers, storable, story_frames
 from storage.database import Database, Row
 from storage.words import report_words
 
@@ -83,6 +83,9 @@ class Reports:
                 [number, document],
             )
             self._name(number, [report.bucket.signature, *report.bucket.aliases])
+            self._database.change("DELETE FROM drivers WHERE report_id = ?", [number])
+            for name, version, blamed in drivers(report):
+                self._database.change("INSERT INTO drivers VALUES (?, ?, ?, ?)", [number, name, version, blamed])
             self._database.change("DELETE FROM words WHERE rowid = ?", [number])
             self._database.change(
                 "INSERT INTO words (rowid, body) VALUES (?, ?)", [number, storable(report_words(report))]

@@ -4,6 +4,7 @@ Counts are of dumps, not of postings: one dump posted five times is one crash. L
 and stay out unless asked for.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -32,6 +33,23 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
     live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DriverVersion:
+    """One version of a driver: in how many crashes it was loaded, and in how many of them it was the culprit."""
+
+    version: str
+    loaded: int
+    blamed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A failure that came up for the first time: its first crash, and how many there are by now."""
+
+    first: StoredReport
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +96,30 @@ class Search:
             [*values, limit],
         )
         return [(row["value"], row["n"]) for row in rows]
+
+    def versions(self, driver: str, query: Query) -> list[DriverVersion]:
+        """The versions of a driver in the crashes that match, blamed or merely loaded, most often blamed first."""
+        where, values = _where(query)
+        rows = self._database.rows(
+            "SELECT version, count(*) AS loaded, sum(blamed) AS blamed FROM drivers WHERE name = ? "  # noqa: S608
+            f"AND report_id IN (SELECT id FROM reports WHERE {where}) "
+            "GROUP BY version ORDER BY blamed DESC, version LIMIT 50",
+            [driver, *values],
+        )
+        return [DriverVersion(row["version"], row["loaded"], row["blamed"]) for row in rows]
+
+    def fresh(self, query: Query, limit: int = 20) -> list[Fresh]:
+        """Failures whose very first crash lies in the query's window; the newest first."""
+        inside, values = _where(query)
+        where, others = _where(dataclasses.replace(query, since=None, until=None))
+        rows = self._database.rows(
+            f"SELECT {LISTED}, (SELECT count(*) FROM reports AS r WHERE r.signature = f.signature AND r.live = 0) AS n "  # noqa: S608
+            f"FROM reports AS f WHERE {inside} AND id IN (SELECT id FROM (SELECT id, row_number() OVER "
+            f"(PARTITION BY signature ORDER BY seen_at, id) AS place FROM reports WHERE {where}) WHERE place = 1) "
+            "ORDER BY seen_at DESC, id DESC LIMIT ?",
+            [*values, *others, limit],
+        )
+        return [Fresh(stored({key: row[key] for key in row if key != "n"}), row["n"]) for row in rows]
 
     def vocabulary(self) -> dict[Column, list[str]]:
         """The names history knows, column by column: what a mistyped word may have meant."""

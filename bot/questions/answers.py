@@ -2,13 +2,15 @@
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
-from bot.questions.grammar import Kind, Question, read_question
+from bot.questions.grammar import OF_ONE_CRASH, Kind, Question, read_question
 from bot.questions.naming import Named, code_text, name_words, narrow
+from bot.questions.one_crash import about_crash
+from bot.questions.parts import Answer, Asked, Row, crashes, day, times
+from bot.questions.trends import clean, fresh, trend, versions
 from bot.wording import count as counted
-from storage import Query, Span, Store, StoredReport, Thread
+from storage import Query, Span, Store
 from storage.search import Column
 
 EXAMPLES = (
@@ -17,11 +19,18 @@ EXAMPLES = (
     "0x9f",
     "how often did ndis.sys crash in the last 2 months?",
     "which hosts hit 0x133 this week?",
+    "is 0x133 getting worse?",
+    "what is new this week?",
+    "which versions of acmevpn crash?",
+    "who held the lock? (in the thread of a crash)",
+    "show me the wininit stack (in the thread of a crash)",
     "top 5 drivers in Q2",
     "crashes before June 3",
 )
 SHOWN_HOSTS = 5
 SHOWN_ROWS = 5
+TOO_MANY_UNKNOWN = 3  # words of which history knows none: a question about something else
+WHICH_CRASH = "I do not know which crash you mean: ask in its thread, or name a driver or a code."
 COUNTED: dict[str, Column] = {
     "driver": "module",
     "module": "module",
@@ -36,34 +45,6 @@ COUNTED: dict[str, Column] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One crash in an answer: what it was, when, and the thread that told it first."""
-
-    report: StoredReport
-    thread: Thread | None
-
-    @property
-    def text(self) -> str:
-        """The crash in one line, without its time: "0x9F ndis.sys, nt!IopDeviceTreeLock, on PC-7"."""
-        crash = self.report
-        code = f"0x{int(crash.code, 16):X}" if crash.code else crash.kind
-        parts = [f"{code} {crash.module or 'no culprit'}", crash.lock, f"on {crash.host}" if crash.host else None]
-        return ", ".join(part for part in parts if part)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What to say. ``understood`` is false when the lines say what was not, with examples of what can be asked.
-
-    The lines are plain text and may quote names from dumps and words of the question: escape them.
-    """
-
-    lines: tuple[str, ...]
-    rows: tuple[Row, ...] = ()
-    understood: bool = True
-
-
 def ask(store: Store, text: str, now: datetime, about: int | None = None) -> Answer:
     """Answer a question about the past; ``now`` is what "since May" counts from.
 
@@ -74,28 +55,50 @@ def ask(store: Store, text: str, now: datetime, about: int | None = None) -> Ans
         return help_answer()
     if question.kind == "unclear":
         return _unclear(f"I did not understand “{_quoted(text)}”.", text)
+    if question.kind == "order":
+        return _unclear("I only answer questions: nothing in history is changed from here.", text)
+    if question.kind in OF_ONE_CRASH:
+        return _of_one(store, question, about)
+    if question.kind == "number":
+        return _numbered(store, question.number or 0)
     if question.unknown_date is not None:
         return _unclear(f"I do not know when “{_quoted(question.unknown_date)}” is.", text)
     if question.points:
-        return _pointed(store, question, about)
+        return _pointed(store, question, about, now)
     names = name_words(
         question.subject,
         store.search.vocabulary(),
         lambda word: bool(store.search.find(Query(words=word, live=True), limit=1)),
     )
+    if len(names) >= TOO_MANY_UNKNOWN and not any(name.is_known for name in names):
+        return _unclear(f"I did not understand “{_quoted(text)}”.", text)
     query = narrow(names, Query(since=question.since, until=question.until))
-    asked = _Asked(store, question, names, query)
+    asked = Asked(store, question, names, query, now)
     said = _ANSWERS[question.kind](asked)
     return dataclasses.replace(said, lines=(*_corrections(names), *said.lines))
 
 
-def _pointed(store: Store, question: Question, about: int | None) -> Answer:
+def _of_one(store: Store, question: Question, about: int | None) -> Answer:
+    report = None if about is None else store.reports.report(about)
+    return Answer((WHICH_CRASH,) if report is None else about_crash(report, question))
+
+
+def _numbered(store: Store, number: int) -> Answer:
+    crash, report = store.reports.get(number), store.reports.report(number)
+    if crash is None or report is None:
+        return Answer((f"History has no crash {number}.",))
+    told = (report.verdict.summary, report.verdict.impact, f"Confidence {crash.confidence}, build {crash.build}.")
+    row = Row(crash, store.threads.first(number))
+    return Answer((f"Crash {number}: {row.text}, {day(crash.seen_at)}.", *filter(None, told)), (row,))
+
+
+def _pointed(store: Store, question: Question, about: int | None, now: datetime) -> Answer:
     crash = None if about is None else store.reports.get(about)
     if crash is None:
-        return Answer(("I do not know which crash you mean: ask in its thread, or name a driver or a code.",))
+        return Answer((WHICH_CRASH,))
     name = f"this failure ({crash.failure_bucket})"
     query = Query(signature=crash.signature, since=question.since, until=question.until, live=crash.live)
-    return _ANSWERS[question.kind](_Asked(store, question, [Named("words", name, name)], query))
+    return _ANSWERS[question.kind](Asked(store, question, [Named("words", name, name)], query, now))
 
 
 def help_answer() -> Answer:
@@ -103,57 +106,30 @@ def help_answer() -> Answer:
     return Answer(("You can ask for example:", *(f"• {example}" for example in EXAMPLES)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    store: Store
-    question: Question
-    names: list[Named]
-    query: Query
-
-    @property
-    def subject(self) -> str:
-        # What the answer is about: "ndis.sys with 0x9F DRIVER_POWER_STATE_FAILURE on PC-7".
-        words = {"code": "with ", "host": "on ", "module": "", "words": ""}
-        order = ("module", "words", "code", "host")
-        said = [words[kind] + name.spoken for kind in order for name in self.names if name.kind == kind]
-        text = " ".join(said)
-        if text.startswith("with "):
-            return text.removeprefix("with ")
-        return f"a crash {text}" if text.startswith("on ") else text
-
-    @property
-    def time(self) -> str:
-        return f" {self.question.phrase}" if self.question.phrase else ""
-
-    def rows(self, limit: int) -> tuple[Row, ...]:
-        found = self.store.search.find(self.query, limit)
-        return tuple(Row(line, self.store.threads.first(line.id)) for line in found)
-
-
-def _seen(asked: _Asked) -> Answer:
+def _seen(asked: Asked) -> Answer:
     asked, mentioned = _widened(asked)
     span = asked.store.search.span(asked.query)
     if not span.count:
         return _never(asked)
     verb = "was mentioned in" if mentioned else "was seen"
-    times = _crashes(span.count) if mentioned else _times(span.count)
-    first = f"Yes: {asked.subject} {verb} {times}{asked.time}{_hosts(span, asked)}{_days(span, asked)}."
+    how_often = crashes(span.count) if mentioned else times(span.count)
+    first = f"Yes: {asked.subject} {verb} {how_often}{asked.time}{_hosts(span, asked)}{_days(span, asked)}."
     return Answer((first, *_most_often(asked)), asked.rows(SHOWN_ROWS))
 
 
-def _count(asked: _Asked) -> Answer:
+def _count(asked: Asked) -> Answer:
     asked, _ = _widened(asked)
     span = asked.store.search.span(asked.query)
     if not asked.names:
-        said = f"{_crashes(span.count)}{asked.time}{_hosts(span, asked)}{_days(span, asked)}."
+        said = f"{crashes(span.count)}{asked.time}{_hosts(span, asked)}{_days(span, asked)}."
         return Answer((said,), asked.rows(SHOWN_ROWS))
     if not span.count:
         return _never(asked)
-    said = f"{asked.subject}: {_times(span.count)}{asked.time}{_hosts(span, asked)}{_days(span, asked)}."
+    said = f"{asked.subject}: {times(span.count)}{asked.time}{_hosts(span, asked)}{_days(span, asked)}."
     return Answer((said, *_most_often(asked)), asked.rows(SHOWN_ROWS))
 
 
-def _last(asked: _Asked) -> Answer:
+def _last(asked: Asked) -> Answer:
     asked, _ = _widened(asked)
     rows = asked.rows(asked.question.limit)
     if not rows:
@@ -161,12 +137,12 @@ def _last(asked: _Asked) -> Answer:
     about = f" of {asked.subject}" if asked.names else ""
     total = asked.store.search.span(asked.query).count
     if total > len(rows):
-        return Answer((f"The last {len(rows)} of {_crashes(total)}{about}{asked.time}:",), rows)
-    said = f"The only crash{about}{asked.time}:" if total == 1 else f"All {_crashes(total)}{about}{asked.time}:"
+        return Answer((f"The last {len(rows)} of {crashes(total)}{about}{asked.time}:",), rows)
+    said = f"The only crash{about}{asked.time}:" if total == 1 else f"All {crashes(total)}{about}{asked.time}:"
     return Answer((said,), rows)
 
 
-def _which_hosts(asked: _Asked) -> Answer:
+def _which_hosts(asked: Asked) -> Answer:
     asked, _ = _widened(asked)
     span = asked.store.search.span(asked.query)
     if not span.count:
@@ -177,11 +153,11 @@ def _which_hosts(asked: _Asked) -> Answer:
     about = f" with {asked.subject}" if asked.names else ""
     lines = [f"{counted(len(top), 'host')}{about}{asked.time}: {listed}."] if top else []
     if nameless:
-        lines.append(f"{_crashes(nameless)} name{'s' if nameless == 1 else ''} no host: such dumps do not hold it.")
+        lines.append(f"{crashes(nameless)} name{'s' if nameless == 1 else ''} no host: such dumps do not hold it.")
     return Answer(tuple(lines), asked.rows(SHOWN_ROWS))
 
 
-def _top(asked: _Asked) -> Answer:
+def _top(asked: Asked) -> Answer:
     nouns = [noun.removesuffix("s") for noun in asked.question.nouns]
     column: Column = next((COUNTED[noun] for noun in nouns if noun in COUNTED), "module")
     noun = next((noun for noun in nouns if noun in COUNTED), "driver")
@@ -192,16 +168,20 @@ def _top(asked: _Asked) -> Answer:
     return Answer((f"Most frequent {noun}s{asked.time}: {listed}.",))
 
 
-_ANSWERS: dict[Kind, Callable[[_Asked], Answer]] = {
+_ANSWERS: dict[Kind, Callable[[Asked], Answer]] = {
     "seen": _seen,
     "count": _count,
     "last": _last,
     "hosts": _which_hosts,
     "top": _top,
+    "trend": trend,
+    "fresh": fresh,
+    "versions": versions,
+    "clean": clean,
 }
 
 
-def _widened(asked: _Asked) -> tuple[_Asked, bool]:
+def _widened(asked: Asked) -> tuple[Asked, bool]:
     # A driver that is nobody's culprit may still stand in a stack: then say where it is mentioned.
     module = asked.query.module
     if module is None or asked.store.search.span(asked.query).count:
@@ -211,7 +191,7 @@ def _widened(asked: _Asked) -> tuple[_Asked, bool]:
     return dataclasses.replace(asked, query=wider), True
 
 
-def _never(asked: _Asked) -> Answer:
+def _never(asked: Asked) -> Answer:
     always = dataclasses.replace(asked.query, since=None, until=None)
     other = asked.store.search.span(always)
     about = asked.subject or "no crash"
@@ -219,7 +199,7 @@ def _never(asked: _Asked) -> Answer:
     lines = [said]
     if asked.question.phrase and other.count:
         when = f", last on {day(other.last_seen)}" if other.last_seen else ""
-        lines.append(f"At other times: {_times(other.count)}{when}.")
+        lines.append(f"At other times: {times(other.count)}{when}.")
         return Answer(tuple(lines), dataclasses.replace(asked, query=always).rows(SHOWN_ROWS))
     if not asked.store.reports.count():
         lines.append("History is empty so far.")
@@ -228,7 +208,7 @@ def _never(asked: _Asked) -> Answer:
     return Answer(tuple(lines))
 
 
-def _most_often(asked: _Asked) -> tuple[str, ...]:
+def _most_often(asked: Asked) -> tuple[str, ...]:
     # A bugcheck is named with its drivers, a driver with its bugchecks.
     kinds = {name.kind for name in asked.names}
     if kinds == {"code"}:
@@ -256,22 +236,14 @@ def _quoted(text: str) -> str:
     return words if len(words) <= 80 else words[:79] + "…"
 
 
-def _times(number: int) -> str:
-    return "once" if number == 1 else counted(number, "time")
-
-
-def _crashes(number: int) -> str:
-    return "1 crash" if number == 1 else f"{number or 'no'} crashes"
-
-
-def _hosts(span: Span, asked: _Asked) -> str:
+def _hosts(span: Span, asked: Asked) -> str:
     if not span.hosts or asked.query.host is not None:
         return ""
     listed = ", ".join(span.hosts[:SHOWN_HOSTS]) + (", …" if len(span.hosts) > SHOWN_HOSTS else "")
     return f", on {counted(len(span.hosts), 'host')} ({listed})"
 
 
-def _days(span: Span, asked: _Asked) -> str:
+def _days(span: Span, asked: Asked) -> str:
     if span.first_seen is None or span.last_seen is None:
         return ""
     first, last = day(span.first_seen), day(span.last_seen)
@@ -279,8 +251,3 @@ def _days(span: Span, asked: _Asked) -> str:
     # A crash of February counts as seen "since May" when it was reported then: without a word that reads like a slip.
     older = " by the dump's own clock (reported later)" if since is not None and span.first_seen < since else ""
     return f", on {first}{older}" if first == last else f", first on {first}{older}, last on {last}"
-
-
-def day(moment: datetime) -> str:
-    """A day in words: "3 May 2026" (in UTC)."""
-    return f"{moment.day} {moment:%B %Y}"

@@ -17,7 +17,18 @@ GRAMMAR_FILE = Path(__file__).with_name("question.lark")
 MAX_QUESTION, MAX_WORD, MAX_SUBJECT = 400, 80, 6
 DEFAULT_LIMIT, MAX_LIMIT = 5, 20
 
-Kind = Literal["seen", "last", "count", "hosts", "top", "help", "unclear"]
+Kind = Literal[
+    "seen", "last", "count", "hosts", "top", "help", "unclear", "order", "number", "trend", "fresh", "versions",
+    "clean", "holder", "blocked", "why", "stack", "sure", "advice", "opinion",
+]  # fmt: skip
+# Asked of one crash: its report answers.
+OF_ONE_CRASH: tuple[Kind, ...] = ("stack", "why", "holder", "blocked", "sure", "advice", "opinion")
+# What a question is when it holds several keywords: the first of these.
+BY_WEIGHT: tuple[Kind, ...] = (
+    *("order", "number", *OF_ONE_CRASH, "clean", "versions", "trend", "fresh"),
+    *("hosts", "top", "count", "last", "help"),
+)
+KEYWORDS = frozenset(BY_WEIGHT)
 
 NUMBERS = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "ten": "10"}
 COUNTING = frozenset({"last", "latest", "past", "recent", "newest", "previous", "top"})
@@ -35,7 +46,8 @@ class Question:
     """What was asked. ``subject`` are the words that name something, ``nouns`` what is counted.
 
     ``unknown_date`` is a time phrase that was not understood; ``phrase`` is the time as it was said. ``points`` is true
-    when nothing is named but "this" or "it": the crash that the conversation is about.
+    when nothing is named but "this" or "it": the crash that the conversation is about. ``number`` is a crash's, as
+    history counts them.
     """
 
     kind: Kind
@@ -47,6 +59,7 @@ class Question:
     unknown_date: str | None = None
     limit: int = DEFAULT_LIMIT
     points: bool = False
+    number: int | None = None
 
 
 def read_question(text: str, now: datetime) -> Question:
@@ -56,13 +69,14 @@ def read_question(text: str, now: datetime) -> Question:
         return Question("help")
     pointing = _points(words)
     try:
-        tree = _parser().parse(" ".join(words))
+        text = " ".join(words)
+        tree = _parser().parse(text)
     except UnexpectedInput:  # nothing but filler, or keywords in no order
         return Question("seen", points=True) if pointing else Question("unclear", tuple(words))
-    question = _Reading(now).read(tree)
-    if not pointing or question.subject or question.kind in ("top", "help"):
+    question = _Reading(now, text).read(tree)
+    if not pointing or question.subject or question.kind in ("top", "help", *OF_ONE_CRASH):
         return question
-    kind: Kind = "seen" if question.kind in ("unclear", "last") else question.kind
+    kind: Kind = "seen" if question.kind in ("unclear", "last", "fresh") else question.kind
     return dataclasses.replace(question, points=True, kind=kind)
 
 
@@ -76,8 +90,8 @@ def _points(words: list[str]) -> bool:
 class _Reading:
     # Collects the phrases of one question.
 
-    def __init__(self, now: datetime) -> None:
-        self.now = now
+    def __init__(self, now: datetime, text: str) -> None:
+        self.now, self.text = now, text
         self.kinds: list[Kind] = []
         self.subject: list[str] = []
         self.nouns: list[str] = []
@@ -87,6 +101,7 @@ class _Reading:
         self.until: datetime | None = None
         self.phrases: list[str] = []
         self.unknown: str | None = None
+        self.number: int | None = None
 
     def read(self, tree: "Tree[Any]") -> Question:
         for item in tree.children:
@@ -102,17 +117,17 @@ class _Reading:
             phrase=" ".join(self.phrases) or None,
             unknown_date=self.unknown,
             limit=self.limit,
+            number=self.number,
         )
 
     def _item(self, item: "Tree[Any]") -> None:
         tokens = [str(token) for token in item.children if isinstance(token, Token)]
         match item.data:
-            case "help":
-                self.kinds.append("help")
             case "how":
                 self.kinds.append("count")
-            case "hosts":
-                self.kinds.append("hosts")
+            case "number":
+                self.kinds.append("number")
+                self.number = int(tokens[0].rpartition("#")[2].split()[-1])
             case "top" | "last":
                 self.kinds.append("top" if item.data == "top" else "last")
                 self.counted = len(tokens) > 1
@@ -122,6 +137,8 @@ class _Reading:
                 self.nouns.append(tokens[0].lower())
             case "subject":
                 self.subject.append(tokens[0])
+            case keyword if keyword in KEYWORDS:
+                self.kinds.append(keyword)
             case _:
                 self._window(str(item.data), item, tokens)
 
@@ -135,7 +152,9 @@ class _Reading:
             return
         periods = [period(phrase, self.now) for phrase in phrases]
         if None in periods:
-            self.unknown = phrases[periods.index(None)]
+            start, phrase = said[periods.index(None)] if said else (0, phrases[0])
+            # "since the last full moon": the word that was read as a date is not all of it.
+            self.unknown = self.text[start:] if phrase.lower() in COUNTING else phrase
             return
         known = [found for found in periods if found is not None]
         self._narrow(how, known)
@@ -155,9 +174,9 @@ class _Reading:
             self.since, self.until = first.start, last.end
 
     def _kind(self) -> Kind:
-        for kind in ("hosts", "top", "count", "last", "help"):
-            if kind in self.kinds:
-                return kind
+        found = next((kind for kind in BY_WEIGHT if kind in self.kinds), None)
+        if found is not None:
+            return found
         if self.subject:
             return "seen"
         if self.nouns or self.phrases or self.unknown:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +11,7 @@ from rapidfuzz import fuzz, process
 from analysis.bugchecks.tables import all_codes, name_of, normalise
 from storage import Query
 from storage.search import Column
+from storage.words import pieces
 
 CLOSE_ENOUGH = 80.0
 SHORTEST_TYPO = 4
@@ -37,7 +38,28 @@ def name_words(
     words: Iterable[str], vocabulary: Mapping[Column, list[str]], is_mentioned: Callable[[str], bool]
 ) -> list[Named]:
     """What each word names. A word that stands in some report as it is (``is_mentioned``) is never put right."""
-    return [_exact(word, vocabulary) or _unnamed(word, vocabulary, is_mentioned) for word in words]
+    rest, found = _phrases(list(words), vocabulary)
+    return found + [_exact(word, vocabulary) or _unnamed(word, vocabulary, is_mentioned) for word in rest]
+
+
+def _phrases(words: list[str], vocabulary: Mapping[Column, list[str]]) -> tuple[list[str], list[Named]]:
+    # Names of several words, such as those of devices: "WAN Miniport (SSTP)". The other words, and what was found.
+    found: list[Named] = []
+    for column in ("device", "service"):
+        for value in vocabulary[column]:
+            for start, end in _runs(words, pieces(value)):
+                found.append(Named("words", value, value))
+                words = words[:start] + words[end:]
+                break
+    return words, found
+
+
+def _runs(words: list[str], wanted: list[str]) -> Iterator[tuple[int, int]]:
+    # Where two words or more in a row have just the wanted pieces.
+    for start in range(len(words)):
+        for end in range(start + 2, len(words) + 1):
+            if [piece for word in words[start:end] for piece in pieces(word)] == wanted:
+                yield start, end
 
 
 def narrow(names: Iterable[Named], query: Query) -> Query:

@@ -24,7 +24,7 @@ async def test_questions_are_answered_from_history_with_links_to_the_threads(sla
         "have we seen ndisfoo?": ["No"],
         "help": ["last 5 crashes", "Post a link"],
         "": ["last 5 crashes", "Post a link"],
-        "<!channel> tell me & a joke <b>": ["No: <!channel> & joke <b> was not seen."],
+        "<!channel> tell me & a joke <b>": ["&lt;!channel&gt; tell me &amp; a joke"],
     }
     routes = {"a.dmp": page(dump("seed")), "b.dmp": page(dump("deadlock"))}
     async with serving(**routes) as files, bot(slack, tmp_path, Analyst()):

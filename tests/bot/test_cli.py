@@ -1,5 +1,7 @@
 """The command as a person and a script meet it: exit statuses, clean standard output, help everywhere, fast."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -27,7 +29,7 @@ SYMBOLS = DUMPS.parent / "symbols"
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
     [], ["analyze"], ["serve"], ["demo"], ["doctor"], ["history"], ["history", "list"], ["history", "search"],
-    ["history", "show"], ["history", "ask"],
+    ["history", "show"], ["history", "ask"], ["history", "rebucket"],
 ]  # fmt: skip
 
 
@@ -275,6 +277,16 @@ def test_history_speaks_json_too(home: Path) -> None:
     answer = json.loads(run("history", "ask", "--json", "last 5 crashes")[1])
     assert (answer["understood"], len(answer["rows"])) == (True, 2)
     assert "https://slack/1" in run("history", "list")[1]
+
+
+def test_an_answer_as_a_table_runs_in_no_spreadsheet(home: Path) -> None:
+    with Store.open(home / "pileup.sqlite") as store:
+        store.remember(report("first", host='=HYPERLINK("http://x")'))
+    status, out, _ = run("history", "ask", "--csv", "last 5 crashes")
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert status == 0
+    assert (row["id"], row["module"], row["thread"]) == ("1", "rassstp.sys", "")
+    assert row["host"] == '\'=HYPERLINK("http://x")'
 
 
 def test_history_says_what_it_does_not_have(home: Path) -> None:

@@ -1,0 +1,89 @@
+"""What an answer is made of: lines of text, and the crashes they speak of."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.questions.grammar import Question
+from bot.questions.naming import Named
+from bot.wording import count as counted
+from storage import Query, Store, StoredReport, Thread
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One crash in an answer: what it was, when, and the thread that told it first."""
+
+    report: StoredReport
+    thread: Thread | None
+
+    @property
+    def text(self) -> str:
+        """The crash in one line, without its time: "0x9F ndis.sys, nt!IopDeviceTreeLock, on PC-7"."""
+        crash = self.report
+        code = f"0x{int(crash.code, 16):X}" if crash.code else crash.kind
+        parts = [f"{code} {crash.module or 'no culprit'}", crash.lock, f"on {crash.host}" if crash.host else None]
+        return ", ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to say. ``understood`` is false when the lines say what was not, with examples of what can be asked.
+
+    The lines are plain text and may quote names from dumps and words of the question: escape them.
+    """
+
+    lines: tuple[str, ...]
+    rows: tuple[Row, ...] = ()
+    understood: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question with what its words name, and the query that this comes to."""
+
+    store: Store
+    question: Question
+    names: list[Named]
+    query: Query
+    now: datetime
+
+    @property
+    def until(self) -> datetime:
+        """The end of the time asked of: now, unless another is named."""
+        return self.query.until or self.now
+
+    @property
+    def subject(self) -> str:
+        """What the answer is about: "ndis.sys with 0x9F DRIVER_POWER_STATE_FAILURE on PC-7"."""
+        words = {"code": "with ", "host": "on ", "module": "", "words": ""}
+        order = ("module", "words", "code", "host")
+        said = [words[kind] + name.spoken for kind in order for name in self.names if name.kind == kind]
+        text = " ".join(said)
+        if text.startswith("with "):
+            return text.removeprefix("with ")
+        return f"a crash {text}" if text.startswith("on ") else text
+
+    @property
+    def time(self) -> str:
+        """When, as it was said, after a space; empty for all time."""
+        return f" {self.question.phrase}" if self.question.phrase else ""
+
+    def rows(self, limit: int) -> tuple[Row, ...]:
+        """The latest crashes that match."""
+        found = self.store.search.find(self.query, limit)
+        return tuple(Row(line, self.store.threads.first(line.id)) for line in found)
+
+
+def times(number: int) -> str:
+    """ "once", "3 times"."""
+    return "once" if number == 1 else counted(number, "time")
+
+
+def crashes(number: int) -> str:
+    """ "1 crash", "no crashes"."""
+    return "1 crash" if number == 1 else f"{number or 'no'} crashes"
+
+
+def day(moment: datetime) -> str:
+    """A day in words: "3 May 2026" (in UTC)."""
+    return f"{moment.day} {moment:%B %Y}"
