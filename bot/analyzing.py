@@ -151,7 +151,7 @@ def _fetch(url: str, settings: "Settings", stack: ExitStack, whole: str | None) 
     import stamina.instrumentation
 
     from bot.fetch.links import link
-    from bot.fetch.remote import Terms, reach
+    from bot.fetch.remote import reach
     from bot.fetch.workspace import workspace
 
     stamina.instrumentation.set_on_retry_hooks([])  # else each retry is logged to standard output
@@ -164,7 +164,7 @@ def _fetch(url: str, settings: "Settings", stack: ExitStack, whole: str | None) 
                 reach(
                     asked,
                     directory / "dump",
-                    Terms(settings.fetch_limits, settings.policy, settings.home),
+                    settings.terms,
                     progress=lambda arrived: show(f"fetching {asked.name}", arrived.fraction, str(arrived)),
                     whole=whole,
                 )

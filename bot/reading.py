@@ -8,11 +8,13 @@ import asyncio
 import functools
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from analysis.errors import BadRules
+from analysis.formats.raw import RawFile
+from analysis.formats.windbg.sniff import is_windbg_text
 from analysis.verdict.report import Report
 from bot import late, wording
 from bot.archives.limits import ArchiveFailed
@@ -31,6 +33,7 @@ from bot.tools import Flight, Tools
 from storage.events import fingerprint
 from storage.jobs import Job
 
+NO_SCOPE = "Slack sent a web page instead of the file: the app lacks the scope files:read, or is not in that channel"
 KEPT = ("report", "tag", "dumps", "left_out", "damaged")  # what a job's memory says of its link
 
 
@@ -41,6 +44,10 @@ class Desk:
     directory: Path
     files: AsyncExitStack
     symbols: SymbolServers | None
+
+
+class NothingToSay(Exception):
+    """A text that was posted unmentioned, and is not a debugger's: nobody asked."""
 
 
 class LostJob(Exception):
@@ -77,7 +84,8 @@ async def story(tools: Tools, job: Job, talk: Conversation, desk: Desk) -> dict[
         if symbols is not None and late.is_due(job):
             await _resume_late(tools, job, talk, desk, symbols, told=told)
         return {"identity": told.dump.identity}
-    await talk.begin("Reading" if job.payload.get("pasted") else "Downloading")
+    if not job.payload.get("quiet"):
+        await talk.begin("Reading" if job.payload.get("pasted") else "Downloading")
     read = await _read(tools, job, talk, desk)
     if isinstance(read.found, Several):
         await tell_several(tools, talk, read.found)
@@ -232,6 +240,8 @@ async def _opened(
         return Opened(((job.payload["shown"], text),))
     address, _, password = (job.secret or job.payload["shown"]).partition("\n")
     wanted = link(address)
+    if job.payload.get("upload"):
+        wanted = replace(wanted, label=job.payload["shown"], shown=job.payload["shown"], is_upload=True)
 
     def show(stage: str, fraction: float | None, detail: str) -> None:
         if not again:
@@ -251,6 +261,12 @@ async def _opened(
             raise
         await remember(tools, job, report=number, tag=tag)
         return known
+    except FetchFailed as failed:
+        if failed.kind == "page" and wanted.is_upload:
+            raise FetchFailed("page", NO_SCOPE) from failed
+        raise
+    if job.payload.get("quiet") and not await asyncio.to_thread(_is_debuggers, fetched.path):
+        raise NothingToSay
     if fetched.pages is not None:  # a dump that stays on its server, read as far as it is needed
         desk.files.push_async_callback(asyncio.to_thread, fetched.pages.close)
         return Opened(((wanted.name, fetched),))
@@ -264,3 +280,8 @@ async def _answered(tools: Tools, address: str) -> tuple[str | None, int, Report
     if answered is None or known is None or not await _is_current(tools, known):
         return None, 0, None
     return answered[0], answered[1], known
+
+
+def _is_debuggers(path: Path) -> bool:
+    with RawFile(path) as raw:
+        return is_windbg_text(raw)

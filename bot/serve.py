@@ -21,7 +21,7 @@ from bot import answers, child, logs
 from bot.app import Identity, create_app, goes_direct, reading_client, sending_client
 from bot.fetch.download import Arrived, Fetched
 from bot.fetch.links import Link
-from bot.fetch.remote import Terms, reach
+from bot.fetch.remote import reach
 from bot.greeting import Greeter
 from bot.housekeeping import keep_house
 from bot.listeners.intake import Rules
@@ -147,7 +147,7 @@ def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identit
     async def fetch(
         link: Link, path: Path, progress: Callable[[Arrived], None], tag: str | None, whole: str | None
     ) -> Fetched:
-        terms = Terms(settings.fetch_limits, settings.policy, settings.home)
+        terms = settings.upload_terms if link.is_upload else settings.terms
         return await reach(link, path, terms, progress=progress, tag=tag, whole=whole)
 
     async def analyse_in_child(fetched: Fetched, progress: child.Progress, symbols: SymbolServers | None) -> Report:

@@ -15,9 +15,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from bot.archives.limits import ArchiveLimits
 from bot.fetch.limits import FetchLimits, Policy
 from bot.home import default_home, symbol_directories
-from bot.symbols.reach import Reach, read_credentials
+from bot.symbols.reach import Reach, authorization, read_credentials
 
 if TYPE_CHECKING:
+    from bot.fetch.remote import Terms
     from bot.symbols.fetching import SymbolServers
 
 
@@ -104,6 +105,18 @@ class Settings(BaseSettings):
     allowed_hosts: Words = Field(
         default=frozenset(), description="The only hosts that links are fetched from. Empty: any public host."
     )
+    denied_hosts: Words = Field(
+        default=frozenset(), description="Hosts that links are never fetched from; `.example.com` for all below it."
+    )
+    link_credentials: SecretStr | None = Field(
+        default=None,
+        description="What hosts of links ask for, shown to them over https alone: `host=user:password` or `host=token`,"
+        " separated by spaces.",
+    )
+    buckets: Words = Field(
+        default=frozenset(),
+        description="Buckets that `s3://`, `gs://` and `az://` links may lead to, as `s3://crash-dumps`. Empty: none.",
+    )
     allow_private_addresses: bool = Field(
         default=False, description="Whether links may point to loopback and private addresses."
     )
@@ -140,7 +153,7 @@ class Settings(BaseSettings):
             raise ValueError(f"must begin with {prefix}")
         return value
 
-    @field_validator("symbol_credentials")
+    @field_validator("symbol_credentials", "link_credentials")
     @classmethod
     def _credentials(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
@@ -164,7 +177,32 @@ class Settings(BaseSettings):
     @property
     def policy(self) -> Policy:
         """Where links may lead."""
-        return Policy(self.allow_private_addresses, self.allowed_hosts)
+        return Policy(self.allow_private_addresses, self.allowed_hosts, self.denied_hosts, self.buckets)
+
+    @property
+    def terms(self) -> "Terms":
+        """How links are fetched."""
+        from bot.fetch.remote import Terms
+        from bot.fetch.safety import Credentials
+
+        given = read_credentials(self.link_credentials.get_secret_value() if self.link_credentials else "")
+        credentials = Credentials({host: authorization(user, secret) for host, (user, secret) in given.items()})
+        return Terms(self.fetch_limits, self.policy, self.home, credentials)
+
+    @property
+    def upload_terms(self) -> "Terms":
+        """How files that were posted in Slack are fetched: with the bot's token, which only Slack's own hosts see."""
+        from dataclasses import replace
+
+        from bot.fetch.safety import Credentials
+
+        token = self.slack_bot_token.get_secret_value() if self.slack_bot_token else ""
+        api = urlsplit(self.slack_api_url)
+        is_slack = api.scheme == "https" and api.hostname in ("slack.com", "www.slack.com")
+        place = ".slack.com" if is_slack else f"{api.scheme}://{api.netloc}" if api.scheme == "http" else api.netloc
+        hosts = self.policy.hosts | ({".slack.com" if is_slack else api.hostname or ""} if self.policy.hosts else set())
+        credentials = Credentials({place: f"Bearer {token}"})
+        return replace(self.terms, policy=replace(self.policy, hosts=frozenset(hosts)), credentials=credentials)
 
     @property
     def fetch_limits(self) -> FetchLimits:

@@ -18,7 +18,7 @@ from bot.fetch.workspace import job_name, workspace_aside
 from bot.listeners.buttons import STOP
 from bot.listeners.intake import ANALYZE, ASK, UNLOCK
 from bot.orphans import worker_name
-from bot.reading import Desk, LostJob, remember, retold, story
+from bot.reading import Desk, LostJob, NothingToSay, remember, retold, story
 from bot.sending import Refused, Unreachable
 from bot.stopping import SAID
 from bot.tools import Tools
@@ -166,6 +166,8 @@ async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:
     except (FetchFailed, ArchiveFailed, AnalysisFailed) as failed:
         await _failed(tools, job, talk, failed)
         return
+    except NothingToSay:
+        result = {}
     finally:
         if symbols is not None:
             symbols.close()
@@ -184,7 +186,8 @@ async def _failed(
         await asyncio.to_thread(tools.store.jobs.requeue, job, PASSWORD_SECONDS)
         await talk.ask(blocks.password_wanted(talk.source, again=given))  # last: the answer must find the job waiting
         return
-    await talk.end(blocks.failure(_sentence(failed), talk.source), fine=False)
+    if not job.payload.get("quiet"):
+        await talk.end(blocks.failure(_sentence(failed), talk.source), fine=False)
     await asyncio.to_thread(tools.store.jobs.fail, job, failed.kind, failed.line)
 
 

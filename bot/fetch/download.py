@@ -5,7 +5,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -14,18 +14,21 @@ import stamina
 
 from analysis.fingerprint import IDENTITY_BYTES, identity_of
 from bot import wording
-from bot.fetch.failures import TryLater, failure_of, refusal, retry_after, status_failure
+from bot.fetch.failures import TRANSIENT, TryLater, failure_of, refusal, retry_after, status_failure
 from bot.fetch.limits import FetchLimits, Policy
 from bot.fetch.links import Link
+from bot.fetch.pages import PAGE_BYTES, is_page, judge
 from bot.fetch.problems import FetchFailed, Unchanged
-from bot.fetch.ranged import PEEK_BYTES, LeftThere, Source, is_worth_ranges, source_of
-from bot.fetch.safety import Bearer, open_client
+from bot.fetch.ranged import PEEK_BYTES, LeftThere, Source, is_settled, is_worth_ranges, source_of
+from bot.fetch.safety import Credentials, open_client
 
 if TYPE_CHECKING:
     from bot.fetch.remote import RemoteDump
 
 TELL_EVERY_SECONDS = 0.25
 SPARE_DISK = 64 << 20
+GETTING_ON = 8 << 20  # bytes since the last try that make a connection worth more of them
+LEAST_TOLD_SECONDS = 2.0  # a shorter rest is over before it is read
 # Asked for a part of a file, some servers refuse what they would give whole: 206 here is another part than asked for.
 DISLIKES_RANGES = frozenset({206, 400, 405, 416, 501})
 
@@ -45,7 +48,16 @@ class Arrived:
 
     def __str__(self) -> str:
         of = "" if self.total is None else f" of {_size(self.total)}"
-        return f"{_size(self.received)}{of}, {_size(int(self.rate))}/s"
+        left = self.seconds_left
+        soon = f", {wording.duration(left)} left" if left is not None and left >= LEAST_TOLD_SECONDS else ""
+        return f"{_size(self.received)}{of}, {_size(int(self.rate))}/s{soon}"
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the rest takes at this rate; None where size or rate is unknown."""
+        if self.total is None or self.rate <= 0:
+            return None
+        return max(0.0, self.total - self.received) / self.rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +90,7 @@ async def download(
     policy: Policy,
     *,
     progress: Progress | None = None,
-    bearer: Bearer | None = None,
+    credentials: Credentials | None = None,
     tag: str | None = None,
     peek: bool = False,
 ) -> Fetched:
@@ -96,10 +108,15 @@ async def download(
     started = time.monotonic()
     transfer = None
     try:
-        async with asyncio.timeout(limits.total_seconds), open_client(policy, timeout, bearer) as client:
+        async with asyncio.timeout(limits.total_seconds), open_client(policy, timeout, credentials) as client:
             with path.open("w+b") as file:
                 transfer = _Transfer(link, file, limits, progress, tag, peek=peek)
                 await _persist(transfer, client)
+                if is_page(transfer.head):
+                    link = replace(link, url=transfer.behind_page())
+                    transfer = _Transfer(link, file, limits, progress, None, peek=False)
+                    await _persist(transfer, client)
+                    transfer.refuse_page()
         return transfer.fetched(path, time.monotonic() - started)
     except BaseException as error:
         await asyncio.to_thread(path.unlink, missing_ok=True)
@@ -110,7 +127,19 @@ async def download(
 
 
 async def _persist(transfer: "_Transfer", client: httpx.AsyncClient) -> None:
-    # Tries until it is through, a try goes on where the last one broke off.
+    # Tries until it is through; a try goes on where the last one broke off. Whoever gets on has all tries again.
+    while True:
+        before = transfer.received
+        try:
+            await _tried(transfer, client)
+        except TRANSIENT:
+            if not transfer.validator or transfer.received < before + GETTING_ON:
+                raise
+        else:
+            return
+
+
+async def _tried(transfer: "_Transfer", client: httpx.AsyncClient) -> None:
     attempts = stamina.retry_context(
         on=retry_after,
         attempts=transfer.limits.attempts,
@@ -139,6 +168,7 @@ class _Transfer:
         self.link, self.file, self.limits, self.progress, self.known = link, file, limits, progress, known
         self.peek = peek
         self.ranges: Source | str | None = None  # after a look: where they are to be had, or why they are not
+        self.led_to = link.url
         self.validator: str | None = None
         self.tag: str | None = None
         self.told_at = 0.0
@@ -205,14 +235,18 @@ class _Transfer:
 
     def _begin(self, response: httpx.Response) -> None:
         self.restart()
+        self.led_to = str(response.url)
         if self.peek:
             self.ranges = source_of(self.link.url, response)
             self.total = self.ranges.size if isinstance(self.ranges, Source) else None
         # A validator that may match another body ("W/…") must not glue two files together.
-        tag = response.headers.get("etag", "")
-        self.validator = tag if tag.startswith('"') and "content-encoding" not in response.headers else None
+        tag, changed = response.headers.get("etag", ""), response.headers.get("last-modified", "")
+        is_plain = "content-encoding" not in response.headers
+        strong = tag if tag.startswith('"') and is_plain else None
+        is_dated = is_plain and is_settled(changed, response.headers.get("date", ""))
+        self.validator = strong or (changed if is_dated else None)
         # Behind a redirect the same tag may one day stand for another file.
-        self.tag = None if response.history else self.validator
+        self.tag = None if response.history else strong
 
     def _continues(self, response: httpx.Response) -> bool:
         return str(response.headers.get("content-range", "")).startswith(f"bytes {self.received}-")
@@ -224,8 +258,24 @@ class _Transfer:
         self.file.write(chunk)
         self.sha256.update(chunk)
         self.received += len(chunk)
+        if self.received > PAGE_BYTES >= self.received - len(chunk):
+            self.refuse_page()
         self._check_pace()
         self._tell()
+
+    def behind_page(self) -> str:
+        """The address that the page which came instead of a file asks to go on to. Raises: FetchFailed: none."""
+        self.file.seek(0)
+        verdict = judge(self.file.read(PAGE_BYTES), self.led_to)
+        if isinstance(verdict, FetchFailed):
+            raise verdict
+        return verdict
+
+    def refuse_page(self) -> None:
+        """Raises: FetchFailed, if what came is a web page, whatever it asks."""
+        if is_page(self.head):
+            self.behind_page()
+            raise FetchFailed("page", "the link leads from one HTML page to the next, and to no file")
 
     def _check_pace(self) -> None:
         elapsed = time.monotonic() - self.started

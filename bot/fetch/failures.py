@@ -2,6 +2,7 @@
 
 import errno
 import ssl
+from datetime import UTC, datetime
 
 import httpx
 from httpx_secure import SSRFProtectionError
@@ -10,6 +11,7 @@ from bot import wording
 from bot.fetch.limits import FetchLimits
 from bot.fetch.problems import FetchFailed
 from bot.fetch.safety import as_refusal
+from bot.fetch.shares import expired
 
 RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 TRANSIENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError)
@@ -27,8 +29,11 @@ class TryLater(Exception):
 def refusal(response: httpx.Response) -> FetchFailed:
     """The failure that a status is."""
     phrase = f"{response.status_code} {response.reason_phrase}".strip()
-    hint = ": the link needs a login, or has expired" if response.status_code in (401, 403) else ""
-    return FetchFailed("status", f"the server answered {phrase}{hint}")
+    if response.status_code not in (401, 403):
+        return FetchFailed("status", f"the server answered {phrase}")
+    end = expired(str(response.request.url), datetime.now(UTC))
+    hint = "the link needs a login, or has expired" if end is None else f"the link expired on {end:%Y-%m-%d %H:%M} UTC"
+    return FetchFailed("status", f"the server answered {phrase}: {hint}")
 
 
 def status_failure(response: httpx.Response) -> FetchFailed | TryLater:

@@ -23,10 +23,13 @@ class FetchLimits:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Which hosts may be asked. ``hosts`` empty means any; ``allow_private`` admits loopback and private addresses.
+    """Which hosts may be asked. ``hosts`` empty means any, ``denied`` goes before it; ``allow_private`` admits loopback
+    and private addresses. ``buckets`` are those that s3://, gs:// and az:// links may lead to, as ``s3://name``.
 
     Link-local, multicast and metadata addresses stay refused whatever is allowed.
     """
 
     allow_private: bool = False
     hosts: frozenset[str] = frozenset()
+    denied: frozenset[str] = frozenset()
+    buckets: frozenset[str] = frozenset()

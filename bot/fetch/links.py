@@ -17,18 +17,22 @@ SUFFIXES = (
 NAME_KEYS = frozenset({"file", "files", "filename", "name", "download"})
 MAX_LINKS = 20
 
-_MARKED = re.compile(r"<(https?://[^<>|\s]+)(?:\|([^<>]*))?>", re.IGNORECASE)
-_BARE = re.compile(r"https?://[^\s<>|\"`]+", re.IGNORECASE)
+_MARKED = re.compile(r"<((?:https?|s3|gs|az)://[^<>|\s]+)(?:\|([^<>]*))?>", re.IGNORECASE)
+_BARE = re.compile(r"\b(?:https?|s3|gs|az)://[^\s<>|\"`]+", re.IGNORECASE)
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link as it must be fetched. ``shown`` is what may be stored and said: no user, no query, no fragment."""
+    """A link as it must be fetched. ``shown`` is what may be stored and said: no user, no query, no fragment.
+
+    ``is_upload``: a file that was posted in Slack, so that it is fetched with the bot's token.
+    """
 
     url: str
     shown: str
     label: str | None = None
+    is_upload: bool = False
 
     @property
     def host(self) -> str:
@@ -38,11 +42,13 @@ class Link:
     @property
     def name(self) -> str:
         """The file's name for people: from the query of a download page, from the path, else the host."""
+        if self.is_upload and self.label:
+            return self.label
         return _named_in_query(self.url) or unquote(urlsplit(self.shown).path.rpartition("/")[2]) or self.host
 
 
 def find_links(text: str) -> list[Link]:
-    """Every http(s) link of a Slack message in order, each once, at most MAX_LINKS."""
+    """Every link of a Slack message (http, https, or an object store's) in order, each once, at most MAX_LINKS."""
     found: dict[str, Link] = {}
     rest_start = 0
     for match in _MARKED.finditer(text):

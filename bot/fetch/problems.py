@@ -6,7 +6,19 @@ The line never holds a query, a password or an address that a host name turned o
 from typing import Literal
 
 Kind = Literal[
-    "address", "refused", "dns", "connect", "tls", "status", "redirect", "network", "size", "time", "disk", "changed"
+    "address",
+    "refused",
+    "dns",
+    "connect",
+    "tls",
+    "status",
+    "redirect",
+    "network",
+    "size",
+    "time",
+    "disk",
+    "changed",
+    "page",
 ]
 
 LIMITS: frozenset[Kind] = frozenset({"size", "time", "disk"})

@@ -69,15 +69,15 @@ def source_of(url: str, response: httpx.Response) -> Source | str:
     etag, changed = headers.get("etag", ""), headers.get("last-modified", "")
     if etag.startswith('"'):
         validator = etag
-    elif _is_settled(changed, headers.get("date", "")):
+    elif is_settled(changed, headers.get("date", "")):
         validator = changed
     else:
         return "the server has no strong mark for the file's version"
     return Source(url, str(response.url), int(span[3]), validator, etag, changed)
 
 
-def _is_settled(changed: str, now: str) -> bool:
-    # Within the second of its date a file may change again under the same date.
+def is_settled(changed: str, now: str) -> bool:
+    """Whether a date of last change names one version of a file: within its second it may change once more."""
     try:
         return parsedate_to_datetime(now) - parsedate_to_datetime(changed) >= timedelta(seconds=1)
     except (TypeError, ValueError):

@@ -17,13 +17,15 @@ import httpx
 from analysis.fingerprint import identity_of
 from bot import wording
 from bot.fetch.blocks import PAGE, BlockFile, Run, open_blocks
+from bot.fetch.buckets import fetch_object, is_bucket_link
 from bot.fetch.download import SPARE_DISK, Fetched, Progress, download
 from bot.fetch.failures import failure_of
 from bot.fetch.limits import FetchLimits, Policy
 from bot.fetch.links import Link
 from bot.fetch.problems import FetchFailed
 from bot.fetch.ranged import LeftThere, Ranges
-from bot.fetch.safety import Bearer, open_client
+from bot.fetch.safety import Credentials, open_client
+from bot.fetch.shares import direct
 
 FEW_RUNS = 8  # a question with more is taken at its word
 GAP_PAGES = 16  # between two runs: fetched with them, it costs less than a request
@@ -35,12 +37,12 @@ SHARE_OF_SIZE = 256
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How links are fetched: what it may cost, where they may lead, where pages are kept, a token for some hosts."""
+    """How links are fetched: what it may cost, where they may lead, where pages are kept, what some hosts ask for."""
 
     limits: FetchLimits
     policy: Policy
     home: Path
-    bearer: Bearer | None = None
+    credentials: Credentials | None = None
 
 
 async def reach(
@@ -58,6 +60,9 @@ async def reach(
 
     Raises: as ``download``.
     """
+    link = replace(link, url=direct(link.url))
+    if is_bucket_link(link.url):
+        return await fetch_object(link, path, terms.limits, terms.policy.buckets, progress)
     try:
         fetched = await download(
             link,
@@ -65,7 +70,7 @@ async def reach(
             terms.limits,
             terms.policy,
             progress=progress,
-            bearer=terms.bearer,
+            credentials=terms.credentials,
             tag=tag,
             peek=whole is None,
         )
@@ -174,7 +179,7 @@ class RemoteDump:
         try:
             if self._ranges is None:
                 timeout = httpx.Timeout(self._limits.idle_seconds, connect=self._limits.connect_seconds)
-                self._client = open_client(self._terms.policy, timeout, self._terms.bearer)
+                self._client = open_client(self._terms.policy, timeout, self._terms.credentials)
                 self._ranges = Ranges(
                     self._client, self._source, self._limits, lambda count: self._take(count, started)
                 )

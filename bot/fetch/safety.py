@@ -8,7 +8,7 @@ the second time.
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -34,6 +34,8 @@ METADATA = frozenset(
 _NAT64 = IPv6Network("64:ff9b::/96")
 _COMPATIBLE = IPv6Network("::/96")
 _SITE_LOCAL = IPv6Network("fec0::/10")
+_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215: an operator's own, so it leads inside
+_TRANSLATED = IPv6Network("::ffff:0:0:0/96")  # RFC 2765
 # Python counts 100.64.0.0/10, an operator's inner network, as neither private nor global.
 _CARRIER = ip_network("100.64.0.0/10")
 
@@ -60,6 +62,8 @@ def check_url(url: httpx.URL, policy: Policy) -> None:
         raise FetchFailed("address", f"only http and https links are fetched, not {url.scheme or 'this'}")
     if not url.host:
         raise FetchFailed("address", "the link names no host")
+    if is_on(url.host.lower(), policy.denied):
+        raise FetchFailed("refused", f"{url.host} is on the list of hosts that are never asked")
     if policy.hosts and not is_on(url.host.lower(), policy.hosts):
         raise FetchFailed("refused", f"{url.host} is not on the list of hosts that may be asked")
     if url.port is not None and url.port not in WEB_PORTS and url.port < FIRST_FREE_PORT:
@@ -86,7 +90,7 @@ def refused(host: str) -> FetchFailed:
     return FetchFailed("refused", f"{host} is a private or reserved address, which links may not point to")
 
 
-def open_client(policy: Policy, timeout: httpx.Timeout, bearer: "Bearer | None" = None) -> httpx.AsyncClient:
+def open_client(policy: Policy, timeout: httpx.Timeout, credentials: "Credentials | None" = None) -> httpx.AsyncClient:
     """A client that judges each request, redirects included, and pins each connection to a judged address.
 
     Errors of the guard come out of requests as FetchFailed or as httpx_secure's SSRFProtectionError (see
@@ -98,8 +102,8 @@ def open_client(policy: Policy, timeout: httpx.Timeout, bearer: "Bearer | None" 
     async def judge(request: httpx.Request) -> None:
         check_url(request.url, policy)
         await check_host(request.url, policy)
-        if bearer is not None:
-            bearer.sign(request)
+        if credentials is not None:
+            credentials.sign(request)
 
     client = httpx.AsyncClient(
         follow_redirects=True,
@@ -119,27 +123,39 @@ def as_refusal(error: SSRFProtectionError) -> FetchFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Bearer:
-    """A token and the only hosts that ever see it, whoever redirects where."""
+class Credentials:
+    """What to show to which host, and to no other, whoever redirects where.
 
-    token: str
-    hosts: Collection[str]
+    ``values`` are Authorization headers by ``host``, ``host:port`` or ``.domain``, which all mean https; an address
+    that begins with ``http://`` is meant as it stands, port and all.
+    """
+
+    values: Mapping[str, str]
 
     def sign(self, request: httpx.Request) -> None:
-        """Add the token to a request for one of the hosts, and take it from any other."""
-        if is_on(request.url.host.lower(), self.hosts):
-            request.headers["Authorization"] = f"Bearer {self.token}"
-        else:
-            request.headers.pop("Authorization", None)
+        """Add what is meant for this host; take away what is meant for another."""
+        value = self._value(request.url)
+        if value is not None:
+            request.headers["Authorization"] = value
+        elif request.headers.get("Authorization") in self.values.values():
+            del request.headers["Authorization"]
+
+    def _value(self, url: httpx.URL) -> str | None:
+        host, port = url.host.lower(), url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
+        if url.scheme != "https":
+            return self.values.get(f"{url.scheme}://{host}:{port}")
+        return next(
+            (value for place, value in self.values.items() if place == f"{host}:{port}" or is_on(host, {place})), None
+        )
 
     def __repr__(self) -> str:
-        return f"Bearer(hosts={sorted(self.hosts)})"
+        return f"Credentials({sorted(self.values)})"
 
 
 def _is_public(address: Address) -> bool:
     if isinstance(address, IPv4Address):
         return address.is_global and address not in _CARRIER
-    return address.is_global and address not in _SITE_LOCAL
+    return address.is_global and address not in _SITE_LOCAL and address not in _LOCAL_NAT64
 
 
 def _embedded(address: Address) -> list[Address]:
@@ -147,7 +163,7 @@ def _embedded(address: Address) -> list[Address]:
     if isinstance(address, IPv4Address):
         return [address]
     inner: list[Address | None] = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
+    if address in _NAT64 or address in _TRANSLATED or (address in _COMPATIBLE and int(address) > 1):
         inner.append(IPv4Address(int(address) & 0xFFFFFFFF))
     carried = [found for found in inner if found is not None]
     # A mapped address is only its IPv4 self; Python calls the wrapping reserved.

@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from analysis.formats.windbg.sniff import is_windbg
-from bot.fetch.links import Link, find_links, is_wanted, looks_like_a_dump
+from bot.fetch.links import MAX_LINKS, Link, find_links, is_wanted, looks_like_a_dump
 from storage.events import Request, fingerprint
 from storage.jobs import NewJob
 
@@ -37,6 +38,14 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
+class Posted:
+    """A file or a snippet that was posted with a message, and where Slack keeps it."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """A message as far as it matters. ``addressed``: a mention or a direct message, ``direct``: the latter."""
 
@@ -50,6 +59,7 @@ class Heard:
     direct: bool = False
     old_links: frozenset[str] = frozenset()
     is_edit: bool = False
+    files: tuple[Posted, ...] = ()
 
 
 def requests(body: Json, rules: Rules) -> list[Request]:
@@ -67,8 +77,9 @@ def requests(body: Json, rules: Rules) -> list[Request]:
         links = [link for link in links if looks_like_a_dump(link.url)]
         if not links and not heard.is_edit:
             return [_for_text(heard)]
-    if links:
-        return [_for_link(heard, link) for link in links]
+    wanted = [*(_for_link(heard, link) for link in links), *_for_files(heard)]
+    if wanted:
+        return wanted
     password = _password(heard, rules)
     if password is not None:
         return [_for_password(heard, password)]
@@ -105,7 +116,20 @@ def _heard(body: Json, rules: Rules) -> Heard | None:
     ts = message["ts"]
     team = body.get("team_id") or event.get("team") or ""
     thread = message.get("thread_ts") or ts
-    return Heard(team, event["channel"], ts, thread, message["user"], text, addressed, is_im, old_links, is_edit)
+    return Heard(
+        team, event["channel"], ts, thread, message["user"], text, addressed, is_im, old_links, is_edit,
+        () if is_edit else _posted(message),
+    )  # fmt: skip
+
+
+def _posted(message: Json) -> tuple[Posted, ...]:
+    # A file that lies elsewhere is a link of its own; one that was deleted, or is hidden by Slack's plan, has none.
+    found = []
+    for file in message.get("files") or []:
+        url = file.get("url_private_download") or file.get("url_private")
+        if url and file.get("mode") not in ("external", "tombstone", "hidden_by_limit"):
+            found.append(Posted(str(file.get("name") or file.get("title") or "a file"), url))
+    return tuple(found[:MAX_LINKS])
 
 
 def _is_allowed(heard: Heard, rules: Rules) -> bool:
@@ -117,6 +141,21 @@ def _for_link(heard: Heard, link: Link) -> Request:
     key = f"{heard.team}:{heard.channel}:{heard.ts}:{fingerprint(link.url)}"
     payload = {**_place(heard), "shown": link.shown}
     return _request(heard, link.url, NewJob(key, payload, ANALYZE, secret=link.url))
+
+
+def _for_files(heard: Heard) -> list[Request]:
+    # Unmentioned, a text is looked at and answered only if a debugger wrote it: people post all kinds of logs.
+    requests = []
+    for file in heard.files:
+        is_text = file.name.lower().endswith((".txt", ".log"))
+        if not (heard.addressed or is_text or looks_like_a_dump(f"https://slack/{quote(file.name)}")):
+            continue
+        payload = {**_place(heard), "shown": file.name, "upload": "yes"}
+        if is_text and not heard.addressed:
+            payload["quiet"] = "yes"
+        key = f"{heard.team}:{heard.channel}:{heard.ts}:{fingerprint(file.url)}"
+        requests.append(_request(heard, file.url, NewJob(key, payload, ANALYZE, secret=file.url)))
+    return requests
 
 
 def _for_text(heard: Heard) -> Request:

@@ -87,7 +87,7 @@ class StandIn:
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
         port = self._runner.addresses[0][1]
-        self.base = f"http://127.0.0.1:{port}/"
+        self.base = self.workspace.base = f"http://127.0.0.1:{port}/"
         self.workspace.listeners.append(self._changed)
         return self
 
@@ -176,7 +176,8 @@ class StandIn:
         file = self.workspace.files.get(request.match_info["file"])
         if file is None or not file.completed:
             return web.Response(status=404)
-        if _token(request, {}) != BOT_TOKEN:
+        may_read = self._scopes is None or "files:read" in self._scopes
+        if _token(request, {}) != BOT_TOKEN or not may_read:
             # The real one answers 200 with a login page here, and so does this.
             return web.Response(text="<html><body>Sign in</body></html>", content_type="text/html")
         return web.Response(body=file.content, content_type="application/octet-stream")

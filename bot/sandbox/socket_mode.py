@@ -220,6 +220,8 @@ def events_of(workspace: Workspace, what: str, channel: Channel, message: Messag
         gone = {"deleted_ts": message.ts, "hidden": True, "previous_message": message.to_json()}
         return [{"type": "message", "subtype": "message_deleted", **gone, **place, "ts": now, "event_ts": now}]
     body = message.to_json() | {"team": workspace.team_id, "event_ts": message.ts}
+    if message.files:
+        body["subtype"] = "file_share"
     if message.thread_ts is None:
         body.pop("thread_ts", None)
     events = [body | place]

@@ -32,6 +32,12 @@ class File:
     content: bytes = b""
     uploaded: bool = False
     completed: bool = False
+    url: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The file as Slack's API shows it. Source: docs.slack.dev/reference/objects/file-object."""
+        shown = {"id": self.id, "name": self.name, "title": self.title, "size": self.size, "mode": "hosted"}
+        return shown | ({"url_private": self.url, "url_private_download": f"{self.url}/download"} if self.url else {})
 
 
 @dataclass(slots=True)
@@ -62,7 +68,7 @@ class Message:
         if self.edited:
             shown["edited"] = {"user": self.user, "ts": self.edited}
         if self.files:
-            shown["files"] = [{"id": f.id, "name": f.name, "title": f.title, "size": f.size} for f in self.files]
+            shown["files"] = [file.to_json() for file in self.files]
         if self.reactions:
             shown["reactions"] = [
                 {"name": name, "users": users, "count": len(users)} for name, users in self.reactions.items()
@@ -99,6 +105,7 @@ class Workspace:
         self.team_id = "T0SANDBOX1"
         self.team_name = "Sandbox"
         self.app_id = "A0PILEUP01"
+        self.base = ""  # where the stand-in listens, with a slash at the end
         self.bot = User("U0PILEUP01", "pileup", "B0PILEUP01")
         self.people = [User("U0ANNA0001", "anna"), User("U0BEN00001", "ben")]
         self.users = {user.id: user for user in (self.bot, *self.people)}
@@ -146,6 +153,14 @@ class Workspace:
     def say(self, channel: str, user: str, text: str, thread_ts: str | None = None) -> Message:
         """A person posts. Raises: KeyError for an unknown channel or user."""
         return self.post(self.channels[channel], Message(self.new_ts(), self.users[user].id, text, thread_ts))
+
+    def upload(self, channel: str, user: str, name: str, content: bytes, text: str = "") -> Message:
+        """A person posts a file. Raises: KeyError for an unknown channel or user."""
+        file = File(self.new_id("F"), name, len(content), title=name, content=content, uploaded=True, completed=True)
+        file.url = f"{self.base}files-pri/{file.id}"
+        self.files[file.id] = file
+        message = Message(self.new_ts(), self.users[user].id, text, files=[file])
+        return self.post(self.channels[channel], message)
 
     def edit(self, channel: Channel, message: Message, text: str, blocks: list[dict[str, Any]]) -> None:
         """Change a message in place."""

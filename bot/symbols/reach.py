@@ -1,5 +1,6 @@
 """How symbol servers are reached, as the operator has set it. Light: it is read with the settings."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,3 +31,10 @@ def read_credentials(text: str) -> dict[str, tuple[str, str]]:
         user, colon, password = secret.partition(":")
         found[host.lower()] = (user, password) if colon else ("", secret)
     return found
+
+
+def authorization(user: str, secret: str) -> str:
+    """The Authorization header of one entry: Basic for a user and a password, Bearer for a token."""
+    if not user:
+        return f"Bearer {secret}"
+    return "Basic " + base64.b64encode(f"{user}:{secret}".encode()).decode()

@@ -117,6 +117,21 @@ def broken(first: int, *, tag: str | None = '"v1"', ranges: bool = True) -> Answ
     return answer
 
 
+def dropping(most: int, validator: str = 'ETag: "v1"') -> Answer:
+    """Breaks off after so many bytes of every answer, and goes on from there if it is asked to."""
+
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        start = int(request.headers.get("range", "bytes=0-")[6:].rstrip("-"))
+        rest = BODY[start:]
+        line = "206 Partial Content" if start else "200 OK"
+        span = f"Content-Range: bytes {start}-{len(BODY) - 1}/{len(BODY)}\r\n" if start else ""
+        head = f"HTTP/1.1 {line}\r\n{validator}\r\n{span}Content-Length: {len(rest)}\r\n\r\n"
+        writer.write(head.encode() + rest[:most])
+        await writer.drain()
+
+    return answer
+
+
 def endless(every: float = 0.01, chunk: bytes = b"x" * 100) -> Answer:
     async def answer(_request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")

@@ -21,7 +21,7 @@ from bot.fetch.failures import failure_of
 from bot.fetch.limits import FetchLimits, Policy
 from bot.fetch.links import link
 from bot.fetch.problems import FetchFailed, Unchanged
-from bot.fetch.safety import Bearer, check_url, is_allowed
+from bot.fetch.safety import Credentials, check_url, is_allowed
 from bot.fetch.workspace import downloads, workspace
 from tests.bot import server as web
 from tests.bot.server import BODY, serving
@@ -343,18 +343,111 @@ def test_an_address_is_judged_before_anything_is_asked(url: str, said: str) -> N
     assert caught.value.line == said
 
 
-async def test_a_token_goes_only_to_its_own_host(tmp_path: Path) -> None:
-    bearer = Bearer("xoxb-secret", frozenset({"127.0.0.1"}))
-    assert "xoxb" not in repr(bearer)
-    async with serving(dump=web.page(BODY)) as other:
-        pass
+async def test_credentials_go_only_to_their_own_host(tmp_path: Path) -> None:
     async with (
         serving(there=web.page(BODY)) as other,
         serving(dump=web.redirect(other.url("/there", "localhost"))) as server,
     ):
-        await fetch(server.url("/dump"), tmp_path, bearer=bearer)
+        credentials = Credentials({server.url(""): "Bearer xoxb-secret"})
+        assert "xoxb" not in repr(credentials)
+        await fetch(server.url("/dump"), tmp_path, credentials=credentials)
         assert server.requests[0].headers["authorization"] == "bearer xoxb-secret"
         assert "authorization" not in other.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://dumps.example.com/x", "A"),
+        ("https://dumps.example.com:443/x", "A"),
+        ("http://dumps.example.com/x", None),
+        ("https://dumps.example.com.evil.example/x", None),
+        ("https://evil.example/dumps.example.com", None),
+        ("https://files.slack.com/x", "B"),
+        ("https://slack.com/x", "B"),
+        ("https://slack.com.evil.example/x", None),
+        ("https://badslack.com/x", None),
+        ("https://nas.example.com:8443/x", "C"),
+        ("https://nas.example.com/x", None),
+        ("http://127.0.0.1:99/x", "D"),
+        ("http://127.0.0.1:98/x", None),
+    ],
+)
+def test_whom_credentials_are_shown_to(url: str, shown: str | None) -> None:
+    places = {"dumps.example.com": "A", ".slack.com": "B", "nas.example.com:8443": "C", "http://127.0.0.1:99": "D"}
+    request = httpx.Request("GET", url)
+    Credentials(places).sign(request)
+    assert request.headers.get("Authorization") == shown
+    redirected = httpx.Request("GET", url, headers={"Authorization": "B"})
+    Credentials(places).sign(redirected)
+    assert redirected.headers.get("Authorization") == shown
+
+
+async def test_a_user_in_the_link_is_not_shown_to_another_host(tmp_path: Path) -> None:
+    async with (
+        serving(there=web.page(BODY)) as other,
+        serving(dump=web.redirect(other.url("/there", "localhost"))) as server,
+    ):
+        url = server.url("/dump").replace("http://", "http://anna:secret@")
+        await fetch(url, tmp_path, credentials=Credentials({"dumps.example.com": "A"}))
+        assert server.requests[0].headers["authorization"].startswith("basic ")
+        assert "authorization" not in other.requests[0].headers
+
+
+async def test_a_denied_host_is_not_asked_even_by_a_redirect(tmp_path: Path) -> None:
+    policy = Policy(allow_private=True, denied=frozenset({"localhost"}))
+    async with (
+        serving(there=web.page(BODY)) as other,
+        serving(dump=web.redirect(other.url("/there", "localhost"))) as server,
+    ):
+        failed = await failure(server.url("/dump"), tmp_path, policy=policy)
+        assert (failed.kind, other.requests) == ("refused", [])
+    assert failed.line == "localhost is on the list of hosts that are never asked"
+
+
+async def test_a_connection_that_gets_on_has_all_its_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.fetch.download.GETTING_ON", 100_000)
+    limits = dataclasses.replace(QUICK, attempts=1)
+    async with serving(dump=web.dropping(200_000)) as server:
+        fetched = await fetch(server.url("/dump"), tmp_path, limits)
+        assert len(server.requests) > 3
+    assert fetched.sha256 == hashlib.sha256(BODY).hexdigest()
+
+
+async def test_a_date_of_last_change_will_do_to_go_on(tmp_path: Path) -> None:
+    dated = "Last-Modified: Mon, 02 Nov 2026 10:00:00 GMT\r\nDate: Mon, 02 Nov 2026 11:00:00 GMT"
+    async with serving(dump=web.dropping(400_000, dated)) as server:
+        fetched = await fetch(server.url("/dump"), tmp_path)
+        assert server.requests[1].headers["if-range"] == "mon, 02 nov 2026 10:00:00 gmt"
+    assert fetched.sha256 == hashlib.sha256(BODY).hexdigest()
+
+
+LOGIN = (
+    b"<!DOCTYPE html><html><head><title>Sign in \xe2\x80\x93 Example</title></head><form><input type=password></form>"
+)
+GONE = b"<html><title>Not here</title><p>no file"
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (LOGIN, "the link leads to a login page titled “Sign in – Example” (HTML), so it needs an account"),
+        (GONE, "the link leads to an HTML page titled “Not here”, not to a file: perhaps a login is needed"),
+    ],
+)
+async def test_a_page_instead_of_a_file_is_recognised(body: bytes, line: str, tmp_path: Path) -> None:
+    async with serving(dump=web.page(body), long=web.page(body + bytes(900_000))) as server:
+        for path in ("/dump", "/long"):
+            failed = await failure(server.url(path), tmp_path)
+            assert (failed.kind, failed.line) == ("page", line)
+
+
+def test_how_far_it_is_says_how_long_it_takes() -> None:
+    assert str(Arrived(1_000_000, 61_000_000, 1e6)) == "1 MB of 61 MB, 1 MB/s, 1 min left"
+    assert str(Arrived(1_000_000, None, 1e6)) == "1 MB, 1 MB/s"
+    assert Arrived(5, 5, 0.0).seconds_left is None
 
 
 async def test_nothing_secret_is_logged(
