@@ -47,10 +47,13 @@ async def test_the_scopes_are_enough_and_each_is_used(slack: StandIn, tmp_path: 
         slack.faults.lose_answer("chat.postMessage")  # so that the thread is read as well
         said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
         await until(lambda: is_told(slack, said) and is_done(slack, said))
+        posted = slack.workspace.upload(CRASHES, ANNA, "b.dmp", dump("deadlock"))
+        await until(lambda: is_done(slack, posted))
+    assert "white_check_mark" in posted.reactions  # which takes files:read: without it, a page comes
     assert [call for call in slack.calls if call.error is not None] == []
     used = {METHODS[call.method].scope for call in slack.calls if call.method in METHODS}
     heard = {EVENTS[name] for name in MANIFEST["settings"]["event_subscriptions"]["bot_events"]}
-    assert used - {None} | heard == SCOPES
+    assert used - {None} | heard | {"files:read"} == SCOPES
 
 
 def test_it_runs_over_socket_mode_and_takes_direct_messages() -> None:
