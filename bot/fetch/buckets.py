@@ -27,7 +27,7 @@ CHUNK = 4 << 20
 
 def is_bucket_link(url: str) -> bool:
     """Whether an address is an object store's."""
-    return urlsplit(url).scheme.lower() in STORES
+    return url.partition("://")[0].lower() in STORES
 
 
 async def fetch_object(

@@ -177,7 +177,7 @@ async def test_a_link_that_cannot_be_fetched_is_4_and_a_limit_is_5(monkeypatch: 
         status, said = await analyze("/big", PILEUP_MAX_DOWNLOAD="1kB")
         assert (status, "over the size cap of 1 kB" in said) == (5, True)
         status, said = await analyze("/page")
-        assert (status, "HTML" in said) == (3, True)
+        assert (status, "HTML" in said) == (4, True)
     assert list((home / "downloads").iterdir()) == []
 
 
