@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sample bench pdbs faults score locks frames cover fuzz package clean
+.PHONY: demo test check sample bench pdbs faults score locks tables frames cover fuzz package clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,11 @@ locks: $(VENV)/.dev  ## every lock story on every build, right or wrong
 frames: $(VENV)/.dev  ## stack frames right and wrong at every instruction of compiled code: x64, ARM64, x86
 	$(BIN)/python -m tests.unwind_table
 	$(BIN)/python -m tests.unwinding.x86
+
+tables: $(VENV)/.dev  ## what is said of every family of bugchecks, of twenty ways to be wrong, of public minidumps
+	$(BIN)/python -m tests.test_family_table
+	$(BIN)/python -m tests.test_wrong
+	$(BIN)/python -m tests.minidump_table
 
 cover: $(VENV)/.dev  ## line coverage of the three packages
 	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term-missing:skip-covered

@@ -46,6 +46,9 @@ def _send(path: Path, end: Connection) -> None:
 
 def main(directory: Path) -> int:
     """Print the table. Returns how many files hung or ended the process."""
+    if not directory.is_dir():
+        print(f"there is no directory {directory}")
+        return 0
     bad = 0
     for path in sorted(directory.glob("*.dmp")):
         receiver, sender = get_context("spawn").Pipe(duplex=False)

@@ -9,6 +9,7 @@ from analysis.trust import Trust
 
 MAX_PROCESSORS_TOLD = 8
 MAX_ROUTINES_TOLD = 6
+UNRECORDED = "a deferred procedure call whose routine this Windows does not record"
 STUCK_TICKS = 64  # about a second of clock ticks (15.6 ms): no deferred call may take a hundredth of that
 
 
@@ -20,7 +21,7 @@ def dpc_facts(view: View) -> tuple[str, ...]:
 
 def stuck_call(view: View) -> DpcState | None:
     """The processor that has been longest in one deferred call, by its own count; None where none is stuck."""
-    states = [one for one in view.dpcs() if one.active is not None and (one.ticks or 0) >= STUCK_TICKS]
+    states = [one for one in view.dpcs() if one.inside and (one.ticks or 0) >= STUCK_TICKS]
     return max(states, key=lambda one: one.ticks or 0, default=None)
 
 
@@ -36,7 +37,8 @@ def dpc_hint(state: DpcState, view: View) -> Hint | None:
 
 def _told(state: DpcState, view: View) -> str:
     ticks = f" for {state.ticks} clock ticks" if state.ticks else ""
-    where = f"was in the deferred procedure call {view.symbol(state.active)}{ticks}" if state.active is not None else ""
+    call = f"the deferred procedure call {view.symbol(state.active)}" if state.active is not None else UNRECORDED
+    where = f"was in {call}{ticks}" if state.inside else ""
     if not state.queued and not state.expected:
         return f"processor {state.processor} {where}"
     counts = Counter(view.symbol(routine) for routine in state.queued)

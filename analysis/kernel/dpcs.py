@@ -26,11 +26,13 @@ MAX_QUEUED = 4096  # of one queue; hundreds are already a sick machine
 class DpcState:
     """One processor's deferred calls.
 
-    ``active`` is the routine it is in, ``ticks`` for how many clock ticks, as it counted itself; ``queued`` the
-    routines that wait, in their order, threaded ones last; ``expected`` how many its own counts say.
+    ``inside`` says whether it is in one; ``active`` is its routine, which Windows 7 does not record, ``ticks`` for how
+    many clock ticks, as the processor counts itself; ``queued`` the routines that wait, in their order, threaded ones
+    last; ``expected`` how many its own counts say.
     """
 
     processor: int
+    inside: bool
     active: VirtAddr | None
     ticks: int | None
     queued: tuple[VirtAddr, ...]
@@ -50,11 +52,11 @@ def read_dpcs(memory: Memory, names: KernelNames, count: int) -> tuple[DpcState,
             queues = tuple(_queues(memory, names, prcb))
         except (Unreadable, MissingLayout, KeyError):
             continue
-        active = active_routine(memory, names, address)
-        if active is not None or any(queued or depth for queued, depth in queues):
+        active, inside = active_routine(memory, names, address), _is_inside(prcb)
+        if inside or any(queued or depth for queued, depth in queues):
             queued = tuple(routine for routines, _ in queues for routine in routines)
             expected = sum(depth for _, depth in queues)
-            found.append(DpcState(number, active, _ticks(prcb) if active is not None else None, queued, expected))
+            found.append(DpcState(number, inside, active, _ticks(prcb) if inside else None, queued, expected))
     return tuple(found)
 
 
@@ -94,6 +96,13 @@ def _routine(memory: Memory, dpc: int) -> VirtAddr | None:
     except Unreadable:
         return None
     return VirtAddr(routine) if is_kernel(routine) else None
+
+
+def _is_inside(prcb: Struct) -> bool:
+    try:
+        return prcb.has("DpcRoutineActive") and bool(prcb.u8("DpcRoutineActive"))
+    except Unreadable:
+        return False
 
 
 def _ticks(prcb: Struct) -> int | None:

@@ -148,7 +148,8 @@ def test_the_active_dpc_is_a_witness() -> None:
 def calls(processor: int, *queued: int, active: int | None = None, ticks: int | None = None) -> DpcState:
     """The deferred calls of a processor; addresses are offsets in the driver."""
     routines = tuple(VirtAddr(ACME.base + one) for one in queued)
-    return DpcState(processor, None if active is None else VirtAddr(ACME.base + active), ticks, routines, len(queued))
+    routine = None if active is None else VirtAddr(ACME.base + active)
+    return DpcState(processor, active is not None, routine, ticks, routines, len(queued))
 
 
 def test_queued_calls_are_facts_with_the_longest_queue_first() -> None:
@@ -169,6 +170,9 @@ def test_a_processor_stuck_in_a_call_explains_a_hang_behind_the_locks() -> None:
         *(Stop.HANG, True, FocusKind.PROCESSOR, 3),
     )
     assert [hint.module for hint in stuck.hints] == ["acme.sys"]
+    unnamed = explain(FakeView(0xE2, (0, 0, 0, 0), dpc_states=(DpcState(3, True, None, 900, (), 0),)))
+    assert (unnamed.stop, unnamed.focus.address, unnamed.hints) == (Stop.HANG, 3, ())
+    assert "does not record" in unnamed.facts[0]
     short = explain(FakeView(0xE2, (0, 0, 0, 0), (ACME,), dpc_states=(calls(3, 0x20, active=0x10, ticks=2),)))
     assert (short.stop, short.hints) == (Stop.DELIBERATE, ())
 

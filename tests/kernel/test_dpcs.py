@@ -121,6 +121,14 @@ def test_a_torn_queue_says_how_many_there_should_be(kind: str) -> None:
     assert len(state.queued) < 3
 
 
+def test_a_processor_inside_a_call_is_told_even_where_its_routine_is_not_recorded() -> None:
+    memory, names = queued("linked both ways")
+    memory.put_u8(PRCB + 0x68, 1)
+    memory.put_u32(PRCB + 0x6C, 77)
+    (state,) = read_dpcs(memory, names, 1)
+    assert (state.inside, state.active, state.ticks, state.queued) == (True, None, 77, ())
+
+
 def test_a_ring_and_a_wild_depth_end() -> None:
     memory, names = queued("linked forward", *LINKS, depth=0xFFFF_FFFF)
     memory.put_u64(LINKS[2], LINKS[0])
