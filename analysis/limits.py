@@ -10,6 +10,7 @@ MAX_RESOURCE_OWNERS = 4096
 MAX_WAITERS = 65_536
 MAX_WAIT_BLOCKS = 64  # MAXIMUM_WAIT_OBJECTS
 MAX_STACK_FRAMES = 512
+MAX_GROUPED_THREADS = 20_000  # whose stacks are walked to find those that are the same
 MAX_STACK_BYTES = 1 << 20
 MAX_STRING_BYTES = 65_534  # UNICODE_STRING.Length is 16 bits
 MAX_IRP_STACK = 127  # IRP.StackCount is a signed char

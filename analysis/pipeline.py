@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+from analysis.address import VirtAddr
 from analysis.bugchecks import explain
 from analysis.bugchecks.explained import Explained, Stop
 from analysis.errors import LimitReached
@@ -38,6 +39,7 @@ from analysis.verdict.printed import explain_printed, take_over
 from analysis.verdict.report import Report
 from analysis.verdict.rules import identify_analyzer
 from analysis.verdict.scene_view import SceneView
+from analysis.verdict.stack_groups import stack_groups
 from analysis.verdict.story import tell
 from analysis.verdict.surroundings import Surroundings
 from analysis.verdict.system import describe_system, timestamp
@@ -139,6 +141,7 @@ class _Found:
     scene: Scene | None
     explained: Explained | None
     parts: Parts | None
+    groups: tuple[report.StackGroup, ...] = ()
 
 
 def _look(run: _Run, options: Options) -> _Found:
@@ -153,8 +156,15 @@ def _look(run: _Run, options: Options) -> _Found:
     parts = _tell(run, scene, around, explained) if scene is not None and around is not None else None
     if scene is not None:
         run.notes += (*scene.driver_symbols.notes, *scene.image_files.notes)
+    # Of a dump that is still far away, each stack would be pages to be fetched.
+    groups = _groups(run, scene, parts) if scene is not None and parts is not None and options.remote is None else ()
     run.progress("report", 1.0)
-    return _Found(symbols, scene, explained, parts)
+    return _Found(symbols, scene, explained, parts, groups)
+
+
+def _groups(run: _Run, scene: Scene, parts: Parts) -> tuple[report.StackGroup, ...]:
+    blocked = [VirtAddr(int(one.thread, 16)) for one in parts.blocking.blocked_threads]
+    return run.stage("stacks", 0.95, lambda: stack_groups(scene, blocked)) or ()
 
 
 def _read(run: _Run, scene: PrintedScene) -> _Found:
@@ -223,6 +233,7 @@ def _report(run: _Run, options: Options, path: Path, found: _Found, elapsed: flo
         bucket=bucket,
         blocking=parts.blocking if parts else report.Blocking(),
         threads=parts.threads if parts else (),
+        stack_groups=found.groups,
         irps=parts.irps if parts else (),
         modules=module_facts((*facts.modules, *facts.unloaded)) if facts else (),
         timings=report.Timings(options.fetch_seconds, round(symbols_seconds, 3), round(elapsed - symbols_seconds, 3)),

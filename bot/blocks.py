@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from analysis.verdict.report import BlockedThread, Chain, ChainLock, Report, StackFrame, ThreadFacts
+from bot import wording
 from bot.mrkdwn import Mrkdwn, visible
 from bot.outbound import Block, Message
 from bot.slack_text import render
@@ -17,6 +18,7 @@ MAX_BLOCKED = 25
 MAX_PROBLEMS = 20
 MAX_FRAMES = 40
 MAX_STACKS = 4
+MAX_GROUPS = 3
 MAX_RELATIVES = 2
 MAX_FRAME_TEXT = 120
 BAR_WIDTH = 20
@@ -91,6 +93,7 @@ def pile_up(report: Report) -> Message | None:
         deadlocks=[{"threads": [_thread(threads, address) for address in d.threads]} for d in blocking.deadlocks],
         blocked=blocked,
         shown=blocked[:MAX_BLOCKED],
+        groups=[wording.same_stack(group) for group in report.stack_groups if group.blocked][:MAX_GROUPS],
     )
 
 

@@ -28,9 +28,10 @@ STAGES = {
     "process": "reading the process",
     "waits": "who waits for whom",
     "verdict": "weighing the evidence",
+    "stacks": "comparing the stacks of all threads",
     "report": "writing the report",
 }
-MAX_STACKS, MAX_FRAMES = 4, 40
+MAX_STACKS, MAX_FRAMES, MAX_GROUPS = 4, 40, 5
 LABEL = 12
 
 
@@ -114,6 +115,7 @@ def _everything(report: "Report", seen: "Seen | None") -> Iterator[Line]:
     yield from _pile_up(report)
     yield from _listed("Evidence", verdict.reasons)
     yield from _listed("Not to blame", [f"{suspect.module}: {suspect.why_not}" for suspect in verdict.suspects])
+    yield from _groups(report)
     yield from _stacks(report)
     yield from _listed("Next steps", verdict.next_steps)
     yield from _listed("What this dump cannot tell", verdict.cannot_tell)
@@ -205,6 +207,14 @@ def _blocked(blocked: "BlockedThread") -> str:
     behind = f" on {blocked.waits_for}" if blocked.waits_for else ""
     doing = f", {blocked.doing}" if blocked.doing else ""
     return f"waits{waits}{behind}: thread {blocked.thread} ({blocked.process or 'unknown process'}{number}){doing}"
+
+
+def _groups(report: "Report") -> Iterator[Line]:
+    if report.stack_groups:
+        yield "plain", ""
+        yield "title", "Threads with the same stack"
+    for group in report.stack_groups[:MAX_GROUPS]:
+        yield "plain", f"  {wording.same_stack(group)}"
 
 
 def _stacks(report: "Report") -> Iterator[Line]:

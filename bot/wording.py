@@ -1,8 +1,12 @@
 """Words for numbers and moments, as a person on call reads them."""
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from bot.mrkdwn import Mrkdwn, date
+
+if TYPE_CHECKING:
+    from analysis.verdict.report import StackGroup
 
 _ORDINALS = {1: "st", 2: "nd", 3: "rd"}
 
@@ -30,6 +34,15 @@ def size(count: int) -> str:
         amount /= 1000
     digits = 0 if unit == "bytes" or amount >= 100 else 1
     return f"{amount:.{digits}f} {unit}"
+
+
+def same_stack(group: "StackGroup") -> str:
+    """Threads that stand at the same place, as one line: "37 threads (svchost.exe) stand at a ← b ← c"."""
+    others = f" and {len(group.processes) - 2} more" if len(group.processes) > 2 else ""
+    processes = f" ({', '.join(group.processes[:2])}{others})" if group.processes else ""
+    sure = "; by scanning, not certain" if group.trust == "scan" else ""
+    stuck = f", {group.blocked} of them blocked" if group.blocked else ""
+    return f"{group.count} threads{processes} stand at {group.summary}{stuck}{sure}"
 
 
 def ordinal(number: int) -> str:

@@ -230,6 +230,20 @@ class ThreadFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class StackGroup:
+    """Threads with one and the same stack. ``count`` is how many, ``blocked`` how many of them the story says are
+    blocked; ``threads`` may list fewer; ``summary`` is the frames that tell most, ``trust`` that of the weakest."""
+
+    count: int
+    blocked: int
+    threads: tuple[str, ...]
+    processes: tuple[str, ...]
+    summary: str
+    trust: str
+    stack: tuple[StackFrame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class IrpFacts:
     """An I/O request that the story needs. ``pending_trust`` is how far ``pending_seconds`` can be trusted."""
 
@@ -315,6 +329,7 @@ class Report:
     exception: ExceptionFacts | None = None
     blocking: Blocking = field(default_factory=Blocking)
     threads: tuple[ThreadFacts, ...] = ()
+    stack_groups: tuple[StackGroup, ...] = ()
     irps: tuple[IrpFacts, ...] = ()
     modules: tuple[ModuleFacts, ...] = ()
     timings: Timings = field(default_factory=Timings)
