@@ -68,6 +68,7 @@ def _options(settings: dict[str, Any]) -> Options:
         cache=Path(settings["cache"]) if settings.get("cache") else None,
         source=settings.get("source"),
         ask=_ask if settings.get("ask") else None,
+        every_symbol=bool(settings.get("every_symbol")),
         rules=Path(settings["rules"]) if settings.get("rules") else None,
         sha256=settings.get("sha256"),
         fetch_seconds=float(settings.get("fetch_seconds") or 0.0),

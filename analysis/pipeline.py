@@ -59,6 +59,7 @@ NOT_FETCHED = "The SHA-256 of the whole file: only what the analysis reads of it
 class Options:
     """What an analysis is told. ``source`` is where the file came from, ``sha256`` its hash where already known.
 
+    ``every_symbol``: what any module names is asked for, so that whoever answers has it.
     ``rules`` is a file with the user's own rules. ``remote`` fills the dump's pages where the file is a sparse one.
     """
 
@@ -68,6 +69,7 @@ class Options:
     sha256: str | None = None
     fetch_seconds: float = 0.0
     ask: Ask | None = None
+    every_symbol: bool = False
     rules: Path | None = None
     remote: RemotePages | None = None
 
@@ -154,6 +156,10 @@ def _look(run: _Run, options: Options) -> _Found:
     around = Surroundings(scene) if scene is not None else None
     explained = run.stage("bugcheck", 0.6, lambda: explain(SceneView(image, around)))
     parts = _tell(run, scene, around, explained) if scene is not None and around is not None else None
+    if scene is not None and options.every_symbol:
+        for module in scene.facts.modules:
+            scene.image_files.of(module)
+            scene.driver_symbols.get(module.base)
     if scene is not None:
         run.notes += (*scene.driver_symbols.notes, *scene.image_files.notes)
     # Of a dump that is still far away, each stack would be pages to be fetched.

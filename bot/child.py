@@ -52,6 +52,7 @@ class Order:
     ``sha256`` spares the child the hashing of a file whose bytes were hashed on their way in. ``servers`` answer the
     child's questions for symbols; without them it asks none. ``pages`` fetches what it reads of a dump that lies
     elsewhere. Whoever made the two closes them. ``note`` joins the report's.
+    ``every_symbol``: it asks for whatever the modules name, needed or not.
     """
 
     path: Path
@@ -64,6 +65,7 @@ class Order:
     rules: Path | None = None
     pages: "RemoteDump | None" = None
     note: str | None = None
+    every_symbol: bool = False
 
 
 class AnalysisFailed(Exception):
@@ -289,6 +291,7 @@ def _arguments(order: Order, limits: ChildLimits) -> list[str]:
         "sha256": order.sha256,
         "fetch_seconds": order.fetch_seconds,
         "ask": order.servers is not None,
+        "every_symbol": order.every_symbol,
         "memory_bytes": limits.memory_bytes,
         "cpu_seconds": max(1, int(limits.seconds)),
     }

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -15,6 +16,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+symbols = typer.Typer(help="Symbol files for machines that reach no symbol server.", no_args_is_help=True)
+app.add_typer(symbols, name="symbols")
 history = typer.Typer(help="What was seen before.", no_args_is_help=True)
 app.add_typer(history, name="history")
 
@@ -163,6 +166,62 @@ def history_rebucket() -> None:
     from bot import past
 
     raise typer.Exit(past.rebucket())
+
+
+Into = Annotated[Path | None, typer.Option("--store", metavar="DIR", help="The symbol store. Default: our own.")]
+
+
+@symbols.command("fetch")
+def symbols_fetch(
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="WHAT",
+            help="A dump, a file with a list, a build (10.0.19041.1288), name.pdb/GUIDAGE or name.sys/STAMPSIZE.",
+        ),
+    ],
+    store: Into = None,
+    paths: Annotated[
+        list[str] | None, typer.Option("--symbols", metavar="PATH", help="srv*https://…, before the settings' own.")
+    ] = None,
+) -> None:
+    """Fetch into a store what dumps, lists or builds name. Exit status 1: something is missing."""
+    from bot import offline
+
+    raise typer.Exit(offline.fetch(what, store, tuple(paths or ())))
+
+
+@symbols.command("add")
+def symbols_add(files: list[Path], store: Into = None) -> None:
+    """Put PDBs and images into a store, each at its place."""
+    from bot import offline
+
+    raise typer.Exit(offline.add(files, store))
+
+
+@symbols.command("list")
+def symbols_list(store: Into = None, as_json: AsJson = False) -> None:
+    """What was fetched into a store, the longest unused first."""
+    from bot import offline
+
+    raise typer.Exit(offline.listing(store, as_json=as_json))
+
+
+@symbols.command("prune")
+def symbols_prune(
+    size: Annotated[str, typer.Option("--size", metavar="SIZE", help="Bytes that may stay, as in 5GB.")],
+    store: Into = None,
+) -> None:
+    """Remove fetched files, the longest unused first; what was added by hand stays."""
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    from bot import offline
+
+    try:
+        most = TypeAdapter(ByteSize).validate_python(size)
+    except ValidationError:
+        raise typer.BadParameter(f"{size} is no size") from None
+    raise typer.Exit(offline.prune(store, int(most)))
 
 
 if __name__ == "__main__":

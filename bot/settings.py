@@ -20,6 +20,7 @@ from bot.symbols.reach import Reach, authorization, read_credentials
 if TYPE_CHECKING:
     from bot.fetch.remote import Terms
     from bot.symbols.fetching import SymbolServers
+    from bot.symbols.paths import Tiers
 
 
 def _words(value: Any) -> Any:
@@ -225,16 +226,19 @@ class Settings(BaseSettings):
 
     def symbol_servers(self, first: tuple[str, ...] = ()) -> "SymbolServers | None":
         """What finds and fetches symbols for one job, from the same paths; None where they name no place at all."""
-        from bot.symbols.paths import symbol_tiers
-
-        paths = (*first, self.symbols, os.environ.get("_NT_SYMBOL_PATH"))
-        tiers = symbol_tiers(self.symbol_store, *paths)
+        tiers = self.symbol_tiers(first)
         if not tiers:
             return None
         from bot.symbols.fetching import Limits, SymbolServers
 
         limits = Limits(self.symbol_first_seconds, self.symbol_seconds, int(self.symbol_cache_size))
         return SymbolServers(tiers, self.symbol_store, limits, self.symbol_reach)
+
+    def symbol_tiers(self, first: tuple[str, ...] = ()) -> "tuple[Tiers, ...]":
+        """The elements of the same paths, with the servers that they name."""
+        from bot.symbols.paths import symbol_tiers
+
+        return symbol_tiers(self.symbol_store, *first, self.symbols, os.environ.get("_NT_SYMBOL_PATH"))
 
     @property
     def symbol_store(self) -> Path:

@@ -43,6 +43,10 @@ class ImageFiles:
         return None
 
 
-# The list calls the kernel by one name, whatever file it was made from.
+# The list calls the kernel by one name, whatever file it was made from. Others are named as their path spells them:
+# a store may tell capitals from small letters.
 def _file_names(module: Module) -> tuple[str, ...]:
-    return NT_FILES if module.name == KERNEL_MODULE else (module.name,)
+    if module.name == KERNEL_MODULE:
+        return NT_FILES
+    spelled = (module.path or "").replace("/", "\\").rpartition("\\")[2]
+    return (spelled if spelled.lower() == module.name else module.name,)

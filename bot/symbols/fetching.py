@@ -132,6 +132,10 @@ class SymbolServers:
                 self._waited(question, max(self._limits.total_seconds - self._spent, 0.0))
         return tuple(one.wanted.name for one in self._asked() if one.given_up and one.answer.path is not None)
 
+    def outcomes(self) -> list[tuple[Wanted, Answer]]:
+        """Every file that was asked for, and what became of it."""
+        return [(one.wanted, one.answer) for one in self._asked()]
+
     def _asked(self) -> list[_Question]:
         with self._lock:
             return list(self._questions.values())
@@ -152,7 +156,7 @@ class SymbolServers:
         started = time.monotonic()
         try:
             # What lies on disk answers at once, and is no reason to say that the time is used up.
-            return question.answered.wait(max(seconds, 0.05))
+            return question.answered.wait(max(seconds, 0.01))
         finally:
             self._spent += time.monotonic() - started
 

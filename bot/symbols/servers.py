@@ -98,12 +98,13 @@ class Server:
     def _by_name(self, wanted: Wanted, part: Path, until: float) -> None:
         client = self._opened()
         above = f"{self.url}/{quote(wanted.name[:2].lower())}" if self._indexed(client) else self.url
-        for key in dict.fromkeys((wanted.key, wanted.key.lower())):
-            folder = f"{above}/{quote(wanted.name)}/{key}"
-            if self._saved(client, f"{folder}/{quote(wanted.name)}", part, until):
+        # Web servers tell capitals from small letters, and those who fill them do not agree on either.
+        for name, key in dict.fromkeys(((wanted.name, wanted.key), (wanted.name.lower(), wanted.key.lower()))):
+            folder = f"{above}/{quote(name)}/{key}"
+            if self._saved(client, f"{folder}/{quote(name)}", part, until):
                 self._believe(part, wanted)
                 return
-            if self._saved(client, f"{folder}/{quote(packed_name(wanted.name))}", part, until):
+            if self._saved(client, f"{folder}/{quote(packed_name(name))}", part, until):
                 self._unpack(part, wanted)
                 return
             said = self._pointer(client, f"{folder}/{POINTER}")

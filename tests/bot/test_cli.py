@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = [
     [], ["analyze"], ["serve"], ["demo"], ["doctor"], ["history"], ["history", "list"], ["history", "search"],
     ["history", "show"], ["history", "ask"], ["history", "rebucket"],
+    ["symbols"], ["symbols", "fetch"], ["symbols", "add"], ["symbols", "list"], ["symbols", "prune"],
 ]  # fmt: skip
 
 
