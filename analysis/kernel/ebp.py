@@ -115,7 +115,11 @@ class _Walk:
         """By carrying out the rest of an epilogue."""
         if self.called or self.names.module_at(self.now.eip) is None:
             return False
-        caller = leave(self.memory.read_available(self.now.eip, CODE_BYTES), self.now, self.memory.u32)
+        code = self.memory.read_available(self.now.eip, CODE_BYTES)
+        try:
+            caller = leave(code, self.now, self.memory.u32)
+        except Unreadable:
+            return False
         if caller is None or not self.now.esp < caller.esp <= self.high or not self._is_return(caller.eip):
             return False
         self._go(caller, Trust.UNWIND)
@@ -126,7 +130,10 @@ class _Walk:
         pointer."""
         if not self.switched or len(self.frames) != 1 or self.now.esp > self.high - 20:
             return False
-        ebp, _, _, ebx, returns_to = self.memory.pointers(self.now.esp, 5)
+        try:
+            ebp, _, _, ebx, returns_to = self.memory.pointers(self.now.esp, 5)
+        except Unreadable:
+            return False
         if not self._is_return(returns_to):
             return False
         self._go(X86Registers(returns_to, self.now.esp + 20, ebp, ebx), Trust.FRAME_POINTER)

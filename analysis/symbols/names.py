@@ -77,7 +77,7 @@ NAMELESS = ("??_C@", "$$")
 
 def best_name(names: Iterable[str]) -> str | None:
     """The one of several names of an address that is printed, or None where all of them name nothing."""
-    return min((name for name in names if not name.startswith(NAMELESS)), key=_rank, default=None)
+    return min((name for name in names if name and not name.startswith(NAMELESS)), key=_rank, default=None)
 
 
 class NameIndex:

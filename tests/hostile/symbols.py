@@ -13,14 +13,17 @@ from analysis.address import VirtAddr
 from analysis.errors import Absence, AnalysisError, Unreadable
 from analysis.kernel.context import Registers
 from analysis.kernel.facts import Module
+from analysis.kernel.frame_data import BadProgram, find_caller
 from analysis.kernel.images import Image
 from analysis.kernel.unwind import ReadWord, unwind_frame
 from analysis.kernel.unwind_codes import read_unwind_info
+from analysis.kernel.x86_context import X86Registers
 from analysis.memory.reader import Memory
 from analysis.symbols.isf import open_isf, quick_guid, quick_machine, quick_rvas
 from analysis.symbols.layout import Layout
 from analysis.symbols.names import PdbIdentity
 from analysis.symbols.pdb import open_pdb
+from analysis.symbols.pdb.frames import FrameRecord
 from analysis.symbols.pe import read_image
 from analysis.symbols.search import find_files, read_builds
 from bot.symbols.fetching import Limits, SymbolServers
@@ -52,13 +55,14 @@ class OneRange(Memory):
 
 
 def check_pdb(data: bytes, scratch: Path) -> None:
-    """Ask a PDB for names, functions, layouts and enumerations."""
+    """Ask a PDB for names, functions, layouts, enumerations and stack frames."""
     scratch.write_bytes(data)
     table = open_pdb(scratch)
     try:
         for rva in _RVAS:
             found = table.nearest(rva)
             assert found is None or (found[1] >= 0 and found[0])
+            _check_frame(table.frame_at(rva))
         for name in _SYMBOLS:
             table.rva(name)
         for name in _TYPES:
@@ -70,6 +74,16 @@ def check_pdb(data: bytes, scratch: Path) -> None:
         assert all("\n" not in problem for problem in table.problems)
     finally:
         table.close()
+
+
+def _check_frame(record: FrameRecord | None) -> None:
+    if record is None:
+        return
+    try:
+        found = find_caller(record, X86Registers(1, 0x1000, 0x1010), 0, lambda address: address & 0xFFFF, bool)
+    except BadProgram:
+        return
+    assert found is None or 0 <= found.registers.eip < 1 << 32
 
 
 def _check_layout(layout: Layout | None) -> None:
@@ -90,6 +104,11 @@ def pdb_files() -> Iterable[bytes]:
     yield moved.build(512)
     yield pdbs.Pdb(types=list(_shapes())).build(512)
     yield pdbs.Pdb().build(1024)
+    frames = struct.pack("<6IHHI", 0x1000, 0x40, 8, 4, 0, 1, 0, 4, 4)
+    small = driver()
+    small.machine, small.frames, small.programs = 0x14C, frames, b"\0$T0 .raSearch = $eip $T0 ^ = $esp $T0 4 + =\0"
+    small.fpo = struct.pack("<IIIHH", 0x1200, 0x20, 2, 1, 3 | 1 << 8)
+    yield small.build(512)
 
 
 def _shapes() -> Iterable[bytes]:

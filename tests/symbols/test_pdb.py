@@ -311,3 +311,9 @@ def test_public_names_of_32_bit_code_are_known_as_their_source_has_them(tmp_path
     assert found.rva("_Standard@8") == 0x1010
     wide = table(tmp_path, Pdb(symbols=symbols, sections=[(".text", 0x1000, 0x800)]))
     assert (wide.rva("Variable"), wide.nearest(0x1000)) == (None, ("_Variable", 0))
+
+
+def test_a_public_symbol_without_a_name_names_nothing(tmp_path: Path) -> None:
+    symbols = [pdbs.public("", 0x10), pdbs.public("Named", 0x20), pdbs.public("", 0x20)]
+    found = table(tmp_path, Pdb(symbols=symbols, sections=[(".text", 0x1000, 0x800)]))
+    assert (found.nearest(0x1011), found.nearest(0x1021)) == (None, ("Named", 1))
