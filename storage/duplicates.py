@@ -93,6 +93,15 @@ class Duplicates:
         """The numbers of all reports of this failure, live ones and this very dump included."""
         return frozenset(row["id"] for row in self._members(report))
 
+    def names(self, report: Report) -> frozenset[str]:
+        """Every name that this failure has or had in any of its reports, as far as it does not contradict this one."""
+        own = Signature.parse(storable(report.bucket.signature))
+        found = {storable(report.bucket.signature), *map(storable, report.bucket.aliases)}
+        for number in self.members(report):
+            found |= self._reports.names(number)
+        parsed = {name: Signature.parse(name) for name in found}
+        return frozenset(name for name, other in parsed.items() if own is None or other is None or own.fits(other))
+
     def _members(self, report: Report) -> list[Row]:
         # They share a name, if only the one that a failure has when little can be told of it; and do not contradict.
         names = {storable(name) for name in (report.bucket.signature, *report.bucket.aliases)}

@@ -133,7 +133,21 @@ CREATE TABLE drivers (
 CREATE INDEX drivers_by_name ON drivers (name, version);
 """
 
-MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS)
+ACTS = """
+CREATE TABLE acts (
+    id INTEGER PRIMARY KEY,
+    signature TEXT NOT NULL,
+    deed TEXT NOT NULL,
+    by TEXT NOT NULL,
+    at TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    report_id INTEGER REFERENCES reports (id) ON DELETE SET NULL
+);
+CREATE INDEX acts_by_signature ON acts (signature);
+CREATE INDEX acts_by_report ON acts (report_id);
+"""
+
+MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS, ACTS)
 
 
 class DatabaseTooNew(Exception):

@@ -10,6 +10,7 @@ from storage.database import Database, open_database
 from storage.duplicates import Duplicates, Seen
 from storage.events import Events, Posts
 from storage.jobs import Jobs
+from storage.knowledge import Knowledge, Known
 from storage.migrations import migrate
 from storage.renaming import Renaming
 from storage.reports import Reports, StoredReport
@@ -34,6 +35,7 @@ class Store:
         self.threads = Threads(database, clock)
         self.duplicates = Duplicates(database, self.reports, self.threads)
         self.search = Search(database)
+        self.knowledge = Knowledge(database, clock)
         self.renaming = Renaming(database, self.reports)
         self.retention = Retention(database, clock)
 
@@ -57,6 +59,10 @@ class Store:
     def seen(self, report: Report) -> Seen:
         """Was this dump, this failure or something like it here before? Asked best before ``remember``."""
         return self.duplicates.of(report, self._clock())
+
+    def known(self, report: Report) -> Known:
+        """What people have said of this failure, under any name that a crash of it has or had."""
+        return self.knowledge.of(self.duplicates.names(report))
 
     def remember(self, report: Report) -> StoredReport:
         """Put a report into history.

@@ -1,0 +1,154 @@
+"""What people know about a failure: who looks after it, what is known of it, in which version it was mended.
+
+Every act is kept, with who and when; the present state is what the acts come to. They hang on signatures, so that what
+was said of one crash holds for the next one of the same bucket, on whatever machine.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from storage.clock import Clock, moment, stamp
+from storage.columns import storable
+from storage.database import Database
+
+Deed = Literal["acknowledge", "assign", "known", "forget", "wrong", "mute", "unmute"]
+DEEDS = frozenset(get_args(Deed))
+MAX_TEXT = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One thing that somebody did about a failure. ``detail`` depends on the deed.
+
+    acknowledge: nothing; assign: ``to``; known: ``note``, ``ticket``, ``fixed_in``; forget: nothing, it takes a known
+    issue back; wrong: ``reason``, for a verdict that was wrong; mute and unmute: ``channel``.
+    """
+
+    signature: str
+    deed: Deed
+    by: str
+    at: datetime
+    detail: Mapping[str, str]
+    report_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownIssue:
+    """What is known: a note, where it is tracked, and the first version of the culprit without it."""
+
+    note: str
+    ticket: str | None
+    fixed_in: str | None
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the acts about a failure come to."""
+
+    acknowledged_by: str | None = None
+    assigned_to: str | None = None
+    issue: KnownIssue | None = None
+    muted_in: frozenset[str] = frozenset()
+    doubts: tuple[Act, ...] = ()
+
+    def is_regression(self, version: str | None) -> bool:
+        """Whether a culprit in this version should not crash this way any more."""
+        fixed = None if self.issue is None else numbers(self.issue.fixed_in)
+        found = numbers(version)
+        return bool(fixed and found) and _padded(found or ()) >= _padded(fixed or ())
+
+
+NOTHING = Known()
+
+
+class Knowledge:
+    """The acts of one database."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def note(
+        self,
+        signature: str,
+        deed: Deed,
+        by: str,
+        detail: Mapping[str, str | None] | None = None,
+        report: int | None = None,
+    ) -> Act:
+        """Keep an act. Texts are cut at ``MAX_TEXT`` characters; empty ones are left out.
+
+        Raises:
+            ValueError: there is no such deed.
+        """
+        if deed not in DEEDS:
+            raise ValueError(f"nobody can {deed} a failure")
+        told = {name: storable(text[:MAX_TEXT]) for name, text in (detail or {}).items() if text}
+        act = Act(storable(signature), deed, by, moment(stamp(self._clock())), told, report)
+        self._database.change(
+            "INSERT INTO acts (signature, deed, by, at, detail, report_id) VALUES (?, ?, ?, ?, ?, ?)",
+            [act.signature, deed, by, stamp(act.at), json.dumps(told), report],
+        )
+        return act
+
+    def acts(self, signatures: Iterable[str]) -> tuple[Act, ...]:
+        """Everything done about any of these names, oldest first."""
+        names = sorted({storable(name) for name in signatures})
+        marks = ", ".join("?" for _ in names)
+        rows = self._database.rows(f"SELECT * FROM acts WHERE signature IN ({marks}) ORDER BY id", names)  # noqa: S608
+        return tuple(_act(row) for row in rows)
+
+    def of(self, signatures: Iterable[str]) -> Known:
+        """What is known of a failure that has any of these names."""
+        known = NOTHING
+        for act in self.acts(signatures):
+            known = _after(known, act)
+        return known
+
+    def doubts(self) -> list[tuple[str, int]]:
+        """How often verdicts were called wrong, by rule: bugcheck code and culprit, most doubted first."""
+        rows = self._database.rows(
+            "SELECT coalesce(reports.code, '?') || ' ' || coalesce(module, 'nobody') AS rule, count(*) AS n "
+            "FROM acts JOIN reports ON reports.id = report_id WHERE deed = 'wrong' GROUP BY rule ORDER BY n DESC, rule"
+        )
+        return [(row["rule"], row["n"]) for row in rows]
+
+
+def numbers(version: str | None) -> tuple[int, ...] | None:
+    """The numbers of a version such as "4.2.1" or "v4.2.1 (beta)"; None where it has none."""
+    match = re.search(r"\d{1,9}(?:\.\d{1,9}){0,3}", version or "")
+    return tuple(map(int, match[0].split("."))) if match else None
+
+
+def _padded(version: tuple[int, ...]) -> tuple[int, ...]:
+    return (*version, 0, 0, 0, 0)[:4]
+
+
+def _after(known: Known, act: Act) -> Known:
+    detail = act.detail
+    match act.deed:
+        case "acknowledge":
+            return replace(known, acknowledged_by=act.by)
+        case "assign":
+            return replace(known, assigned_to=detail.get("to"))
+        case "known":
+            issue = KnownIssue(detail.get("note", ""), detail.get("ticket"), detail.get("fixed_in"), act.by, act.at)
+            return replace(known, issue=issue)
+        case "forget":
+            return replace(known, issue=None)
+        case "wrong":
+            return replace(known, doubts=(*known.doubts, act))
+        case "mute":
+            return replace(known, muted_in=known.muted_in | {detail.get("channel", "")})
+        case "unmute":
+            return replace(known, muted_in=known.muted_in - {detail.get("channel", "")})
+
+
+def _act(row: Mapping[str, Any]) -> Act:
+    return Act(row["signature"], row["deed"], row["by"], moment(row["at"]), json.loads(row["detail"]), row["report_id"])
