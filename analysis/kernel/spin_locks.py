@@ -41,7 +41,9 @@ _LOCK = 8  # KSPIN_LOCK_QUEUE.Lock
 _EX_ALONE, _EX_WANTED, _EX_MOST = 1 << 31, 1 << 30, 2048  # EX_SPIN_LOCK; no more processors can share it
 WordArray = np.ndarray[tuple[int], np.dtype[np.uint64]]
 _LIVE_STACK = 0x2000  # bytes of a stack above the stack pointer that are looked at
-_MAX_QUEUE = 2048  # one for each processor
+_LOWEST = 0xFFFF_8000_0000_0000  # the kernel's half of the addresses
+_MAX_LOCKS = 64
+_MAX_STEPS = 200_000  # of all queues together
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,62 @@ class Processor:
 
 
 @dataclass(frozen=True, slots=True)
+class _View:
+    # A processor, and the words of its stack from the stack pointer, ``start``, up.
+    processor: Processor
+    start: int
+    words: WordArray
+
+
+@dataclass(frozen=True, slots=True)
 class _Claim:
-    # What one processor spins for, and who has it where a queue leads there.
+    # What one processor spins for; ``part`` is its part of the queue, where there is one.
     lock: VirtAddr
     trust: Trust
-    owner: Thread | None = None
-    is_queued: bool = False
+    part: int | None = None
+
+
+class _Queues:
+    # Follows queues. A dump may be made to have endless ones, so all of it together ends somewhere.
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._left = _MAX_STEPS
+
+    def follow(self, part: int) -> list[int]:
+        """A part of a queue and all behind it. Raises: Unreadable."""
+        queue = [part]
+        seen = {part}
+        while self._left > 0:
+            self._left -= 1
+            following = self._memory.u64(queue[-1])
+            if not is_kernel(following) or following in seen:
+                break
+            queue.append(following)
+            seen.add(following)
+        return queue
+
+    def waited_by(self, part: int) -> VirtAddr | None:
+        """The lock that a KSPIN_LOCK_QUEUE waits for, if the lock's own word is the end of the same queue."""
+        self._left -= 1
+        if self._left < 0:
+            return None
+        try:
+            word = self._memory.u64(part + _LOCK)
+            lock = word & ~_MARKS
+            if not word & _WAITS or not is_kernel(lock) or lock % 8:
+                return None
+            last = self._memory.u64(lock) & ~_MARKS
+            return VirtAddr(lock) if is_kernel(last) and self.follow(part)[-1] == last else None
+        except Unreadable:
+            return None
+
+    def leads_to(self, part: int, other: int) -> bool:
+        """Whether one part of a queue stands before another one."""
+        try:
+            return part != other and other in self.follow(part)
+        except Unreadable:
+            return False
 
 
 def spinning(frames: Sequence[Frame]) -> tuple[int, int] | None:
@@ -83,50 +135,54 @@ def read_spin_locks(
     memory: Memory, names: KernelNames, processors: Sequence[Processor], module_at: ModuleAt
 ) -> tuple[Lock, ...]:
     """The spin locks that these processors spin for, with their owners where a queue gives them away."""
+    views = [_view(memory, processor) for processor in processors]
+    queues = _Queues(memory)
     found: dict[VirtAddr, Lock] = {}
-    for processor in processors:
-        claim = _queued(memory, processors, processor) or _plain(memory, processor)
-        if claim is None:
+    for view in views:
+        claim = _queued(queues, view) or _plain(memory, view)
+        if claim is None or (claim.lock not in found and len(found) == _MAX_LOCKS):
             continue
-        lock = found.get(claim.lock) or _lock(names, claim, module_at)
-        waiters = (*lock.waiters, Held(processor.thread.address, claim.trust, exclusive=True))
-        owners = (Held(claim.owner.address, Trust.STRUCTURE, exclusive=True),) if claim.owner else lock.owners
-        found[claim.lock] = replace(lock, waiters=waiters, owners=owners)
-    return tuple(_described(memory, lock, processors) for lock in found.values())
+        lock = found.get(claim.lock) or _lock(names, queues, views, claim, module_at)
+        waiters = (*lock.waiters, Held(view.processor.thread.address, claim.trust, exclusive=True))
+        found[claim.lock] = replace(lock, waiters=waiters)
+    return tuple(_described(lock, views) for lock in found.values())
 
 
-def _lock(names: KernelNames, claim: _Claim, module_at: ModuleAt) -> Lock:
+def _lock(names: KernelNames, queues: _Queues, views: Sequence[_View], claim: _Claim, module_at: ModuleAt) -> Lock:
     name, home = names.name_at(claim.lock), module_at(claim.lock)
-    what = f"{'queued ' if claim.is_queued else ''}spin lock at {claim.lock:#x}"
+    owner = _first_of(queues, views, claim.lock, claim.part) if claim.part is not None else None
+    what = f"{'queued ' if claim.part is not None else ''}spin lock at {claim.lock:#x}"
     return Lock(
         claim.lock,
         LockKind.SPIN_LOCK,
         name=f"nt!{name}" if name else None,
         description=what + (f", in the data of {home.name}" if home is not None else ""),
         exclusive=True,
+        owners=(Held(owner.address, Trust.SCAN, exclusive=True),) if owner is not None else (),
     )
 
 
-def _described(memory: Memory, lock: Lock, processors: Sequence[Processor]) -> Lock:
+def _described(lock: Lock, views: Sequence[_View]) -> Lock:
     if lock.owners:
         return lock
     spinners = {held.thread for held in lock.waiters}
-    others = [one for one in processors if one.thread.address not in spinners and _has_at_hand(memory, one, lock)]
-    seen = ", ".join(f"processor {one.thread.processor}" for one in others)
+    others = [one.processor.thread for one in views if _has_at_hand(one, lock)]
+    seen = ", ".join(f"processor {one.processor}" for one in others if one.address not in spinners)
     hint = f"; its address is on the stack of {seen}, which may have it" if seen else ""
     return replace(lock, description=f"{lock.description}, whose holder is not recorded{hint}")
 
 
-def _has_at_hand(memory: Memory, processor: Processor, lock: Lock) -> bool:
-    if any(lock.address in registers.values() for registers in processor.stack.registers):
+def _has_at_hand(view: _View, lock: Lock) -> bool:
+    if any(lock.address in registers.values() for registers in view.processor.stack.registers):
         return True
-    return bool(np.any(_live_stack(memory, processor)[1] == lock.address))
+    return bool(np.any(view.words == lock.address))
 
 
 # Plain spin locks: the address in a register of the function that spins, else on its stack
 
 
-def _plain(memory: Memory, processor: Processor) -> _Claim | None:
+def _plain(memory: Memory, view: _View) -> _Claim | None:
+    processor = view.processor
     spin = spinning(processor.stack.frames)
     if spin is None:
         return None
@@ -144,8 +200,7 @@ def _plain(memory: Memory, processor: Processor) -> _Claim | None:
     if is_shared or last + 1 >= len(processor.stack.frames):
         return None
     end = processor.stack.frames[last + 1].sp or 0
-    start, stack = _live_stack(memory, processor)
-    words = {int(word) for word in stack[: max(0, end - start) // 8] if int(word) not in own_stack}
+    words = {int(word) for word in view.words[: max(0, end - view.start) // 8] if int(word) not in own_stack}
     taken = [word for word in words if _is_taken(memory, word, shared=False)]
     return _Claim(VirtAddr(taken[0]), Trust.SCAN) if len(taken) == 1 else None
 
@@ -176,63 +231,34 @@ def _is_taken(memory: Memory, address: int, *, shared: bool) -> bool:
 # Queued spin locks: each who waits or owns has a part of the queue
 
 
-def _queued(memory: Memory, processors: Sequence[Processor], processor: Processor) -> _Claim | None:
-    start, words = _live_stack(memory, processor)
-    places = [start + 8 * int(index) - _LOCK for index in np.flatnonzero(words & _MARKS == _WAITS)]
-    places += [word for word in _registers(processor, 0) if is_kernel(word) and word % 8 == 0]
-    for place in dict.fromkeys(places):
-        lock = _waited_by(memory, place)
+def _queued(queues: _Queues, view: _View) -> _Claim | None:
+    waiting = (view.words & _MARKS == _WAITS) & (view.words >= _LOWEST)
+    parts = [view.start + 8 * int(index) - _LOCK for index in np.flatnonzero(waiting)]
+    parts += [word for word in _registers(view.processor, 0) if is_kernel(word) and word % 8 == 0]
+    for part in dict.fromkeys(parts):
+        lock = queues.waited_by(part)
         if lock is not None:
-            owner = _first_of(memory, processors, lock, place)
-            return _Claim(lock, Trust.STRUCTURE, owner, is_queued=True)
+            return _Claim(lock, Trust.STRUCTURE, part)
     return None
 
 
-def _waited_by(memory: Memory, place: int) -> VirtAddr | None:
-    # The lock that a KSPIN_LOCK_QUEUE waits for, if the lock's own word is the end of the same queue.
-    try:
-        word = memory.u64(place + _LOCK)
-        lock = word & ~_MARKS
-        if not word & _WAITS or not is_kernel(lock) or lock % 8:
-            return None
-        return VirtAddr(lock) if _follow(memory, place)[-1] == memory.u64(lock) & ~_MARKS else None
-    except Unreadable:
-        return None
+def _first_of(queues: _Queues, views: Sequence[_View], lock: VirtAddr, part: int) -> Thread | None:
+    # The one thread on whose stack lies a part that does not wait and that leads to the one that does. A part that was
+    # given back may lie there still, so two of them tell nothing.
+    found = [
+        view.processor.thread
+        for view in views
+        for index in np.flatnonzero((view.words == lock) | (view.words == lock | _OWNS))
+        if queues.leads_to(view.start + 8 * int(index) - _LOCK, part)
+    ]
+    return found[0] if len(found) == 1 else None
 
 
-def _follow(memory: Memory, place: int) -> list[int]:
-    # A part of a queue and all behind it. Raises: Unreadable.
-    queue = [place]
-    seen = {place}
-    while len(queue) < _MAX_QUEUE:
-        following = memory.u64(queue[-1])
-        if not is_kernel(following) or following in seen:
-            break
-        queue.append(following)
-        seen.add(following)
-    return queue
-
-
-def _first_of(memory: Memory, processors: Sequence[Processor], lock: VirtAddr, place: int) -> Thread | None:
-    # The thread on whose stack lies the part that does not wait and that leads to the one at ``place``.
-    for other in processors:
-        start, words = _live_stack(memory, other)
-        for index in np.flatnonzero((words == lock) | (words == lock | _OWNS)):
-            part = start + 8 * int(index) - _LOCK
-            try:
-                if part != place and place in _follow(memory, part):
-                    return other.thread
-            except Unreadable:
-                continue
-    return None
-
-
-def _live_stack(memory: Memory, processor: Processor) -> tuple[int, WordArray]:
-    # The stack pointer, and the words of the stack from there up.
+def _view(memory: Memory, processor: Processor) -> _View:
     start = processor.registers.rsp if processor.registers is not None else 0
     if not is_kernel(start) or start % 8:
-        return 0, np.empty(0, np.uint64)
+        return _View(processor, 0, np.empty(0, np.uint64))
     base = processor.thread.stack_base or 0
     size = min(_LIVE_STACK, base - start) if start < base <= start + MAX_STACK_BYTES else _LIVE_STACK
     data = memory.read_available(start, size)
-    return start, np.frombuffer(data[: len(data) // 8 * 8], np.uint64)
+    return _View(processor, start, np.frombuffer(data[: len(data) // 8 * 8], np.uint64))

@@ -127,7 +127,7 @@ def test_a_queue_leads_to_its_owner_without_any_name(mark: int) -> None:
     part(machine, owns + 0x80, wanted, POOL, mark)
     machine.memory.put_u64(POOL, wanted)
     (lock,) = machine.locks()
-    assert [held.thread for held in lock.owners] == [0x2000]
+    assert [(held.thread, held.trust) for held in lock.owners] == [(0x2000, Trust.SCAN)]
     assert [(held.thread, held.trust) for held in lock.waiters] == [(0x1000, Trust.STRUCTURE)]
 
 
@@ -145,6 +145,17 @@ def test_one_who_waits_himself_or_leads_elsewhere_is_no_owner() -> None:
     wanted = part(machine, spins + 0x60, 0, POOL, WAITS)
     machine.memory.put_u64(POOL, wanted)
     part(machine, other + 0x80, 0, POOL, 0)
+    (lock,) = machine.locks()
+    assert lock.owners == ()
+
+
+def test_two_that_seem_to_have_it_are_no_owner() -> None:
+    machine = Machine()
+    spins, *others = (machine.run("nt+0x10", "probe+0x10") for _ in range(3))
+    wanted = part(machine, spins + 0x60, 0, POOL, WAITS)
+    machine.memory.put_u64(POOL, wanted)
+    for other in others:
+        part(machine, other + 0x80, wanted, POOL, 0)
     (lock,) = machine.locks()
     assert lock.owners == ()
 
@@ -167,3 +178,21 @@ def test_who_spins_for_a_queued_lock_that_he_has_is_his_own_owner() -> None:
     machine.memory.put_u64(POOL, wanted)
     (lock,) = machine.locks()
     assert lock.owners[0].thread == lock.waiters[0].thread == 0x1000
+
+
+def test_endless_queues_on_every_stack_come_to_an_end() -> None:
+    machine = Machine()
+    for _ in range(40):
+        start = machine.run("nt+0x10", "probe+0x10")
+        for at in range(0, 0x400, 0x10):
+            following = start + at + 0x10 if at + 0x20 <= 0x400 else STACKS + 0x1_0000 - 0x400
+            part(machine, start + at, following, POOL, WAITS)
+    machine.memory.put_u64(POOL, POOL + 0x1000)
+    assert machine.locks() == ()
+
+
+def test_a_crowd_of_locks_is_cut() -> None:
+    machine = Machine()
+    for number in range(80):
+        machine.run(*PLAIN, rcx=taken(machine, POOL + 0x40 * number))
+    assert len(machine.locks()) == 64
