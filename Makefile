@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sample bench pdbs faults score locks tables frames cover fuzz package clean
+.PHONY: demo test check sample bench bench-remote bench-slack pdbs faults score locks tables frames cover fuzz package clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -63,6 +63,12 @@ pdbs: $(VENV)/.dev  ## every PDB at hand: what its index costs, and whether LLVM
 
 faults: $(VENV)/.dev  ## what becomes of an analysis when its symbol server fails, fault by fault
 	$(BIN)/python -m tests.symbol_faults
+
+bench-remote: $(VENV)/.dev  ## large dumps from the disk, over HTTP, and over HTTP with 50 ms a request
+	$(BIN)/python -m tests.bench.remote
+
+bench-slack: $(VENV)/.dev  ## from a link posted to the verdict in its thread; a hundred links at once
+	$(BIN)/python -m tests.bench.slack
 
 score: $(VENV)/.dev  ## agreement with WinDbg on public crashes, beside a baseline
 	$(BIN)/python -m tests.score

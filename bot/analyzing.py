@@ -150,6 +150,7 @@ def _fetch(url: str, settings: "Settings", stack: ExitStack, whole: str | None) 
 
     import stamina.instrumentation
 
+    from bot.fetch.blocks import tidy_blocks
     from bot.fetch.links import link
     from bot.fetch.remote import reach
     from bot.fetch.workspace import workspace
@@ -172,6 +173,7 @@ def _fetch(url: str, settings: "Settings", stack: ExitStack, whole: str | None) 
         except FetchFailed as failed:
             raise Stop(f"could not fetch {asked.shown}: {failed.line}", failed.exit_code) from failed
     if fetched.pages is not None:
+        stack.callback(tidy_blocks, settings.home, int(settings.page_cache_size))
         stack.callback(fetched.pages.close)
     return fetched
 

@@ -155,7 +155,7 @@ class Conversation:
                 elif before is not None:
                     await self._change(slot, part)
                 elif part is not None:
-                    await self._say(slot, part)
+                    await self._say(slot, part, urgent=False)
             except Refused as refused:
                 log.warning("%s of %s was refused: %s", slot, self.key[:60], refused.word)
 
@@ -177,7 +177,7 @@ class Conversation:
             return await self._say(f"{SUMMARY}-again", message)  # somebody deleted our reply
         return ts
 
-    async def _say(self, slot: str, message: Message, *, broadcast: bool = False) -> str:
+    async def _say(self, slot: str, message: Message, *, broadcast: bool = False, urgent: bool = True) -> str:
         post = await asyncio.to_thread(self._posts.claim, self.key, slot)
         if post.ts is not None:
             return post.ts
@@ -185,7 +185,12 @@ class Conversation:
         if ts is None:
             try:
                 ts = await self._sender.post(
-                    self.place.channel, self.place.thread, message, self._name(slot), broadcast=broadcast
+                    self.place.channel,
+                    self.place.thread,
+                    message,
+                    self._name(slot),
+                    broadcast=broadcast,
+                    urgent=urgent,
                 )
             except Refused:
                 await asyncio.to_thread(self._posts.release, self.key, slot)

@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import suppress
 from datetime import timedelta
 
+from bot.fetch.blocks import tidy_blocks
 from bot.fetch.workspace import downloads, job_name
 from bot.settings import Settings
 from storage.retention import Pruned
@@ -20,10 +21,11 @@ def tidy(store: Store, settings: Settings) -> tuple[Pruned, int]:
     """Throw away once; the rows and the number of files that went. Kept dumps stay."""
     age = settings.keep_reports_days
     pruned = store.retention.prune(reports_older_than=None if age is None else timedelta(days=age))
-    if settings.keep_dumps:
-        return pruned, 0
+    pages = tidy_blocks(settings.home, int(settings.page_cache_size))
+    if settings.keep_dumps != "never":
+        return pruned, pages
     active = {job_name(job.id) for job in store.jobs.active()}
-    return pruned, store.retention.sweep_files(downloads(settings.home), active)
+    return pruned, pages + store.retention.sweep_files(downloads(settings.home), active)
 
 
 def rename(store: Store) -> int:

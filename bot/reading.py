@@ -6,6 +6,7 @@ second job for a link that is being read just now is answered from the first.
 
 import asyncio
 import functools
+import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ from bot.telling import tell, tell_several
 from bot.tools import Flight, Tools
 from storage.events import fingerprint
 from storage.jobs import Job
+
+log = logging.getLogger(__name__)
 
 NO_SCOPE = "Slack sent a web page instead of the file: the app lacks the scope files:read, or is not in that channel"
 KEPT = ("report", "tag", "dumps", "left_out", "damaged")  # what a job's memory says of its link
@@ -95,7 +98,24 @@ async def story(tools: Tools, job: Job, talk: Conversation, desk: Desk) -> dict[
     else:
         await _tell(tools, talk, read.found, late.PENDING, anew=read.anew)
         await late.revise(tools, talk, read.found, noting, fetched=read.fetched, symbols=symbols)
+    if tools.keep_dumps == "always" and read.fetched is not None and read.fetched.pages is not None:
+        await _keep(tools, job, desk, read.found)
     return {"identity": read.found.dump.identity}
+
+
+async def _keep(tools: Tools, job: Job, desk: Desk, told: Report) -> None:
+    # After the verdict, when nobody waits any more. A dump that cannot be had now was told all the same.
+    wanted = link((job.secret or job.payload["shown"]).partition("\n")[0])
+    try:
+        kept = await tools.fetch(wanted, desk.directory / "dump", lambda _so_far: None, None, "it is kept")
+    except FetchFailed as failed:
+        log.warning("job %d: its dump is not kept: %s", job.id, failed.kind)
+        return
+    stored = await asyncio.to_thread(tools.store.duplicates.same_dump, told.dump.identity)
+    latest = None if stored is None else await asyncio.to_thread(tools.store.reports.report, stored.report.id)
+    if latest is not None and kept.identity == latest.dump.identity:
+        hashed = replace(latest, dump=replace(latest.dump, sha256=kept.sha256))
+        await asyncio.to_thread(tools.store.remember, hashed)
 
 
 async def retold(tools: Tools, job: Job, talk: Conversation) -> bool:

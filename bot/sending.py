@@ -1,8 +1,8 @@
 """How messages leave: in order within a channel, at Slack's pace, and never twice.
 
-One lane a channel, one message a second. A 429 holds its lane for as long as Slack asks. What must arrive waits
-and is tried again; an intermediate progress edit gives way whenever anything is in its path. A post whose answer
-was lost is looked for in the thread before it is sent again.
+One lane a channel, one message a second; a verdict overtakes the details of earlier ones. A 429 holds its lane for as
+long as Slack asks. What must arrive waits and is tried again; an intermediate progress edit gives way whenever anything
+is in its path. A post whose answer was lost is looked for in the thread before it is sent again.
 """
 
 import asyncio
@@ -47,6 +47,7 @@ class Upload:
 class _Lane:
     lock: asyncio.Lock
     free_at: float = 0.0
+    urgent: int = 0  # how many wait that go first
 
 
 class Sender:
@@ -70,9 +71,16 @@ class Sender:
         self._held_until = 0.0  # a 429 on edits holds intermediate edits of every channel
 
     async def post(
-        self, channel: str, thread_ts: str | None, message: Message, key: str, *, broadcast: bool = False
+        self,
+        channel: str,
+        thread_ts: str | None,
+        message: Message,
+        key: str,
+        *,
+        broadcast: bool = False,
+        urgent: bool = True,
     ) -> str:
-        """Post a message; its time stamp.
+        """Post a message; its time stamp. One that is not ``urgent`` lets those that are go first.
 
         Raises:
             Refused, Unreachable.
@@ -90,7 +98,7 @@ class Sender:
             found = None if thread_ts is None else await self._calls.find(channel, thread_ts, key)
             return None if found is None else {"ts": found}
 
-        async with self._lane(channel):
+        async with self._lane(channel, urgent=urgent):
             return str((await self._richest(send, message, key, sent_already))["ts"])
 
     async def edit(self, channel: str, ts: str, message: Message, key: str, *, final: bool) -> bool:
@@ -110,7 +118,7 @@ class Sender:
         if not final:
             async with lane.lock:
                 return await self._try_edit(send(checked(message, key)))
-        async with self._lane(channel):
+        async with self._lane(channel, urgent=True, paced=False):  # the pace is that of new messages
             await self._richest(send, message, key, None)
         return True
 
@@ -161,7 +169,7 @@ class Sender:
             found = await self._calls.find_file(channel, thread_ts, upload.name)
             return None if found is None else {"id": found}
 
-        async with self._lane(channel):
+        async with self._lane(channel, urgent=False):
             return str((await self._calls.persist(send, sent_already))["id"])
 
     async def find(self, channel: str, thread_ts: str, key: str) -> str | None:
@@ -176,8 +184,9 @@ class Sender:
         """The id of a file of this name that we shared in a thread. Raises: Unreachable."""
         return await self._calls.persist(lambda: self._calls.find_file(channel, thread_ts, name))
 
-    def _lane(self, channel: str) -> "_InLane":
-        return _InLane(self._lanes.setdefault(channel, _Lane(asyncio.Lock())), self._pace, self._clock)
+    def _lane(self, channel: str, *, urgent: bool, paced: bool = True) -> "_InLane":
+        lane = self._lanes.setdefault(channel, _Lane(asyncio.Lock()))
+        return _InLane(lane, self._pace if paced else None, self._clock, urgent=urgent)
 
     def _affordable(self) -> bool:
         now = self._clock()
@@ -217,18 +226,30 @@ class Sender:
 
 
 class _InLane:
-    # Holds a channel's lane, and leaves it free only after the pace.
-    def __init__(self, lane: _Lane, pace: float, clock: Callable[[], float]) -> None:
-        self._lane, self._pace, self._clock = lane, pace, clock
+    # Holds a channel's lane, and leaves it free only after the pace, if there is one.
+    def __init__(self, lane: _Lane, pace: float | None, clock: Callable[[], float], *, urgent: bool) -> None:
+        self._lane, self._pace, self._clock, self._urgent = lane, pace, clock, urgent
 
     async def __aenter__(self) -> None:
+        self._lane.urgent += self._urgent
+        try:
+            await self._wait()
+            while self._lane.urgent and not self._urgent:
+                self._lane.lock.release()  # whoever waits is served in turn, so this one is the last now
+                await self._wait()
+        finally:
+            self._lane.urgent -= self._urgent
+
+    async def _wait(self) -> None:
         await self._lane.lock.acquire()
         try:
-            await asyncio.sleep(max(0.0, self._lane.free_at - self._clock()))
+            if self._pace is not None:
+                await asyncio.sleep(max(0.0, self._lane.free_at - self._clock()))
         except BaseException:
             self._lane.lock.release()
             raise
 
     async def __aexit__(self, *_: object) -> None:
-        self._lane.free_at = self._clock() + self._pace
+        if self._pace is not None:
+            self._lane.free_at = self._clock() + self._pace
         self._lane.lock.release()

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.archives.limits import ArchiveLimits
-from bot.fetch.limits import FetchLimits, Policy
+from bot.fetch.limits import FetchLimits, Keep, Policy
 from bot.home import default_home, symbol_directories
 from bot.symbols.reach import Reach, authorization, read_credentials
 
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 def _words(value: Any) -> Any:
     # "a, b c" in the environment is a list of three.
     return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+def _kept(value: Any) -> Any:
+    # It was a yes or no once.
+    return {"true": "always", "1": "always", "false": "never", "0": "never"}.get(str(value).lower(), value)
 
 
 Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]
@@ -137,7 +142,14 @@ class Settings(BaseSettings):
     lease_seconds: Seconds = Field(
         default=60, description="After so many seconds without a sign of life another worker takes a job over."
     )
-    keep_dumps: bool = Field(default=False, description="Whether downloaded dumps stay after their analysis.")
+    keep_dumps: Annotated[Keep, BeforeValidator(_kept)] = Field(
+        default="never",
+        description="Which dumps stay after their analysis: `never`, `small` (up to 100 MB a job), or `always`; then a"
+        " dump that was read where it lies is downloaded after its verdict.",
+    )
+    page_cache_size: Size = Field(
+        default=ByteSize(5_000_000_000), description="Largest store of pages of dumps that are read where they lie."
+    )
     keep_reports_days: int | None = Field(
         default=None, ge=1, description="Age in days at which reports leave history. Default: they stay."
     )

@@ -11,6 +11,7 @@ from analysis.verdict.report import Analyzer, Report
 from bot.archives.limits import ArchiveLimits
 from bot.conversation import Place
 from bot.fetch.download import Arrived, Fetched
+from bot.fetch.limits import Keep
 from bot.fetch.links import Link
 from bot.outbound import Message
 from bot.sending import Sender
@@ -53,7 +54,7 @@ class Tools:
     permalink: Callable[[str, str, str], str]
     symbols: Callable[[], SymbolServers | None]
     lease_seconds: float = 60.0
-    keep_dumps: bool = False
+    keep_dumps: Keep = "never"
     broadcast_channels: frozenset[str] = frozenset()
     archive_limits: ArchiveLimits = field(default_factory=ArchiveLimits)
     stops: Stops = field(default_factory=Stops)

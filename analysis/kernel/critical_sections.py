@@ -7,12 +7,14 @@ is in sight. The section names its owner by thread number. 32-bit programs are n
 """
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from analysis.address import VirtAddr, is_user
 from analysis.errors import Unreadable
-from analysis.kernel.context import read_trap_frame
+from analysis.kernel.context import TRAP_FRAME_SIZE, read_trap_frame
 from analysis.kernel.facts import Held, Lock, LockKind, Process, Thread
 from analysis.kernel.names import KernelNames
 from analysis.memory.reader import Memory
@@ -55,6 +57,7 @@ def read_critical_sections(
     homes: dict[VirtAddr, list[Thread]] = {}
     for thread in threads.values():
         homes.setdefault(thread.process, []).append(thread)
+    _expect_stacks(memory, programs, threads.values())
     locks: dict[int, Lock] = {}
     for address, home in homes.items():
         process = programs.processes.get(address)
@@ -62,8 +65,8 @@ def read_critical_sections(
         if process is None or not process.directory_table or not waiting:
             continue
         space = programs.space(process.directory_table)
-        loader = _loader_lock(space, memory, names, address)
-        for lock in _of_process(space, home, waiting, loader):
+        find_loader = partial(_loader_lock, space, memory, names, address)
+        for lock in _of_process(space, home, waiting, find_loader):
             key = lock.address
             while key in locks:  # ntdll and its sections lie at the same address in every process
                 key = VirtAddr(key + (1 << _COLLISION))
@@ -75,7 +78,9 @@ def _may_wait(thread: Thread) -> bool:
     return thread.wait_reason in _REASONS and thread.trap_frame is not None and len(thread.waits) <= 1
 
 
-def _of_process(space: Memory, home: list[Thread], waiting: list[Thread], loader: int | None) -> Iterator[Lock]:
+def _of_process(
+    space: Memory, home: list[Thread], waiting: list[Thread], find_loader: Callable[[], int | None]
+) -> Iterator[Lock]:
     by_number = {thread.tid: thread for thread in home}
     judged: dict[int, _Section | None] = {}  # threads of one program have the same return addresses on their stacks
     found: dict[VirtAddr, tuple[_Section, list[Thread]]] = {}
@@ -83,6 +88,7 @@ def _of_process(space: Memory, home: list[Thread], waiting: list[Thread], loader
         section = _section_of(space, thread, by_number, judged)
         if section is not None:
             found.setdefault(section.address, (section, []))[1].append(thread)
+    loader = find_loader() if found else None
     for address, (section, waiters) in found.items():
         what = "loader lock" if address == loader else "critical section"
         again = f", entered {section.recursion} times by its owner" if section.recursion > 1 else ""
@@ -96,6 +102,21 @@ def _of_process(space: Memory, home: list[Thread], waiting: list[Thread], loader
             waiters=tuple(Held(thread.address, Trust.SCAN, exclusive=True) for thread in waiters),
             waiters_expected=section.waiters,
         )
+
+
+def _expect_stacks(memory: Memory, programs: Programs, threads: Iterable[Thread]) -> None:
+    # A remote dump fetches all trap frames, then all user stacks together.
+    waiting = [thread for thread in threads if _may_wait(thread)]
+    memory.expect((thread.trap_frame for thread in waiting if thread.trap_frame is not None), TRAP_FRAME_SIZE)
+    memory.expect_of_processes(_user_stacks(memory, programs, waiting), _STACK_WINDOW)
+
+
+def _user_stacks(memory: Memory, programs: Programs, threads: list[Thread]) -> Iterator[tuple[int, int]]:
+    for thread in threads:
+        process = programs.processes.get(thread.process)
+        with suppress(Unreadable):
+            if process is not None and process.directory_table and thread.trap_frame is not None:
+                yield process.directory_table, read_trap_frame(memory, thread.trap_frame).registers.rsp
 
 
 def _section_of(

@@ -6,11 +6,13 @@ whichever of TTBR0 and TTBR1 it belongs to. What Windows keeps in a descriptor t
 ARM64, so nothing is read from one.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from analysis.address import PAGE_MASK, PhysAddr
 from analysis.errors import Absence, Unreadable
 from analysis.memory.physical import PhysicalMemory
+from analysis.memory.prefetch import Page
 from analysis.memory.x64 import AddressSpace
 
 _VALID, _TABLE = 1, 2
@@ -44,6 +46,9 @@ class AddressSpaceArm64(AddressSpace):
     def process(self, directory_table: int) -> "AddressSpaceArm64":
         """The address space of a process, by its DirectoryTableBase; the upper half is the kernel's."""
         return AddressSpaceArm64(self.physical, directory_table, kernel=self)
+
+    def _fetch(self, pages: Iterable[Page]) -> None:
+        """Nothing is fetched ahead through these tables."""
 
     def translate(self, address: int) -> PhysAddr:
         """The physical address of a virtual one. Raises: Unreadable."""

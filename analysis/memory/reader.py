@@ -2,7 +2,7 @@
 
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from analysis.address import is_kernel
 from analysis.errors import Absence, Unreadable
@@ -26,6 +26,12 @@ class Memory(ABC):
         Raises:
             Unreadable: any byte of the range is missing; its ``address`` is the first missing one.
         """
+
+    def expect(self, addresses: Iterable[int], size: int) -> None:  # noqa: B027  # most memory is at hand
+        """``size`` bytes at each of these addresses will be read soon: a remote dump fetches them together."""
+
+    def expect_of_processes(self, wanted: Iterable[tuple[int, int]], size: int) -> None:  # noqa: B027  # as above
+        """As ``expect``, of programs: each address comes behind its process' directory table."""
 
     def read_available(self, address: int, size: int) -> bytes:
         """The longest prefix of the range that can be read, possibly empty."""

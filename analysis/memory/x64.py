@@ -5,13 +5,14 @@ business: bit 10 marks a prototype, bit 11 (without bit 10) a page in transition
 rest is a place in a page file, or a page never touched.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
 from analysis.address import PAGE_MASK, PAGE_SIZE, PhysAddr
 from analysis.errors import Absence, Unreadable
 from analysis.memory.physical import PhysicalMemory
+from analysis.memory.prefetch import Page, fetch_pages
 from analysis.memory.reader import Memory
 
 _VALID, _LARGE, _PROTOTYPE, _TRANSITION = 1, 1 << 7, 1 << 10, 1 << 11
@@ -22,6 +23,8 @@ _FRAME = 0x000F_FFFF_FFFF_F000
 _SWIZZLE, _MITIGATION = 1 << 4, 1 << 45
 _PAGE_FILE_HIGH = 32
 _MAX_CACHED = 1 << 16
+_REGION_SHIFT = 21
+_AROUND = (0x1_0000, 0x4_0000, 0x10_0000, 0x20_0000)  # bytes fetched around a missing page, by how often that was so
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class AddressSpace(Memory):
         self._kernel = kernel
         # Frame bits above all memory are no part of a frame in transition.
         self._transition_frame = (1 << max(0, physical.pages.frame_limit - 1).bit_length()) - 1 << 12
+        self._regions: dict[int, int] = {}  # of a remote dump: how often a region was found missing
         self._pages: dict[int, int] = {}  # virtual page number → file offset; bounded
 
     def process(self, directory_table: int) -> "AddressSpace":
@@ -109,10 +113,37 @@ class AddressSpace(Memory):
             offset = self.physical.page_offset(physical)
             if offset is None:
                 raise Unreadable(address, Absence.NOT_SAVED, f"its page at {physical & ~PAGE_MASK:#x}")
+            if self.physical.raw.lacks(offset):
+                self._look_around(address)
             if len(self._pages) >= _MAX_CACHED:
                 self._pages.clear()
             self._pages[number] = offset
         return offset
+
+    def expect(self, addresses: Iterable[int], size: int) -> None:
+        """Fetch what will be read soon, where the dump is a remote one. As ``Memory.expect``."""
+        self.expect_of_processes(((self.directory_table, address) for address in addresses), size)
+
+    def expect_of_processes(self, wanted: Iterable[tuple[int, int]], size: int) -> None:
+        """The same of several address spaces. As ``Memory.expect_of_processes``."""
+        self._fetch((table & _FRAME, page) for table, at in wanted for page in _pages(at, size))
+
+    def _fetch(self, pages: Iterable[Page]) -> None:
+        # Whatever walks other tables than these overrides this: page by page its dump is read as well.
+        if self.physical.raw.is_remote:
+            fetch_pages(self.physical, pages, five_levels=self.five_levels)
+
+    def _look_around(self, address: int) -> None:
+        # Neighbours in virtual memory are used together and may lie anywhere in the file. The more often a region
+        # turns out to be wanted, the more of it comes at once.
+        region = address >> _REGION_SHIFT
+        seen = self._regions.get(region, 0)
+        if len(self._regions) >= _MAX_CACHED:
+            self._regions.clear()
+        self._regions[region] = seen + 1
+        span = _AROUND[min(seen, len(_AROUND) - 1)]
+        start = address // span * span
+        self._fetch((self.directory_table, page) for page in _pages(start, span))
 
     def _walk(self, address: int, *, follow_prototype: bool) -> PhysAddr:
         _check_canonical(address, 57 if self.five_levels else 48)
@@ -177,6 +208,11 @@ class AddressSpace(Memory):
         if prototype & (_TRANSITION | _PROTOTYPE) == _TRANSITION:
             return prototype & self._transition_frame
         raise _absent(address, prototype, where)
+
+
+def _pages(address: int, size: int) -> range:
+    # An address in every page that the range touches.
+    return range(address & ~PAGE_MASK, address + max(size, 1), PAGE_SIZE)
 
 
 def _check_canonical(address: int, bits: int) -> None:

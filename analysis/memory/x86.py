@@ -4,11 +4,12 @@ Entry bits: Intel SDM volume 3, 32-bit and PAE paging. Bits 10 and 11 of an entr
 mean on x64.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from analysis.address import PAGE_MASK, PhysAddr
 from analysis.errors import Absence, Unreadable
 from analysis.memory.physical import PhysicalMemory
+from analysis.memory.prefetch import Page
 from analysis.memory.x64 import AddressSpace
 
 _VALID, _LARGE, _PROTOTYPE, _TRANSITION = 1, 1 << 7, 1 << 10, 1 << 11
@@ -30,6 +31,9 @@ class AddressSpace32(AddressSpace):
     def process(self, directory_table: int) -> "AddressSpace32":
         """The address space of a process, by its DirectoryTableBase."""
         return AddressSpace32(self.physical, directory_table, pae=self.pae)
+
+    def _fetch(self, pages: Iterable[Page]) -> None:
+        """Nothing is fetched ahead through these tables."""
 
     def translate(self, address: int) -> PhysAddr:
         """The physical address of a virtual one. Raises: Unreadable."""

@@ -103,9 +103,7 @@ def tidy_blocks(home: Path, limit: int) -> int:
     used = {place: _disk_use(place) for place in places}
     total, gone = sum(used.values()), 0
     for place in places:
-        if total <= limit:
-            break
-        if _remove(place):
+        if total > limit and _remove(place):
             total -= used[place]
             gone += 1
     return gone

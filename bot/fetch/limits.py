@@ -1,6 +1,9 @@
 """What a fetch may cost and where it may go. Light: the settings are built from these."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+Keep = Literal["never", "small", "always"]  # which dumps stay after their analysis
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ GAP_PAGES = 16  # between two runs: fetched with them, it costs less than a requ
 GROWTH = (16, 64, 256, 512)  # pages fetched around one, by how often its region was asked about
 REGION_SHIFT = 9  # pages of a region (2 MiB), as a power of two
 FREE_PAGES = 1024  # neighbours that any dump may bring; beyond them, a share of its size
-SHARE_OF_SIZE = 256
+SHARE_OF_SIZE = 128
 
 
 @dataclass(frozen=True, slots=True)

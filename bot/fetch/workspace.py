@@ -6,10 +6,18 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from bot.fetch.limits import Keep
+
+SMALL_BYTES = 100_000_000  # of one job's files
+
 
 def downloads(home: Path) -> Path:
     """Where downloaded dumps lie under the home directory."""
     return home / "downloads"
+
+
+def _size(directory: Path) -> int:
+    return sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
 
 
 def job_name(job_id: int) -> str:
@@ -18,8 +26,8 @@ def job_name(job_id: int) -> str:
 
 
 @contextmanager
-def workspace(home: Path, name: str, *, keep: bool = False) -> Iterator[Path]:
-    """A private directory for job ``name``, empty at the start, gone at the end unless ``keep``.
+def workspace(home: Path, name: str, *, keep: Keep = "never") -> Iterator[Path]:
+    """A private directory for job ``name``, empty at the start, gone at the end unless it is one to ``keep``.
 
     Raises:
         ValueError: the name is not a plain file name.
@@ -33,12 +41,12 @@ def workspace(home: Path, name: str, *, keep: bool = False) -> Iterator[Path]:
     try:
         yield directory
     finally:
-        if not keep:
+        if keep == "never" or (keep == "small" and _size(directory) > SMALL_BYTES):
             shutil.rmtree(directory, ignore_errors=True)
 
 
 @asynccontextmanager
-async def workspace_aside(home: Path, name: str, *, keep: bool = False) -> AsyncIterator[Path]:
+async def workspace_aside(home: Path, name: str, *, keep: Keep = "never") -> AsyncIterator[Path]:
     """``workspace`` beside an event loop: a file system takes seconds to delete a dump of many gigabytes.
 
     Raises: as ``workspace``.

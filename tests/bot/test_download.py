@@ -60,6 +60,14 @@ def test_the_identity_of_a_tiny_file_is_of_all_its_bytes() -> None:
     assert identity_of(9000, b"a" * 9000) == identity_of(9000, b"a" * 8192)
 
 
+def test_small_files_of_a_job_stay_where_small_ones_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.fetch.workspace.SMALL_BYTES", 10)
+    for name, size in (("a", 10), ("b", 11)):
+        with workspace(tmp_path, name, keep="small") as directory:
+            (directory / "dump").write_bytes(bytes(size))
+    assert [entry.name for entry in downloads(tmp_path).iterdir()] == ["a"]
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -465,7 +473,7 @@ def test_a_workspace_is_private_and_goes_with_its_job(tmp_path: Path) -> None:
         (directory / "dump").write_bytes(BODY)
         assert directory.stat().st_mode & 0o777 == 0o700
     assert list(downloads(tmp_path).iterdir()) == []
-    with workspace(tmp_path, "job-2", keep=True) as directory:
+    with workspace(tmp_path, "job-2", keep="always") as directory:
         (directory / "dump").write_bytes(BODY)
     assert (downloads(tmp_path) / "job-2" / "dump").exists()
     with workspace(tmp_path, "job-2") as directory:

@@ -30,7 +30,7 @@ def test_leftovers_of_dead_jobs_go_and_those_of_living_ones_stay(tmp_path: Path)
         living = store.jobs.enqueue(NewJob("a", {})).job
         kept = leave(tmp_path, job_name(living.id), clock)
         dead = leave(tmp_path, "job-999", clock)
-        assert tidy(store, Settings(home=tmp_path, keep_dumps=True))[1] == 0
+        assert tidy(store, Settings(home=tmp_path, keep_dumps="always"))[1] == 0
         assert dead.exists()
         assert tidy(store, Settings(home=tmp_path))[1] == 1
         assert kept.exists()

@@ -68,6 +68,20 @@ async def test_messages_of_a_channel_keep_their_order_and_a_distance() -> None:
     assert min(later - earlier for earlier, later in itertools.pairwise(times)) >= 0.095
 
 
+async def test_a_verdict_overtakes_the_details_of_earlier_ones_and_its_edit_keeps_no_distance() -> None:
+    client = Client()
+    out = sender(client, pace_seconds=0.1)
+    details = [asyncio.create_task(out.post("C1", "1.0", Message(f"d{n}"), f"d{n}", urgent=False)) for n in range(4)]
+    await asyncio.sleep(0.05)
+    await out.post("C1", "2.0", Message("verdict"), "v")
+    assert [call["text"] for call in client.of("chat.postMessage")] == ["d0", "verdict"]
+    before = len(client.of("chat.postMessage"))
+    await out.edit("C1", "2.0", Message("final"), "v", final=True)
+    assert len(client.of("chat.postMessage")) == before
+    await asyncio.gather(*details)
+    assert [call["text"] for call in client.of("chat.postMessage")] == ["d0", "verdict", "d1", "d2", "d3"]
+
+
 async def test_channels_do_not_wait_for_each_other() -> None:
     client = Client()
     client.errors["chat.postMessage"] = [refusal("ratelimited", 429, Retry_After="1")]

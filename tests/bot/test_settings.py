@@ -72,6 +72,13 @@ def test_wrong_values_are_told_by_name_and_not_repeated(monkeypatch: pytest.Monk
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    ("value", "kept"), [("true", "always"), ("0", "never"), (False, "never"), ("small", "small"), ("always", "always")]
+)
+def test_dumps_are_kept_by_a_word_or_by_the_yes_or_no_of_old(value: object, kept: str) -> None:
+    assert read_settings(keep_dumps=value).keep_dumps == kept
+
+
 def test_a_rotated_token_is_a_token() -> None:
     assert read_settings(slack_bot_token="xoxe.xoxb-1").slack_bot_token is not None
 

@@ -1,12 +1,15 @@
 """What becomes of a job when things go wrong around it."""
 
 import asyncio
+import dataclasses
+import hashlib
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
+from analysis.fingerprint import identity_of
 from analysis.verdict.report import Report
 from bot import worker
 from bot.fetch.download import Fetched
@@ -17,6 +20,8 @@ from storage.events import Events
 from storage.jobs import NewJob
 from storage.store import Store
 from tests.bot.kit import ANNA, CRASHES, Analyst, bot, dump, is_done, is_told, replies, shown, until
+from tests.bot.range_server import RangeServer, serving_ranges
+from tests.bot.reports import sample
 from tests.bot.server import page, serving
 
 
@@ -82,6 +87,60 @@ async def test_of_two_links_the_last_one_brings_the_reaction_and_a_failure_count
         free.set()
         await until(lambda: is_done(slack, said))
     assert list(said.reactions) == ["x"]
+
+
+async def test_a_dump_that_changes_while_it_is_read_is_downloaded_whole_instead(slack: StandIn, tmp_path: Path) -> None:
+    class Reader(Analyst):
+        async def __call__(
+            self, fetched: Fetched, progress: Callable[[str, float | None], None], symbols: object = None
+        ) -> Report:
+            self.runs += 1
+            met.append(fetched)
+            if fetched.pages is not None:
+                server.tag = '"v2"'
+                await asyncio.to_thread(fetched.pages.fill, [(3000, 1)])
+            return dataclasses.replace(sample("seed"), notes=(fetched.note or "",))
+
+    met: list[Fetched] = []
+    path = tmp_path / "large.dmp"
+    path.write_bytes(b"PAGEDU64" + bytes(17 << 20))
+    async with serving_ranges(RangeServer(path)) as server, bot(slack, tmp_path, Reader()):
+        said = slack.workspace.say(CRASHES, ANNA, server.url)
+        await until(lambda: is_done(slack, said))
+    assert list(said.reactions) == ["white_check_mark"]
+    assert [fetched.pages is None for fetched in met] == [False, True]
+    assert met[1].note == "The dump was downloaded whole, for the file changed meanwhile."
+
+
+async def test_a_dump_read_where_it_lies_is_downloaded_after_its_verdict_where_all_are_kept(
+    slack: StandIn, tmp_path: Path
+) -> None:
+    class Reader(Analyst):
+        async def __call__(
+            self, fetched: Fetched, progress: Callable[[str, float | None], None], symbols: object = None
+        ) -> Report:
+            report = sample("seed")
+            return dataclasses.replace(
+                report, dump=dataclasses.replace(report.dump, identity=fetched.identity, sha256=fetched.sha256)
+            )
+
+    path = tmp_path / "large.dmp"
+    content = b"PAGEDU64" + bytes(17 << 20)
+    path.write_bytes(content)
+    server = RangeServer(path)
+    async with serving_ranges(server), bot(slack, tmp_path, Reader(), keep_dumps="always") as _:
+        said = slack.workspace.say(CRASHES, ANNA, server.url)
+        await until(lambda: list((tmp_path / "downloads").glob("*/dump")) and server.sent > len(content))
+        await until(lambda: is_told(slack, said))
+        (kept,) = (tmp_path / "downloads").glob("*/dump")
+        await until(lambda: kept.stat().st_size == len(content))
+    assert kept.read_bytes() == content
+    with Store.open(tmp_path / "pileup.sqlite") as store:
+        found = store.duplicates.same_dump(identity_of(len(content), content))
+        assert found is not None
+        report = store.reports.report(found.report.id)
+        assert report is not None
+        assert report.dump.sha256 == hashlib.sha256(content).hexdigest()
 
 
 async def test_when_the_token_is_refused_for_a_while_the_job_waits(

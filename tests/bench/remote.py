@@ -1,0 +1,83 @@
+"""A large dump behind a link: ``python -m tests.bench.remote`` (``make bench-remote``).
+
+Forges busy machines of 8 and 32 GiB as kernel and full dumps, and analyses each from the disk, over HTTP with ranges on
+loopback, and with 50 ms before every answer. The server is a process of its own and counts what it sends; each run has
+an empty cache.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.bench import runs
+from tests.forge import Load, forge
+
+LOAD = Load(threads=4000, resources=30_000, images=250)
+KINDS = {"bitmap": "kernel", "full": "full"}
+WAYS = (("loopback", 0.0), ("50 ms a request", 0.05))
+
+
+def main() -> None:
+    """Print one line a measurement."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gib", type=int, nargs="+", default=[8, 32], help="sizes of the machines")
+    parser.add_argument("--kinds", nargs="+", choices=sorted(KINDS), default=["bitmap", "full"])
+    parser.add_argument("--times", type=int, default=3, help="runs of each; the fastest counts")
+    arguments = parser.parse_args()
+    print(f"{'dump':18} {'read':16} {'seconds':>8} {'peak MB':>8} {'MB fetched':>11} {'% of file':>10} {'requests':>9}")
+    for kind in arguments.kinds:
+        with tempfile.TemporaryDirectory() as scratch:
+            forged = forge("seed", kind=kind, build=19041, load=LOAD)
+            forged.write_isf(Path(scratch) / "symbols")
+            for gib in arguments.gib:
+                dump = forged.write(Path(scratch) / "memory.dmp", memory_bytes=gib << 30)
+                measure(f"{gib} GiB {KINDS[kind]}", dump, Path(scratch) / "symbols", arguments.times)
+
+
+def measure(name: str, dump: Path, symbols: Path, times: int) -> None:
+    """One dump from the disk and from the network."""
+    local = runs.analyze(dump, symbols, times=times)
+    print(f"{name:18} {'from the disk':16} {local.seconds:8.2f} {local.peak / 1e6:8.0f}", flush=True)
+    for way, delay in WAYS:
+        found = [_fetched(dump, symbols, delay) for _ in range(times)]
+        measured, requests, sent = min(found, key=lambda one: one[0].seconds)
+        share = 100 * sent / dump.stat().st_size
+        peak = max(one[0].peak for one in found)
+        figures = f"{measured.seconds:8.2f} {peak / 1e6:8.0f} {sent / 1e6:11.1f} {share:10.2f} {requests:9}"
+        print(f"{name:18} {way:16} {figures}", flush=True)
+
+
+def _fetched(dump: Path, symbols: Path, delay: float) -> tuple[runs.Run, int, int]:
+    with tempfile.TemporaryDirectory() as home, _server(dump, delay) as server:
+        os.environ |= {"PILEUP_HOME": home, "PILEUP_ALLOW_PRIVATE_ADDRESSES": "true"}
+        arguments = ("--json", "--no-history", "--symbols", str(symbols))
+        measured = runs.run(runs.PILEUP, "analyze", f"http://127.0.0.1:{_line(server)}/memory.dmp", *arguments)
+        assert server.stdin is not None
+        server.stdin.write("counts\n")
+        server.stdin.flush()
+        requests, sent = _line(server).split()
+        return measured, int(requests), int(sent)
+
+
+@contextmanager
+def _server(dump: Path, delay: float) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-m", "tests.bot.range_server", str(dump), str(delay)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield server
+        finally:
+            server.terminate()
+
+
+def _line(server: "subprocess.Popen[str]") -> str:
+    assert server.stdout is not None
+    return server.stdout.readline().strip()
+
+
+if __name__ == "__main__":
+    main()
