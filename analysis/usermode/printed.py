@@ -1,11 +1,12 @@
 """A program's crash or hang as WinDbg printed it, judged by the rules of minidumps from frames and names alone."""
 
+import re
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from analysis.formats.minidump import Platform, UserDump, UserException, UserModule, UserSystem, UserThread
 from analysis.kernel.facts import Module, Stack
 from analysis.kernel.printed import PrintedScene
-from analysis.kernel.printed.scene import number_in
 from analysis.usermode.blame import blame
 from analysis.usermode.blocking import Blocked
 from analysis.usermode.exceptions import ON_REQUEST
@@ -16,7 +17,8 @@ from analysis.verdict import report
 from analysis.verdict.printed import PROGRAM_HANG
 from analysis.verdict.user_rules import NO_RULES, UserRules
 
-_CODE_FIELDS = ("EXCEPTION_CODE_STR",)
+_CODE_FIELDS = ("EXCEPTION_CODE_STR", "EXCEPTION_CODE", "ERROR_CODE")
+_CODE = re.compile(r"\b(?:0x)?([0-9a-fA-F]{8})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +47,14 @@ class PrintedProcess(Process):
 
 
 def tell_printed_program(scene: PrintedScene, rules: UserRules = NO_RULES) -> PrintedProgram | None:
-    """The story of a program's crash or hang; None for a text that shows no stack of it."""
+    """The story of a program's crash or hang; None for a text that shows no stack of it, or not what it was about."""
     stack = scene.main
-    if not any(frame.module for frame in stack.frames):
-        return None
     thread = scene.faulting_thread or 0
     exception = _exception(scene, thread)
-    bucket = scene.text.fields.get("FAILURE_BUCKET_ID", "")
-    hung = exception is None or exception.code in ON_REQUEST or bucket.startswith(PROGRAM_HANG)
+    hung = scene.text.fields.get("FAILURE_BUCKET_ID", "").startswith(PROGRAM_HANG)
+    if not any(frame.module for frame in stack.frames) or (exception is None and not hung):
+        return None
+    hung = hung or (exception is not None and exception.code in ON_REQUEST)
     failed = None if hung else exception
     process = PrintedProcess(scene, _dump(scene, stack, thread, exception))
     found = blame(process, stack, hung=hung, rules=rules)
@@ -73,7 +75,7 @@ def _dump(scene: PrintedScene, stack: Stack, thread: int, exception: UserExcepti
     fields = scene.text.fields
     printed = scene.text.stack.frames if scene.text.stack else ()
     spelled = {scene.images.image(one.module): one.module for one in printed if one.module}
-    spelled = {image: name + image[image.rindex(".") :] for image, name in spelled.items()}
+    spelled = {image: name + PurePosixPath(image).suffix for image, name in spelled.items()}
     spelled |= {fields[name].lower(): fields[name] for name in ("PROCESS_NAME", "IMAGE_NAME") if fields.get(name)}
     program = fields.get("PROCESS_NAME", "").lower()
     names = dict.fromkeys([program, *(frame.module for frame in stack.frames if frame.module)])
@@ -97,6 +99,6 @@ def _exception(scene: PrintedScene, thread: int) -> UserException | None:
     found = scene.text.exception
     if found is not None:
         return UserException(thread, found.code, 0, found.address, found.parameters)
-    codes = (number_in(scene.text.fields.get(name, "")) for name in _CODE_FIELDS)
-    code = next((code for code in codes if code is not None), None)
+    told = (_CODE.search(scene.text.fields.get(name, "")) for name in _CODE_FIELDS)
+    code = next((int(one[1], 16) for one in told if one), None)
     return UserException(thread, code, 0, 0, ()) if code is not None else None

@@ -112,6 +112,22 @@ def test_the_users_rules_hold_for_texts_of_programs(tmp_path: Path, rules: str, 
     assert made.verdict.team == ("Plug-ins" if "team" in rules else None)
 
 
+def test_an_older_text_gives_its_code_in_another_line(tmp_path: Path) -> None:
+    path = tmp_path / "old.txt"
+    path.write_text(
+        "*                        Exception Analysis                                   *\n"
+        "EXCEPTION_CODE: (NTSTATUS) 0xc0000005 - The instruction at 0x%08lx referenced memory at 0x%08lx.\n"
+        "PROCESS_NAME:  old.exe\nSTACK_TEXT:\n"
+        "0012f7a0 00401234 00000000 00000000 00000000 helper!Copy+0x14\n"
+        "0012f7e0 7c816fe7 00000000 00000000 00000000 old!main+0x56\n\n"
+        "MODULE_NAME: helper\nIMAGE_NAME:  helper.dll\nFAULTING_THREAD:  00000d5c\n"
+    )
+    made = analyze(path)
+    assert made.verdict.culprit is not None
+    assert made.verdict.culprit.module == "helper.dll"
+    assert made.bucket.failure_bucket_id.endswith("_c0000005_helper.dll!Copy")
+
+
 def test_without_frames_windbgs_own_verdict_is_all_there_is(tmp_path: Path) -> None:
     made = told(tmp_path, (), "c0000005", "acmeplug", "NULL_POINTER_READ_c0000005_acmeplug.dll!x")
     assert made.verdict.confidence in ("low", "none")

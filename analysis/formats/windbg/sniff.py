@@ -12,7 +12,7 @@ ENOUGH = 4
 
 _WEIGHTS: tuple[tuple[int, re.Pattern[str]], ...] = (
     (2, re.compile(r"\s*[A-Z][A-Z0-9]{2,}(?:_[A-Z0-9]+)+ \((?:0x)?[0-9a-f]{1,8}\)$")),
-    (4, re.compile(r"\s*\*\s+Bugcheck Analysis\s+\*")),
+    (4, re.compile(r"\s*\*\s+(?:Bugcheck|Exception) Analysis\s+\*")),
     (3, re.compile(r"\s*Microsoft \(R\) Windows Debugger")),
     (4, re.compile(r"\s*(?:BugCheck [0-9A-Fa-f]{1,8}, \{|\*\*\* Fatal System Error: 0x[0-9a-f]{8})")),
     (4, re.compile(r"\s*(?:ChildEBP RetAddr|Child-SP +RetAddr|# Child|RetAddr +: Args to Child)")),
