@@ -54,7 +54,7 @@ def _follow(
     found: list[VirtAddr] = []
     seen = set(known)
     try:
-        current = memory.pointers(head, 2)[direction]
+        current = memory.links(head)[direction]
     except Unreadable as gap:
         return found, f"the list head at {head:#x} cannot be read: {gap}"
     previous = head
@@ -62,7 +62,7 @@ def _follow(
         if problem := _objection(memory, current, seen, len(found), limit):
             return found, problem
         try:
-            links = memory.pointers(current, 2)
+            links = memory.links(current)
         except Unreadable as gap:
             return found, f"the list stops after {len(found)} entries: {gap}"
         if links[1 - direction] != previous:

@@ -9,6 +9,7 @@ from analysis.errors import Absence, Unreadable
 from analysis.limits import MAX_STRING_BYTES
 
 _POINTERS = {8: struct.Struct("<Q"), 4: struct.Struct("<I")}
+_LINKS = {4: struct.Struct("<II"), 8: struct.Struct("<QQ")}
 _STRINGS = {8: struct.Struct("<HH4xQ"), 4: struct.Struct("<HHI")}
 # 32-bit kernels live from here up, also where programs have 3 GiB.
 KERNEL_START_32, END_32 = 0x8000_0000, 1 << 32
@@ -72,6 +73,12 @@ class Memory(ABC):
     def pointers(self, address: int, count: int) -> tuple[int, ...]:
         """So many pointers in a row; ``count`` is small and never from the dump. Raises: Unreadable."""
         return tuple(self.words(self.read(address, count * self.pointer_size)))
+
+    def links(self, address: int) -> tuple[int, int]:
+        """The forward and the backward pointer of the LIST_ENTRY at ``address``. Raises: Unreadable."""
+        form = _LINKS[self.pointer_size]
+        first, second = form.unpack(self.read(address, form.size))
+        return first, second
 
     def words(self, data: bytes) -> Iterator[int]:
         """The pointers that bytes of this machine hold one after the other; a rest at the end is left out."""

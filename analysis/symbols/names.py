@@ -103,7 +103,7 @@ class NameIndex:
     def _by_address(self) -> tuple[list[int], list[str]]:
         best: dict[int, str] = {}
         for name, rva in self._names.items():
-            if name.startswith(NAMELESS):
+            if not name or name.startswith(NAMELESS):
                 continue
             other = best.get(rva)
             if other is None or _rank(name) < _rank(other):

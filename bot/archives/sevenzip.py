@@ -6,6 +6,7 @@ encrypted RAR and no solid RAR of the old kind (before RAR 5); both are said.
 
 import lzma
 import stat
+import warnings
 import zlib
 from typing import IO
 
@@ -63,16 +64,20 @@ def feed_libarchive(file: IO[bytes], collector: Collector, *, deep: bool) -> Non
     """Put every member of whatever libarchive reads into the collector. Raises: as ``feed_7z``."""
     member: Member | None = None
     try:
-        for entry in archi.Archive(file):
-            if stat.S_IFMT(entry.mode or 0) not in (0, stat.S_IFREG):
-                continue
-            member = collector.member(_text(entry.filename), deep=deep)
-            while chunk := entry.read(CHUNK):
-                collector.count(len(chunk))
-                if not member.write(chunk):
-                    break
-            member.close()
-    except archi.Error as error:
+        with warnings.catch_warnings():
+            # archi warns of a name that it cannot read, and asking it for that name then ends this process.
+            warnings.simplefilter("error")
+            for entry in archi.Archive(file):
+                if stat.S_IFMT(entry.mode or 0) not in (0, stat.S_IFREG):
+                    continue
+                member = collector.member(_text(entry.filename), deep=deep)
+                while chunk := entry.read(CHUNK):
+                    collector.count(len(chunk))
+                    if not member.write(chunk):
+                        break
+                member.close()
+                member = None
+    except (archi.Error, UserWarning) as error:
         if member is not None:
             member.abandon()
         if not collector.dumps:

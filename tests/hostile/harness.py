@@ -19,7 +19,7 @@ import atheris
 def main(arguments: list[str]) -> None:
     """Fuzz one target until libFuzzer's arguments end it."""
     name, findings, how_many = arguments[1], Path(arguments[2]), arguments[3]
-    with atheris.instrument_imports(include=["analysis", "bot.symbols"]):
+    with atheris.instrument_imports(include=["analysis", "bot.symbols", "bot.archives"]):
         from tests.hostile.mutate import change_fields, change_words
         from tests.hostile.target import runs
         from tests.hostile.targets import target_named

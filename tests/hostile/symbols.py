@@ -7,29 +7,17 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
-import httpx
-
-from analysis.address import VirtAddr
-from analysis.errors import Absence, AnalysisError, Unreadable
-from analysis.kernel.context import Registers
-from analysis.kernel.facts import Module
+from analysis.errors import Absence, Unreadable
 from analysis.kernel.frame_data import BadProgram, find_caller
-from analysis.kernel.images import Image
-from analysis.kernel.unwind import ReadWord, unwind_frame
-from analysis.kernel.unwind_codes import read_unwind_info
 from analysis.kernel.x86_context import X86Registers
 from analysis.memory.reader import Memory
+from analysis.symbols.image_file import ImageFile
 from analysis.symbols.isf import open_isf, quick_guid, quick_machine, quick_rvas
 from analysis.symbols.layout import Layout
-from analysis.symbols.names import PdbIdentity
 from analysis.symbols.pdb import open_pdb
 from analysis.symbols.pdb.frames import FrameRecord
 from analysis.symbols.pe import read_image
-from analysis.symbols.search import find_files, read_builds
-from bot.symbols.fetching import Limits, SymbolServers
-from bot.symbols.paths import Tiers, symbol_tiers
 from tests.forge.minidump import image_x64
-from tests.kernel import assembled
 from tests.symbols import pdbs
 from tests.symbols.images import BASE, SIZE, build_image
 from tests.symbols.test_pdb import RICH, driver
@@ -135,7 +123,7 @@ def _shapes() -> Iterable[bytes]:
 
 
 def check_image(data: bytes, scratch: Path) -> None:
-    """Ask an image for its PDB, exports, functions and version."""
+    """Ask an image for its PDB, exports, functions and version, as it lies in memory and as a file."""
     image = read_image(OneRange(BASE, data), BASE)
     assert image.pdb is None or len(image.pdb.guid) == 32
     exports = image.exports()
@@ -146,6 +134,15 @@ def check_image(data: bytes, scratch: Path) -> None:
     assert len(rows) * 12 <= len(data)
     assert bool((rows["begin"] < rows["end"]).all())
     image.version()
+    scratch.write_bytes(data)
+    file = ImageFile(scratch, BASE)
+    try:
+        for section in file.headers.sections:
+            assert len(file.read_available(BASE + section.rva, 64)) <= 64
+        file.read_available(BASE, len(data) + 64)
+        file.headers.functions()
+    finally:
+        file.close()
 
 
 def images() -> Iterable[bytes]:
@@ -153,88 +150,6 @@ def images() -> Iterable[bytes]:
     yield bytes(build_image())
     yield bytes(build_image(machine=0xAA64))[: SIZE - 0x800]
     yield image_x64([("Parse", 0x1200, b"\x48\x83\xec\x28\xc3", 0x28)])[:0x3800]
-
-
-CODE, STACK = 0x600, 0xFFFF_D000_0000_0000
-
-
-def check_unwind(data: bytes, scratch: Path) -> None:
-    """Read the unwind data of an image at every function, and step up from several places of its code."""
-    memory = OneRange(BASE, data)
-    image = Image(memory, Module("a.sys", VirtAddr(BASE), len(data)))
-    stack = data[CODE:]
-
-    def word(address: int) -> int:
-        at = address - STACK
-        if not 0 <= at <= len(stack) - 8:
-            raise Unreadable(address, Absence.NOT_SAVED)
-        return int.from_bytes(stack[at : at + 8], "little")
-
-    for rva in (*range(CODE, CODE + 32), CODE + 0x80, CODE + 0x100, 0, len(data)):
-        _step(image, rva, word)
-    for rva in range(0x500, 0x600, 8):
-        try:
-            assert len(read_unwind_info(image.read, rva).codes) <= 255
-        except AnalysisError:
-            continue
-
-
-def _step(image: Image, rva: int, word: ReadWord) -> None:
-    part = image.part_of_function(rva)
-    assert part is None or part.begin <= rva
-    registers = Registers(image.base + rva, STACK, {number: STACK + 8 * number for number in (3, 5, 6, 7)})
-    for called in (False, True):
-        try:
-            caller = unwind_frame(registers, image, word, called=called)
-        except AnalysisError:
-            continue
-        assert caller.registers.rip >= 0
-
-
-def code_images() -> Iterable[bytes]:
-    """Images of 4 KiB: .pdata at 0x400, unwind data at 0x500, code at 0x600."""
-    body = b"\x55\x48\x83\xec\x20\x48\x8d\x6c\x24\x10\x90\x48\x8d\x65\x10\x5d\xc3\xe9\x80\0\0\0"
-    simple = assembled.info(assembled.alloc(5, 0x20), assembled.push(1, assembled.RBP), prolog=5)
-    framed = assembled.info(
-        assembled.set_frame(10),
-        assembled.alloc(5, 0x20),
-        assembled.push(1, assembled.RBP),
-        prolog=10,
-        frame=5,
-        frame_offset=16,
-    )
-    chained = assembled.info(assembled.save(9, assembled.RBX, 0x40), chained=(CODE, CODE + 0x40, 0x500))
-    second = assembled.info(
-        assembled.slot(5, 6, 1),
-        assembled.slot(0x20, 6, 0),
-        assembled.alloc(4, 0x1000),
-        assembled.save_xmm(9, 6, 0x30),
-        version=2,
-    )
-    trap = assembled.info(assembled.machine_frame(0, error_code=True))
-    far = assembled.info(assembled.save(9, 12, 0x8_0000, far=True), assembled.alloc(7, 0x10_0000))
-    for unwind in (simple, framed, chained, second, trap, far):
-        yield _code_image(body, unwind, simple)
-
-
-def _code_image(body: bytes, unwind: bytes, other: bytes) -> bytes:
-    data = bytearray(0x1000)
-    struct.pack_into("<2s58xI", data, 0, b"MZ", 0x80)
-    struct.pack_into("<4sHHI8xHH", data, 0x80, b"PE\0\0", 0x8664, 1, 0x5F000000, 0xF0, 0x22)
-    struct.pack_into("<H", data, 0x98, 0x20B)
-    struct.pack_into("<I", data, 0x98 + 0x38, len(data))
-    struct.pack_into("<I", data, 0x98 + 0x6C, 16)
-    rows = struct.pack(
-        "<9I", CODE, CODE + 0x40, 0x540, CODE + 0x80, CODE + 0x90, 0x500, CODE + 0x90, CODE + 0xA0, 0x401
-    )
-    data[0x400 : 0x400 + len(rows)] = rows
-    data[0x500 : 0x500 + len(other)] = other
-    data[0x540 : 0x540 + len(unwind)] = unwind
-    struct.pack_into("<II", data, 0x98 + 0x70 + 8 * 3, 0x400, len(rows))
-    struct.pack_into("<8sIIII12xI", data, 0x98 + 0xF0, b".text", 0x200, CODE, 0x200, CODE, 0x6000_0020)
-    data[CODE : CODE + len(body)] = body
-    struct.pack_into("<4Q", data, CODE + 0x100, BASE + CODE + 4, 0x10, 0x202, STACK)
-    return bytes(data)
 
 
 def check_isf(data: bytes, scratch: Path) -> None:
@@ -283,57 +198,3 @@ def isf_documents() -> Iterable[bytes]:
     yield text
     yield gzip.compress(text, mtime=0)
     yield lzma.compress(text, preset=0)
-
-
-def check_store(data: bytes, scratch: Path) -> None:
-    """What lies in a symbol store or comes from a symbol server: the first byte says as which of its files."""
-    kind, content = data[:1], data[1:]
-    folder = scratch.with_name(scratch.name + ".store")
-    folder.mkdir(exist_ok=True)
-    match kind:
-        case b"B":
-            (folder / "BUILDS.tsv").write_bytes(content)
-            read_builds(folder / "BUILDS.tsv")
-            find_files((folder,), {})
-        case b"P":
-            for tiers in symbol_tiers(folder, content.decode("utf-8", "replace")):
-                assert tiers.places
-        case _:
-            _ask_server(folder, kind, content)
-
-
-def _ask_server(folder: Path, kind: bytes, content: bytes) -> None:
-    wanted = PdbIdentity("driver.pdb", pdbs.GUID, 1)
-    place = folder / "driver.pdb" / f"{pdbs.GUID}1"
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "missing.json").unlink(missing_ok=True)
-    (place / "driver.pdb").unlink(missing_ok=True)
-    if kind == b"N":
-        (place / "missing.json").write_bytes(content)
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        name = request.url.path.rsplit("/", 1)[-1]
-        served = {b"F": "file.ptr", b"N": "", b"3": "index2.txt"}.get(kind, "driver.pdb")
-        return httpx.Response(200 if name == served else 404, content=content)
-
-    tiers = (Tiers((folder, "http://store.test")),)
-    servers = SymbolServers(tiers, folder, Limits(), transport=httpx.MockTransport(answer))
-    try:
-        got = servers.fetch(wanted)
-    finally:
-        servers.close()
-    assert (got.path is None) == bool(got.reason)
-    assert "\n" not in got.reason
-    assert "fault of ours" not in got.reason
-    assert got.path is None or got.path.read_bytes() == content
-
-
-def store_files() -> Iterable[bytes]:
-    """One of each."""
-    yield b"B" + b"10.0.19041.804\t00112233445566778899AABBCCDDEEFF\tntkrnlmp.pdb\nbuild\tguid\n"
-    yield b"P" + b"cache*/tmp/a;srv*c:\\first*https://one.test/x*https://two.test;symsrv*symsrv.dll*http://three.test/"
-    yield b"F" + b"MSG: not kept any more"
-    yield b"F" + b"PATH:\\\\server\\share\\driver.pdb"
-    yield b"N" + b'{"http://store.test": {"until": 99999999999, "reason": "it was not there"}}'
-    yield b"3" + b"x"
-    yield b"S" + pdbs.Pdb().build(512)

@@ -1,7 +1,8 @@
 """The table of fuzz targets."""
 
 from analysis.errors import AnalysisError
-from tests.hostile import dumps, symbols, texts
+from bot.archives.limits import ArchiveFailed
+from tests.hostile import archives, dumps, stores, symbols, texts, unwinding
 from tests.hostile.target import Fault, Target
 
 _HEADER = ((0, 0x100), (0xF00, 0xFB0), (0x1030, 0x1050))
@@ -81,15 +82,22 @@ TARGETS = (
         "pe",
         symbols.check_image,
         symbols.images,
-        ("analysis.symbols.pe", "analysis.symbols.exports", "analysis.symbols.version"),
+        ("analysis.symbols.pe", "analysis.symbols.exports", "analysis.symbols.version", "analysis.symbols.image_file"),
         Fault("analysis/symbols/pe.py", "if at + 40 > len(header):", "if False:"),
         hot=((0x3C, 0x40), (0xE8, 0x120), (0x120, 0x220), (0x2000, 0x2080), (0x6000, 0x6100), (0x8000, 0x8140)),
     ),
     Target(
         "unwind",
-        symbols.check_unwind,
-        symbols.code_images,
-        ("analysis.kernel.unwind", "analysis.kernel.unwind_codes", "analysis.kernel.images"),
+        unwinding.check_unwind,
+        unwinding.code_images,
+        (
+            "analysis.kernel.unwind",
+            "analysis.kernel.unwind_codes",
+            "analysis.kernel.unwind_arm64",
+            "analysis.kernel.arm64_codes",
+            "analysis.kernel.arm64_records",
+            "analysis.kernel.images",
+        ),
         Fault(
             "analysis/kernel/unwind.py",
             "        except KeyError:\n            raise UnknownRegister(number) from None",
@@ -119,11 +127,19 @@ TARGETS = (
     ),
     Target(
         "store",
-        symbols.check_store,
-        symbols.store_files,
+        stores.check_store,
+        stores.store_files,
         ("bot.symbols", "analysis.symbols.search"),
         Fault("bot/symbols/notes.py", "return known if isinstance(known, dict) else {}", "return known"),
         allowed=(AnalysisError, OSError),
+    ),
+    Target(
+        "archives",
+        archives.check_archive,
+        archives.archives,
+        ("bot.archives",),
+        Fault("bot/archives/collector.py", "if self.total > self.limits.max_bytes:", "if False:"),
+        allowed=(ArchiveFailed,),
     ),
 )
 

@@ -47,7 +47,7 @@ class KeptIndex:
                 return None
             described = json.loads(content[_HEAD.size : _HEAD.size + length])
             return _arrays(content, described, _HEAD.size + length)
-        except (OSError, ValueError, struct.error, TypeError, KeyError):
+        except (OSError, ValueError, struct.error, TypeError, AttributeError):
             return None
 
     def save(self, part: str, arrays: Arrays) -> None:
