@@ -79,6 +79,22 @@ class _Walk:
     scanned_from: int | None = None
     why_scanned: str = ""
     switches: int = 0
+    beneath: "_Walk | None" = None  # the thread's own stack, while a deferred call or an interrupt has another
+
+    def word(self, address: int) -> int:
+        """The 8 bytes at an address of this stack or of the one beneath. Raises: Unreadable."""
+        below = self.beneath is not None and address in self.beneath.stack
+        return (self.beneath if self.beneath is not None and below else self).stack.word(address)
+
+    def leads_beneath(self, rsp: int) -> bool:
+        """Whether a stack pointer lies on the thread's own stack, which this one is not."""
+        return self.beneath is not None and rsp in self.beneath.stack
+
+    def go_beneath(self) -> None:
+        """Goes on, on the thread's own stack."""
+        if self.beneath is not None:
+            self.stack, self.floor, self.words = self.beneath.stack, self.beneath.floor, None
+            self.entered, self.start_slot, self.beneath = self.beneath.entered, self.beneath.start_slot, None
 
     def passes_start(self, rsp: int) -> bool:
         """Whether a frame lies above the one that every system thread begins with."""
@@ -211,6 +227,8 @@ class Walker:
             known = self._thread_walk(thread)
             if registers.rsp in known.stack:
                 walk = known
+            else:
+                walk.beneath = known
         return self._run(walk, _Point(registers, called=False, trust=Trust.CONTEXT))
 
     def bounded_stack(self, registers: Registers, low: int, high: int) -> Stack:
@@ -289,14 +307,16 @@ class Walker:
         module = self.names.module_at(point.registers.rip - point.called)
         if module is None:
             raise BadUnwind("the address is in no loaded module")
-        caller = unwind_frame(point.registers, self._images.of(module), walk.stack.word, called=point.called)
+        caller = unwind_frame(point.registers, self._images.of(module), walk.word, called=point.called)
         return self._accepted(walk, point, caller)
 
     def _accepted(self, walk: _Walk, point: _Point, caller: Caller) -> _Point:
         registers = caller.registers
         if caller.interrupted:
             return self._interrupted(walk, point, registers, user_mode=caller.user_mode)
-        if not point.registers.rsp < registers.rsp <= walk.stack.high:
+        # What switches stacks keeps the old one's pointer in its frame register. Scanned words prove no such thing.
+        crosses = point.trust > Trust.SCAN and walk.leads_beneath(registers.rsp)
+        if not crosses and not point.registers.rsp < registers.rsp <= walk.stack.high:
             raise BadUnwind(f"its unwind data lead to the stack pointer {registers.rsp:#x}, outside what is above")
         if point.trust is Trust.SCAN and walk.passes_start(registers.rsp):
             raise BadUnwind("its unwind data lead past the place where the thread was started")
@@ -306,6 +326,8 @@ class Walker:
             raise BadUnwind(f"its unwind data lead to {registers.rip:#x}, which is no return address")
         if not caller.sure:
             self._note_scan(walk, f"the code at {self.names.name(point.registers.rip)} was not saved")
+        if crosses:
+            walk.go_beneath()
         return _Point(registers, called=True, trust=min(point.trust, Trust.UNWIND if caller.sure else Trust.SCAN))
 
     @staticmethod
@@ -320,7 +342,9 @@ class Walker:
     def _interrupted(self, walk: _Walk, point: _Point, registers: Registers, *, user_mode: bool) -> _Point:
         if user_mode and not walk.in_user_mode:
             raise _End(f"the thread came from user mode, from {registers.rip:#x}")
-        if registers.rsp not in walk.stack or registers.rsp <= point.registers.rsp:
+        if walk.leads_beneath(registers.rsp):
+            walk.go_beneath()
+        elif registers.rsp not in walk.stack or registers.rsp <= point.registers.rsp:
             # A double fault or an interrupt has a stack of its own; what it interrupted lies on another.
             walk.switches += 1
             if walk.switches > MAX_STACK_SWITCHES or not is_kernel(registers.rsp):

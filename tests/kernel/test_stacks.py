@@ -289,6 +289,68 @@ def test_a_trap_frame_can_be_the_start() -> None:
     assert "no trap frame" in walker.trap_stack(LIMIT + 0x1000).end
 
 
+DEFERRED = 0xFFFF_A800_0000_0000  # a processor's stack for deferred calls
+SWITCH = 0x1400  # push rbp; mov rbp, rsp; then onto another stack
+
+
+def switching_images(memory: Bytes) -> None:
+    images(memory)
+    rows = [(at, at + 0x100, 0x4000 + 0x40 * index) for index, at in enumerate((SWAP, WAIT, TRAP, START, SWITCH))]
+    put_image(memory, NT, rows)
+    memory.put(NT + 0x4100, info(set_frame(4), push(1, RBP), prolog=4, frame=RBP))
+    memory.put(NT + SWITCH, b"\x90" * 0x40 + CALL + b"\x90" * 0x40)
+
+
+def in_a_deferred_call(memory: Bytes, base: int) -> tuple[Thread, list[int], bytes]:
+    """nt waits on the deferred calls' stack, called by the code that switched there from the driver's frame."""
+    of, chain = waiting(memory)
+    memory.put(DEFERRED, bytes(0x1000))
+    memory.put_u64(DEFERRED + 0x800, *([0] * 4), 0xB1, NT + SWITCH + RETURNS)
+    memory.put_u64(base, 0xB9, DRIVER + 0x1000 + RETURNS)
+    chain = [NT + WAIT + 0x30, NT + SWITCH + RETURNS, *chain[2:]]
+    return of, chain, context(chain[0], DEFERRED + 0x800, rbp=base)
+
+
+def test_a_deferred_call_leads_back_to_the_stack_of_the_thread_it_interrupted() -> None:
+    memory = Bytes()
+    switching_images(memory)
+    driver_sp = INITIAL - 0x38 - 0x58 + 8
+    of, chain, start = in_a_deferred_call(memory, driver_sp - 0x10)
+    stack = Walker(memory, Kernel(), MODULES).context_stack(start, of)
+    assert addresses(stack) == chain
+    assert [frame.trust for frame in stack.frames[1:]] == [Trust.UNWIND] * (len(chain) - 1)
+    assert stack.frames[2].sp == driver_sp
+    assert stack.end == "the bottom of the stack: here the thread was started"
+
+
+def test_a_frame_register_that_leads_to_a_stack_of_nobody_known_leads_nowhere() -> None:
+    memory = Bytes()
+    switching_images(memory)
+    driver_sp = INITIAL - 0x38 - 0x58 + 8
+    of, chain, start = in_a_deferred_call(memory, driver_sp - 0x10)
+    stack = Walker(memory, Kernel(), MODULES).context_stack(start)  # whose stack lies beneath is not known
+    assert addresses(stack) == chain[:2]
+    assert "outside" in stack.end or "cannot be read" in stack.end
+    elsewhere = LIMIT - 0x10_0000
+    memory.put_u64(elsewhere, 0xB9, DRIVER + 0x1000 + RETURNS)
+    stack = Walker(memory, Kernel(), MODULES).context_stack(context(chain[0], DEFERRED + 0x800, rbp=elsewhere), of)
+    assert addresses(stack) == chain[:2]
+
+
+def test_an_interrupt_on_its_own_stack_leads_back_within_the_bounds_of_the_thread() -> None:
+    memory = Bytes()
+    images(memory)
+    of, chain = waiting(memory)
+    driver_sp = INITIAL - 0x38 - 0x58 + 8
+    memory.put(DEFERRED, bytes(0x1000))
+    trap_frame(memory, DEFERRED + 0x200, DRIVER + 0x1030, driver_sp)
+    memory.put_u64(DEFERRED + 0x1F8, NT + TRAP + RETURNS)
+    start = context(NT + WAIT + 0x30, DEFERRED + 0x1D0, rbp=DEFERRED + 0x280)
+    stack = Walker(memory, Kernel(), MODULES).context_stack(start, of)
+    assert addresses(stack) == [NT + WAIT + 0x30, NT + TRAP + RETURNS, DRIVER + 0x1030, chain[3]]
+    assert stack.end == "the bottom of the stack: here the thread was started"
+
+
 def test_a_jump_to_nowhere_blames_the_caller() -> None:
     memory = Bytes()
     images(memory)
