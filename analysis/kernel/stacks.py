@@ -5,7 +5,7 @@ looked for on the stack, and everything from there on is trusted no more than a 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Protocol
 
 from analysis.address import VirtAddr, is_kernel, is_user
@@ -34,6 +34,7 @@ from analysis.kernel.traps import THREAD_STARTS, TRAP_FUNCTIONS
 from analysis.kernel.unwind import Caller, unwind_frame
 from analysis.kernel.unwind_arm64 import read_arm64_trap_frame
 from analysis.kernel.unwind_codes import BadUnwind, UnknownRegister
+from analysis.kernel.walk_state import End, Point, Walk
 from analysis.kernel.x86_context import x86_registers, x86_trap
 from analysis.limits import MAX_STACK_BYTES, MAX_STACK_FRAMES
 from analysis.memory.reader import Memory
@@ -53,56 +54,6 @@ class WalkSymbols(KernelNames, Protocol):
 
     def layout(self, name: str) -> Layout | None:
         """The layout of a structure."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Point:
-    """A frame before it is printed: ``called`` where rip is a return address, ``switched`` in a switch frame."""
-
-    registers: Registers
-    called: bool
-    trust: Trust
-    switched: bool = False
-
-
-@dataclass(slots=True)
-class _Walk:
-    """One walk under way."""
-
-    stack: StackMemory
-    floor: int | None = None  # no return address lies at or above this
-    in_user_mode: bool = False  # a stack of a process: what a machine frame interrupts on it is its own code
-    entered: int | None = None  # the user-mode instruction that the thread came from
-    start_slot: int | None = None  # where a system thread's first return address lies
-    points: list[_Point] = field(default_factory=list)
-    words: GradedWords | None = None  # of ``stack``, from where it was first scanned
-    scanned_from: int | None = None
-    why_scanned: str = ""
-    switches: int = 0
-    beneath: "_Walk | None" = None  # the thread's own stack, while a deferred call or an interrupt has another
-
-    def word(self, address: int) -> int:
-        """The 8 bytes at an address of this stack or of the one beneath. Raises: Unreadable."""
-        below = self.beneath is not None and address in self.beneath.stack
-        return (self.beneath if self.beneath is not None and below else self).stack.word(address)
-
-    def leads_beneath(self, rsp: int) -> bool:
-        """Whether a stack pointer lies on the thread's own stack, which this one is not."""
-        return self.beneath is not None and rsp in self.beneath.stack
-
-    def go_beneath(self) -> None:
-        """Goes on, on the thread's own stack."""
-        if self.beneath is not None:
-            self.stack, self.floor, self.words = self.beneath.stack, self.beneath.floor, None
-            self.entered, self.start_slot, self.beneath = self.beneath.entered, self.beneath.start_slot, None
-
-    def passes_start(self, rsp: int) -> bool:
-        """Whether a frame lies above the one that every system thread begins with."""
-        return self.start_slot is not None and self.entered is None and rsp > self.start_slot + 8
-
-
-class _End(Exception):
-    """The walk is over; the argument says why, in words."""
 
 
 class Walker:
@@ -155,15 +106,15 @@ class Walker:
             why = f"the stack cannot be read at {gap.address:#x}: {gap.absence.value}"
             return self._scan_only(walk, thread.kernel_stack, why)
         if self._in_kernel(switched.rip):
-            return self._run(walk, _Point(switched, called=True, trust=Trust.CONTEXT, switched=True))
+            return self._run(walk, Point(switched, called=True, trust=Trust.CONTEXT, switched=True))
         return self._scan_only(walk, thread.kernel_stack, f"there is no switch frame at {thread.kernel_stack:#x}")
 
-    def _scan_only(self, walk: _Walk, start: int, why: str) -> Stack:
+    def _scan_only(self, walk: Walk, start: int, why: str) -> Stack:
         """A stack without a place to start from: what the words say, and no more."""
         walk.scanned_from, walk.why_scanned = 0, why
         try:
-            first = self._scanned(walk, _Point(Registers(0, start), called=True, trust=Trust.SCAN), walk.why_scanned)
-        except _End as reason:
+            first = self._scanned(walk, Point(Registers(0, start), called=True, trust=Trust.SCAN), walk.why_scanned)
+        except End as reason:
             return Stack(end=f"{walk.why_scanned}, and {reason}")
         return self._run(walk, first)
 
@@ -222,28 +173,28 @@ class Walker:
 
     def register_stack(self, registers: Registers, thread: Thread | None = None) -> Stack:
         """The stack of code that was stopped with these registers."""
-        walk = _Walk(StackMemory.above(self._memory, registers.rsp))
+        walk = Walk(StackMemory.above(self._memory, registers.rsp))
         if thread is not None:
             known = self._thread_walk(thread)
             if registers.rsp in known.stack:
                 walk = known
             else:
                 walk.beneath = known
-        return self._run(walk, _Point(registers, called=False, trust=Trust.CONTEXT))
+        return self._run(walk, Point(registers, called=False, trust=Trust.CONTEXT))
 
     def bounded_stack(self, registers: Registers, low: int, high: int) -> Stack:
         """The stack of a process' code stopped with these registers; the stack lies from ``low`` to ``high``."""
         return self._run(
-            _Walk(StackMemory(self._memory, low, high), in_user_mode=True),
-            _Point(registers, called=False, trust=Trust.CONTEXT),
+            Walk(StackMemory(self._memory, low, high), in_user_mode=True),
+            Point(registers, called=False, trust=Trust.CONTEXT),
         )
 
-    def _thread_walk(self, thread: Thread) -> _Walk:
+    def _thread_walk(self, thread: Thread) -> Walk:
         pointer, base = thread.kernel_stack or 0, thread.stack_base or thread.initial_stack or 0
         low = thread.stack_limit if thread.stack_limit is not None else VirtAddr(pointer)
         if not low < base <= low + MAX_STACK_BYTES or not is_kernel(low):
-            return _Walk(StackMemory.above(self._memory, pointer))
-        walk = _Walk(StackMemory(self._memory, low, base))
+            return Walk(StackMemory.above(self._memory, pointer))
+        walk = Walk(StackMemory(self._memory, low, base))
         if thread.initial_stack is not None and low < thread.initial_stack <= base:
             walk.start_slot = thread.initial_stack - SYSTEM_THREAD_RETURN
             walk.floor = thread.initial_stack
@@ -263,13 +214,13 @@ class Walker:
 
     # Upwards
 
-    def _run(self, walk: _Walk, point: _Point) -> Stack:
+    def _run(self, walk: Walk, point: Point) -> Stack:
         end = f"the limit of {MAX_STACK_FRAMES} frames"
         try:
             while len(walk.points) < MAX_STACK_FRAMES:
                 walk.points.append(point)
                 point = self._up(walk, point)
-        except _End as reason:
+        except End as reason:
             end = str(reason)
         if walk.scanned_from is not None:
             end += f"; from frame {walk.scanned_from} on found by scanning, because {walk.why_scanned}"
@@ -279,13 +230,13 @@ class Walker:
             tuple(point.registers.non_volatile() for point in walk.points),
         )
 
-    def _frame(self, point: _Point) -> Frame:
+    def _frame(self, point: Point) -> Frame:
         rip, rsp = point.registers.rip, point.registers.rsp
         return frame(self.names, self._images, rip, rsp, point.trust, called=point.called)
 
-    def _up(self, walk: _Walk, point: _Point) -> _Point:
+    def _up(self, walk: Walk, point: Point) -> Point:
         if point.called and self._starts_thread(walk, point.registers):
-            raise _End("the bottom of the stack: here the thread was started")
+            raise End("the bottom of the stack: here the thread was started")
         try:
             return self._unwound(walk, point)
         except (BadUnwind, Unreadable) as failure:
@@ -296,13 +247,13 @@ class Walker:
                 return found
         return self._scanned(walk, point, why)
 
-    def _starts_thread(self, walk: _Walk, registers: Registers) -> bool:
+    def _starts_thread(self, walk: Walk, registers: Registers) -> bool:
         if walk.start_slot is not None:
             return registers.rsp == walk.start_slot + 8
         found = self.names.function(registers.rip - 1)
         return found is not None and found[0] in THREAD_STARTS and self._in_kernel(registers.rip)
 
-    def _unwound(self, walk: _Walk, point: _Point) -> _Point:
+    def _unwound(self, walk: Walk, point: Point) -> Point:
         """The caller by unwind data. Raises: BadUnwind, Unreadable where they are missing or lead astray."""
         module = self.names.module_at(point.registers.rip - point.called)
         if module is None:
@@ -310,7 +261,7 @@ class Walker:
         caller = unwind_frame(point.registers, self._images.of(module), walk.word, called=point.called)
         return self._accepted(walk, point, caller)
 
-    def _accepted(self, walk: _Walk, point: _Point, caller: Caller) -> _Point:
+    def _accepted(self, walk: Walk, point: Point, caller: Caller) -> Point:
         registers = caller.registers
         if caller.interrupted:
             return self._interrupted(walk, point, registers, user_mode=caller.user_mode)
@@ -321,39 +272,39 @@ class Walker:
         if point.trust is Trust.SCAN and walk.passes_start(registers.rsp):
             raise BadUnwind("its unwind data lead past the place where the thread was started")
         if registers.rip == 0 and (walk.start_slot is None or registers.rsp > walk.start_slot):
-            raise _End("the bottom of the stack: the next return address is 0")
+            raise End("the bottom of the stack: the next return address is 0")
         if self._evidence(registers.rip) is Evidence.NONE and not self._was_unloaded(point, registers.rip):
             raise BadUnwind(f"its unwind data lead to {registers.rip:#x}, which is no return address")
         if not caller.sure:
             self._note_scan(walk, f"the code at {self.names.name(point.registers.rip)} was not saved")
         if crosses:
             walk.go_beneath()
-        return _Point(registers, called=True, trust=min(point.trust, Trust.UNWIND if caller.sure else Trust.SCAN))
+        return Point(registers, called=True, trust=min(point.trust, Trust.UNWIND if caller.sure else Trust.SCAN))
 
     @staticmethod
-    def _note_scan(walk: _Walk, why: str) -> None:
+    def _note_scan(walk: Walk, why: str) -> None:
         if walk.scanned_from is None:
             walk.scanned_from, walk.why_scanned = len(walk.points), why
 
-    def _was_unloaded(self, point: _Point, address: int) -> bool:
+    def _was_unloaded(self, point: Point, address: int) -> bool:
         # A driver may be gone while a thread is still to return to it: sound unwind data say so, scanned words do not.
         return point.trust > Trust.SCAN and self.names.unloaded_at(address) is not None
 
-    def _interrupted(self, walk: _Walk, point: _Point, registers: Registers, *, user_mode: bool) -> _Point:
+    def _interrupted(self, walk: Walk, point: Point, registers: Registers, *, user_mode: bool) -> Point:
         if user_mode and not walk.in_user_mode:
-            raise _End(f"the thread came from user mode, from {registers.rip:#x}")
+            raise End(f"the thread came from user mode, from {registers.rip:#x}")
         if walk.leads_beneath(registers.rsp):
             walk.go_beneath()
         elif registers.rsp not in walk.stack or registers.rsp <= point.registers.rsp:
             # A double fault or an interrupt has a stack of its own; what it interrupted lies on another.
             walk.switches += 1
             if walk.switches > MAX_STACK_SWITCHES or not is_kernel(registers.rsp):
-                raise _End(f"what was interrupted ran on another stack, at {registers.rsp:#x}")
+                raise End(f"what was interrupted ran on another stack, at {registers.rsp:#x}")
             walk.stack = StackMemory.above(self._memory, registers.rsp)
             walk.floor = walk.start_slot = walk.entered = walk.words = None
-        return _Point(registers, called=False, trust=min(point.trust, Trust.UNWIND))
+        return Point(registers, called=False, trust=min(point.trust, Trust.UNWIND))
 
-    def _by_exception_frame(self, walk: _Walk, point: _Point) -> _Point | None:
+    def _by_exception_frame(self, walk: Walk, point: Point) -> Point | None:
         """The caller of nt!KiSwapContext, whose frame is a KEXCEPTION_FRAME, where its unwind data are missing."""
         if not point.switched or not self._in_kernel(point.registers.rip):
             return None
@@ -365,9 +316,9 @@ class Walker:
             return None
         if self._evidence(registers.rip) is Evidence.NONE:
             return None
-        return _Point(registers, called=True, trust=Trust.CONTEXT)
+        return Point(registers, called=True, trust=Trust.CONTEXT)
 
-    def _by_trap_frame(self, walk: _Walk, point: _Point) -> _Point | None:
+    def _by_trap_frame(self, walk: Walk, point: Point) -> Point | None:
         """What a trap handler interrupted, where its name is certain and its unwind data are missing."""
         found = self.names.function(point.registers.rip - point.called)
         if found is None or found[0] not in TRAP_FUNCTIONS or not self._in_kernel(point.registers.rip):
@@ -380,7 +331,7 @@ class Walker:
             return None
         return self._interrupted(walk, point, trap.registers, user_mode=trap.user_mode)
 
-    def _by_call_to_nowhere(self, walk: _Walk, point: _Point) -> _Point | None:
+    def _by_call_to_nowhere(self, walk: Walk, point: Point) -> Point | None:
         """The caller of an address without code: nothing was pushed since the call, so it is on top of the stack."""
         registers = point.registers
         if point.called or point.trust < Trust.UNWIND or self.names.module_at(registers.rip) is not None:
@@ -391,21 +342,21 @@ class Walker:
             return None
         if self._evidence(caller) < Evidence.FUNCTION:
             return None
-        return _Point(replace(registers, rip=caller, rsp=registers.rsp + 8), called=True, trust=Trust.UNWIND)
+        return Point(replace(registers, rip=caller, rsp=registers.rsp + 8), called=True, trust=Trust.UNWIND)
 
     # By scanning
 
-    def _scanned(self, walk: _Walk, point: _Point, why: str) -> _Point:
+    def _scanned(self, walk: Walk, point: Point, why: str) -> Point:
         self._note_scan(walk, why)
         floor = walk.floor if walk.floor is not None else walk.stack.high
         for candidate in self._candidates(walk, point.registers.rsp, floor):
             if not self._leads_astray(walk, candidate):
                 return candidate
         if walk.entered is not None:
-            raise _End(f"the thread came from user mode, from {walk.entered:#x}")
-        raise _End(f"no further return address up to {floor:#x}")
+            raise End(f"the thread came from user mode, from {walk.entered:#x}")
+        raise End(f"no further return address up to {floor:#x}")
 
-    def _candidates(self, walk: _Walk, start: int, floor: int) -> Iterator[_Point]:
+    def _candidates(self, walk: Walk, start: int, floor: int) -> Iterator[Point]:
         if walk.words is None:
             found = walk.stack.words(start, self._lowest, self._highest)
             walk.words = GradedWords([(slot, value, self._evidence(value)) for slot, value in found])
@@ -413,9 +364,9 @@ class Walker:
         for slot, value in walk.words.from_slot(start, certain):
             if slot >= floor:
                 return
-            yield _Point(Registers(value, slot + 8), called=True, trust=Trust.SCAN)
+            yield Point(Registers(value, slot + 8), called=True, trust=Trust.SCAN)
 
-    def _leads_astray(self, walk: _Walk, candidate: _Point) -> bool:
+    def _leads_astray(self, walk: Walk, candidate: Point) -> bool:
         """Whether unwind data exist for a scanned address and show that it cannot be a frame here."""
         module = self.names.module_at(candidate.registers.rip - 1)
         if module is None:
@@ -425,7 +376,7 @@ class Walker:
         try:
             caller = unwind_frame(candidate.registers, self._images.of(module), walk.stack.word, called=True)
             self._accepted(replace(walk), candidate, caller)
-        except (Unreadable, UnknownRegister, _End):
+        except (Unreadable, UnknownRegister, End):
             return False  # this proves nothing either way
         except BadUnwind:
             return True
@@ -447,7 +398,7 @@ class Walker:
         module = self.names.module_at(address)
         return module is not None and module.name == KERNEL_MODULE
 
-    def _why(self, point: _Point, failure: BadUnwind | Unreadable) -> str:
+    def _why(self, point: Point, failure: BadUnwind | Unreadable) -> str:
         where = self.names.name(point.registers.rip)
         if isinstance(failure, Unreadable):
             return f"at {where} what unwinding needs cannot be read at {failure.address:#x} ({failure.absence.value})"
