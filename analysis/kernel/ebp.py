@@ -170,10 +170,12 @@ class _Walk:
             code = self.memory.read_available(self.now.eip - 1, 2)
             certain = self.called or (len(code) == 2 and not may_have_left(code[:1], code[1:]))
             return Trust.UNWIND if certain else Trust.FRAME_POINTER
+        if found.pushed:  # another call of the same function may have left what was found
+            return Trust.SCAN
         direct = self._calls(found.registers.eip, self._base() + record.function)
         if direct:
-            return Trust.UNWIND if self.called and not found.pushed else Trust.FRAME_POINTER
-        return Trust.FRAME_POINTER if self.called and not found.pushed else Trust.SCAN
+            return Trust.UNWIND if self.called else Trust.FRAME_POINTER
+        return Trust.FRAME_POINTER if self.called else Trust.SCAN
 
     def _calls(self, returns_to: int, function: int) -> bool:
         """Whether the instruction in front of a return address calls that very function."""

@@ -331,9 +331,9 @@ class Kernel32:
         self.put("_OWNER_ENTRY", entry, OwnerThread=threads[0].address, OwnerCount=1)
         if len(threads) > 1:
             size = self.layouts.size("_OWNER_ENTRY")
-            table = self.pool(size * (len(threads) + 2))
-            self.put("_OWNER_ENTRY", table, TableSize=len(threads) + 2)
-            for number, thread in enumerate(threads[1:], 2):  # the first slot is free again
+            table = self.pool(size * (len(threads) + 3))
+            self.put("_OWNER_ENTRY", table, TableSize=len(threads) + 3)
+            for number, thread in enumerate(threads[1:], 3):  # the first two slots are free again
                 self.put("_OWNER_ENTRY", table + number * size, OwnerThread=thread.address, OwnerCount=1)
             self.put("_ERESOURCE", resource, OwnerTable=table)
         self.put(

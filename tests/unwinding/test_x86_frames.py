@@ -22,11 +22,12 @@ def test_with_frame_pointers_every_frame_is_found_and_unwound_ones_are_right() -
 
 
 def test_without_frame_pointers_frame_data_lead_on_and_what_is_guessed_is_marked() -> None:
-    found = x86.judge(("-O1", "-fomit-frame-pointer"))
-    assert found.complaints == []
-    assert found.right[Trust.UNWIND] > 100
-    assert sum(found.right.values()) > 0.95 * found.total
-    assert found.wrong[Trust.FRAME_POINTER] == 0
+    for optimization, least in (("-O1", 0.95), ("-O0", 0.7)):
+        found = x86.judge((optimization, "-fomit-frame-pointer"))
+        assert found.complaints == []
+        assert found.right[Trust.UNWIND] > 100
+        assert sum(found.right.values()) > least * found.total
+        assert found.wrong[Trust.FRAME_POINTER] == 0
 
 
 def test_without_symbols_less_is_found_and_nothing_is_claimed() -> None:
