@@ -18,6 +18,7 @@ SLICE = [
     *MIXED,
     *(f"spin-lock-{shape}" for shape in ("plain", "in-dpc", "chain-2", "cycle-3", "self", "watchdog", "silent")),
     "spin-beside-a-pileup",
+    "spin-beside-a-fault",
     *("ends-at-event-in-sight", "ends-at-late-timer", "ends-with-time-out", "shared-in-a-cycle", "three-pileups"),
     "push-lock-unrecorded",
 ]

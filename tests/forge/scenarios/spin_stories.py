@@ -11,6 +11,7 @@ from tests.forge.kernel.state import EXECUTIVE, Kernel, Thread
 from tests.forge.kernel.threads import add_thread, wait
 from tests.forge.scenarios.lock_kinds import Resource
 from tests.forge.scenarios.lock_stories import inside, stop
+from tests.forge.scenarios.nolock import fault
 from tests.forge.scenarios.story import Cast, Outcome, Scenario, blocked, driver_image, named, stop_in_idle
 
 CLOCK_WATCHDOG, DPC_WATCHDOG = 0x101, 0x133
@@ -192,6 +193,15 @@ def beside_a_pileup(kernel: Kernel, cast: Cast) -> Outcome:
     return stop(kernel, expected)
 
 
+def beside_a_fault(kernel: Kernel, cast: Cast) -> Outcome:
+    """0xD1 while a processor spins: that is everyday and no part of the story."""
+    (holder,) = cast.third_party(1)
+    lock, image = spin_lock(kernel), driver_image(kernel, holder)
+    owner = run_on_processor(kernel, named(kernel, "System"), frames_of(kernel, image))
+    queue_up(kernel, lock, owner, [_spins(kernel, 0, image, lock)])
+    return fault(kernel, cast)
+
+
 SPIN_STORIES: dict[str, Scenario] = {
     "spin-lock-plain": plain(1),
     "spin-lock-two-spin": plain(2),
@@ -204,6 +214,7 @@ SPIN_STORIES: dict[str, Scenario] = {
     "spin-lock-watchdog": watchdog,
     "spin-lock-silent": silent,
     "spin-beside-a-pileup": beside_a_pileup,
+    "spin-beside-a-fault": beside_a_fault,
 }
 # A plain spin lock is known only by the functions that spin for it; a queue is there to be seen.
 BY_NAME = frozenset({"spin-lock-plain", "spin-lock-two-spin", "spin-lock-in-dpc"})
