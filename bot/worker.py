@@ -28,24 +28,41 @@ log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0  # how often a worker looks for work that nobody announced, such as a lease that ran out
 RETRY_SECONDS = 30.0
+MAX_HELD = 50  # jobs of one worker whose details are still to be told
 PASSWORD_SECONDS = 24 * 3600.0
 
 
 async def work(tools: Tools, number: int, news: asyncio.Event, stop: asyncio.Event) -> None:
-    """Take jobs one after another until ``stop`` is set; the job in hand then goes back to the queue."""
+    """Take jobs one after another until ``stop`` is set; a job in hand then goes back to the queue.
+
+    A job whose verdict stands in the thread keeps nobody waiting while its details follow, a message a second: the
+    next one is taken meanwhile.
+    """
     name = worker_name(number)
+    held: set[asyncio.Task[None]] = set()
     while not stop.is_set():
         news.clear()
         job = await asyncio.to_thread(tools.store.jobs.take, name, tools.lease_seconds, (ANALYZE, ASK, UNLOCK))
         if job is None:
             await _first(asyncio.create_task(stop.wait()), asyncio.create_task(news.wait()), timeout=IDLE_SECONDS)
             continue
-        await _hold(tools, job, stop)
+        told = asyncio.Event()
+        holding = asyncio.create_task(_hold(tools, job, stop, told))
+        held.add(holding)
+        telling = asyncio.create_task(told.wait())
+        await asyncio.wait({holding, telling}, return_when=asyncio.FIRST_COMPLETED)
+        telling.cancel()
+        if len(held) > MAX_HELD:
+            await asyncio.wait(held, return_when=asyncio.FIRST_COMPLETED)
+        for done in [task for task in held if task.done()]:
+            held.discard(done)
+            done.result()
+    await asyncio.gather(*held)
 
 
-async def _hold(tools: Tools, job: Job, stop: asyncio.Event) -> None:
+async def _hold(tools: Tools, job: Job, stop: asyncio.Event, told: asyncio.Event) -> None:
     # Runs one job beside its heartbeat; ends with the job finished, failed, withdrawn or back in the queue.
-    doing = asyncio.create_task(_do(tools, job))
+    doing = asyncio.create_task(_do(tools, job, told))
     others = (
         asyncio.create_task(_heartbeat(tools, job)),
         asyncio.create_task(stop.wait()),
@@ -73,7 +90,7 @@ async def _withdrawn(tools: Tools, job: Job) -> Exception | None:
     # Says that a job was stopped on request, where anything of it was said; what went wrong with that.
     now = await asyncio.to_thread(tools.store.jobs.get, job.id) or job
     line = SAID.get(now.memory.get("stopped", ""), SAID["asked"])
-    talk = _conversation(tools, job)
+    talk = _conversation(tools, job, asyncio.Event())
     try:
         await talk.withdraw(blocks.failure(line, talk.source))
     except (Refused, Unreachable, LostJob) as error:
@@ -106,8 +123,8 @@ async def _heartbeat(tools: Tools, job: Job) -> None:
     log.warning("job %d lost its lease", job.id)
 
 
-async def _do(tools: Tools, job: Job) -> None:
-    talk = _conversation(tools, job)
+async def _do(tools: Tools, job: Job, told: asyncio.Event) -> None:
+    talk = _conversation(tools, job, told)
     try:
         if "stopped" in job.memory:
             tools.stops.ask(job.id)
@@ -124,13 +141,14 @@ async def _do(tools: Tools, job: Job) -> None:
         await talk.hush()
 
 
-def _conversation(tools: Tools, job: Job) -> Conversation:
+def _conversation(tools: Tools, job: Job, told: asyncio.Event) -> Conversation:
     asked = job.payload
     place = Place(
         asked["team"], asked["channel"], asked["ts"], asked["thread"], asked["channel"] in tools.broadcast_channels
     )
 
     async def settle(fine: bool) -> list[bool | None]:
+        told.set()
         await remember(tools, job, fine=fine)
         return await asyncio.to_thread(tools.store.events.outcomes, place.team, place.channel, place.ts)
 

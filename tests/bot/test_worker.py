@@ -124,23 +124,32 @@ async def test_a_dump_read_where_it_lies_is_downloaded_after_its_verdict_where_a
                 report, dump=dataclasses.replace(report.dump, identity=fetched.identity, sha256=fetched.sha256)
             )
 
+    def hashed() -> str | None:
+        with Store.open(tmp_path / "pileup.sqlite") as store:
+            found = store.duplicates.same_dump(identity_of(len(content), content))
+            report = None if found is None else store.reports.report(found.report.id)
+            return None if report is None else report.dump.sha256
+
     path = tmp_path / "large.dmp"
     content = b"PAGEDU64" + bytes(17 << 20)
     path.write_bytes(content)
     server = RangeServer(path)
     async with serving_ranges(server), bot(slack, tmp_path, Reader(), keep_dumps="always") as _:
         said = slack.workspace.say(CRASHES, ANNA, server.url)
-        await until(lambda: list((tmp_path / "downloads").glob("*/dump")) and server.sent > len(content))
-        await until(lambda: is_told(slack, said))
+        await until(lambda: is_told(slack, said) and hashed() == hashlib.sha256(content).hexdigest())
         (kept,) = (tmp_path / "downloads").glob("*/dump")
-        await until(lambda: kept.stat().st_size == len(content))
     assert kept.read_bytes() == content
-    with Store.open(tmp_path / "pileup.sqlite") as store:
-        found = store.duplicates.same_dump(identity_of(len(content), content))
-        assert found is not None
-        report = store.reports.report(found.report.id)
-        assert report is not None
-        assert report.dump.sha256 == hashlib.sha256(content).hexdigest()
+
+
+async def test_the_next_verdict_does_not_wait_for_the_details_of_the_last_one(slack: StandIn, tmp_path: Path) -> None:
+    routes = {"a.dmp": page(dump("seed", 1)), "b.dmp": page(dump("seed", 2))}
+    async with serving(**routes) as files, bot(slack, tmp_path, Analyst(), pace=0.6, workers=1):
+        first = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        second = slack.workspace.say(CRASHES, ANNA, files.url("/b.dmp"))
+        await until(lambda: any("rassstp.sys holds" in shown(reply) for reply in replies(slack, second)))
+        assert not is_told(slack, first)
+        await until(lambda: is_told(slack, first) and is_told(slack, second))
+        await until(lambda: is_done(slack, first) and is_done(slack, second))
 
 
 async def test_when_the_token_is_refused_for_a_while_the_job_waits(
