@@ -3,16 +3,27 @@
 No other reader of ARM64 kernel dumps was at hand to compare with.
 """
 
+import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from analysis.address import VirtAddr
+from analysis.kernel.context import Arm64Registers
+from analysis.kernel.facts import Module
+from analysis.kernel.stacks import Walker
+from analysis.limits import MAX_STACK_FRAMES
 from analysis.pipeline import Options, analyze
+from analysis.trust import Trust
 from analysis.verdict.report import Report
 from tests.forge.arm64 import MachineArm64, context_arm64
+from tests.kernel.invented import Bytes
 from tests.symbols import llvm
 from tests.unwinding import emulation
 from tests.unwinding.emulation import ARM64_NAMES, Moment
+from tests.unwinding.judging import NoNames
 from tests.unwinding.programs import BASE, Program, compiled
 
 REASON = llvm.missing() or emulation.missing()
@@ -48,6 +59,50 @@ def told(tmp_path: Path, data: bytes) -> Report:
     path = tmp_path / "arm64.dmp"
     path.write_bytes(data)
     return analyze(path, Options())
+
+
+ADDRESSES = st.one_of(
+    st.integers(0, 2**64 - 1),
+    st.integers(BASE, BASE + 0x8000).map(lambda at: at & ~3),
+    st.integers(emulation.STACK, emulation.STACK + 0x1000).map(lambda at: at & ~7),
+)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(ADDRESSES, min_size=64, max_size=64),
+    st.lists(st.binary(min_size=16, max_size=16), min_size=2, max_size=6),
+    st.tuples(ADDRESSES, ADDRESSES, ADDRESSES, ADDRESSES),
+)
+def test_no_stack_and_no_unwind_data_crash_or_hang_the_walk(
+    words: list[int], records: list[bytes], registers: tuple[int, int, int, int]
+) -> None:
+    memory = Bytes()
+    memory.put_u64(emulation.STACK + 0x1000 - 64 * 8, *words)
+    rows = [(0x1000 + 0x200 * index, 0x4000 + 0x40 * index) for index in range(len(records))]
+    put_arm64_image(memory, rows)
+    for (_, at), raw in zip(rows, records, strict=True):
+        memory.put(BASE + at, raw)
+    pc, sp, pointer, link = registers
+    walker = Walker(memory, NoNames(), (Module("program.sys", VirtAddr(BASE), 0x8000),), arm64=True)
+    stack = walker.arm64_stack(Arm64Registers(pc, sp, {29: pointer, 30: link}))
+    assert 1 <= len(stack.frames) <= MAX_STACK_FRAMES
+    assert stack.end
+    assert stack.frames[0].trust is Trust.CONTEXT
+
+
+def put_arm64_image(memory: Bytes, rows: list[tuple[int, int]]) -> None:
+    """Headers and function table of an image at ``BASE``, from literal offsets."""
+    head = bytearray(0x400)
+    struct.pack_into("<2s58xI", head, 0, b"MZ", 0x80)
+    struct.pack_into("<4sHHI8xHH", head, 0x80, b"PE\0\0", 0xAA64, 1, 1, 240, 0x22)
+    struct.pack_into("<H", head, 0x98, 0x20B)
+    struct.pack_into("<I", head, 0x98 + 0x38, 0x8000)
+    struct.pack_into("<I", head, 0x98 + 108, 16)
+    struct.pack_into("<II", head, 0x98 + 112 + 3 * 8, 0x5000, 8 * len(rows))
+    struct.pack_into("<8sII16xHHI", head, 0x98 + 240, b".text", 0x3000, 0x1000, 0, 0, 0x6000_0020)
+    memory.put(BASE, bytes(head))
+    memory.put(BASE + 0x5000, b"".join(struct.pack("<II", *row) for row in rows))
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,7 @@ class Running(Memory):
         return self.moment.read(address, size)
 
 
-class _NoNames(Names):
+class NoNames(Names):
     """A kernel without names: frames are told by their addresses."""
 
     exact = False
@@ -79,7 +79,7 @@ class _NoNames(Names):
 def judged(program: Program, visits: int = 1, lost: Collection[int] = ()) -> Result:
     """Runs a program and walks its stack at the first ``visits`` times of every instruction."""
     memory = Running(program, lost)
-    walker = Walker(memory, _NoNames(), [Module("program.sys", VirtAddr(BASE), len(program.data))])
+    walker = Walker(memory, NoNames(), [Module("program.sys", VirtAddr(BASE), len(program.data))])
     result = Result()
 
     def look(moment: Moment) -> None:
