@@ -89,13 +89,14 @@ def open_kernel_symbols(image: DumpImage, memory: Memory, sources: SymbolSources
     )
 
 
-# Small dumps hold no page of the kernel's image, but name its file: that one says which PDB is its.
+# Small dumps hold the first page of the kernel's image at most, but name its file: that one says which PDB is its.
 def _with_headers(found: _Found, nt: Nt) -> Nt:
-    if nt.image is not None or not nt.timestamp or not nt.size or found.files.is_empty:
+    timestamp = nt.timestamp or (nt.image.timestamp if nt.image else None)
+    if nt.pdb is not None or not timestamp or not nt.size or found.files.is_empty:
         return nt
     notes: list[str] = []
     for name in NT_FILES:
-        file, refused = open_wanted_image(found.files, ImageIdentity(name, nt.timestamp, nt.size), nt.base)
+        file, refused = open_wanted_image(found.files, ImageIdentity(name, timestamp, nt.size), nt.base)
         if file is not None:
             return replace(nt, image=file.headers)
         notes += refused

@@ -12,6 +12,7 @@ from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
 from analysis.symbols.identify import FINGERPRINT, Nt, find_own_table
 from analysis.symbols.isf import open_isf
 from analysis.symbols.search import find_files
+from tests.image_sources import stand_ins
 from tests.symbols.mini import NT, dump
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -74,3 +75,12 @@ def test_x64_tables_are_never_used_for_an_arm64_kernel() -> None:
     assert symbols.layout("_KLDR_DATA_TABLE_ENTRY") is not None
     assert symbols.kdbg is not None
     assert symbols.nearest(symbols.base + 0x3F5A80) is None
+
+
+def test_a_small_dump_s_kernel_is_named_by_the_pdb_record_of_its_image_file(tmp_path: Path) -> None:
+    dump = DATA / "dumps" / "triage_x64.dmp"
+    stand_ins(dump, tmp_path)
+    with open_dump(dump) as image:
+        symbols = open_kernel_symbols(image, open_memory(image), SymbolSources((tmp_path, DATA / "symbols")))
+    assert symbols.how.startswith("the PDB record in the kernel's image names the symbol table 5278AFF8")
+    assert symbols.exact
