@@ -49,6 +49,7 @@ cover: $(VENV)/.dev  ## line coverage of the three packages
 
 sample: $(VENV)/.dev  ## rebuild the demo's sample dump and its symbol table, byte for byte
 	$(BIN)/python -m tests.forge.sample
+	$(BIN)/python -m tests.symbols.sample_store
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench

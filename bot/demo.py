@@ -1,8 +1,8 @@
 """``pileup demo``: the whole path on this machine alone, as a user and an operator would see it.
 
-Four parts run: the stand-in for Slack, a web server with the sample dump, the bot with its worker (a process of its
-own, set up by environment variables only), and this script, which posts as a person and prints what the channel
-shows. Nothing listens or connects beyond loopback, and nothing stays behind.
+Four parts run: the stand-in for Slack, a web server with the sample dump that is its symbol server too, the bot with
+its worker (a process of its own, set up by environment variables only), and this script, which posts as a person and
+prints what the channel shows. Nothing listens or connects beyond loopback, and nothing stays behind.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from aiohttp import web
 from bot.demo_screen import Screen
 from bot.sandbox import Message, StandIn
 from bot.sandbox.page import add_pages
-from bot.sandbox.sample import NoSample, unpack
+from bot.sandbox.sample import NoSample, Sample, unpack
 from bot.sandbox.server import APP_TOKEN, BOT_TOKEN
 
 CHANNEL, PERSON = "C0CRASHES1", "U0ANNA0001"
@@ -30,6 +30,7 @@ STORY_SECONDS = 36.0
 STOP_SECONDS = 5.0
 DOWNLOAD_SECONDS = 2.0  # the server is slowed down, or no one would see the progress
 CHUNKS = 40
+STORE = "/symbols"  # where the same server is a symbol server
 # A proxy must not be asked for loopback, and the operator's own settings are not the demo's.
 _NOT_OURS = ("PILEUP_", "_NT_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
@@ -59,12 +60,13 @@ async def _play(*, stay: bool) -> None:
         sample = await asyncio.to_thread(unpack, home)
         slack = await stack.enter_async_context(StandIn(pages=add_pages))
         screen = Screen(slack.workspace)
-        link = await stack.enter_async_context(_file_server(sample.dump))
+        link = await stack.enter_async_context(_file_server(sample))
         _stop_on_sigterm()
         screen.say(f"Slack stand-in at {slack.base} — the bot knows it as its API address only")
         if stay:
             screen.say(f"Chat page: {slack.base}")
-        bot = await stack.enter_async_context(_bot(slack, home, sample.symbols))
+        servers = link.rpartition("/")[0]
+        bot = await stack.enter_async_context(_bot(slack, home, f"srv*{servers}{STORE}"))
         slack.workspace.listeners.append(screen.changed)
         story = asyncio.create_task(_story(slack, screen, link))
         await _beside(bot, story, home / "bot.log")
@@ -139,7 +141,7 @@ async def _beside(
 
 
 @asynccontextmanager
-async def _bot(slack: StandIn, home: Path, symbols: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _bot(slack: StandIn, home: Path, symbols: str) -> AsyncIterator[asyncio.subprocess.Process]:
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_NOT_OURS)}
     environment = kept | {
         "PYTHONPATH": os.pathsep.join(filter(None, (_ROOT, kept.get("PYTHONPATH")))),
@@ -148,7 +150,7 @@ async def _bot(slack: StandIn, home: Path, symbols: Path) -> AsyncIterator[async
         "PILEUP_SLACK_BOT_TOKEN": BOT_TOKEN,
         "PILEUP_SLACK_APP_TOKEN": APP_TOKEN,
         "PILEUP_ALLOW_PRIVATE_ADDRESSES": "true",
-        "PILEUP_SYMBOLS": str(symbols),
+        "PILEUP_SYMBOLS": symbols,
     }
     with (home / "bot.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
@@ -174,13 +176,15 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 @asynccontextmanager
-async def _file_server(dump: Path) -> AsyncIterator[str]:
+async def _file_server(sample: Sample) -> AsyncIterator[str]:
+    dump = sample.dump
     app = web.Application()
 
     async def send(request: web.Request) -> web.StreamResponse:
         return await _send(request, dump)
 
     app.router.add_get(f"/{dump.name}", send)
+    app.router.add_static(STORE, sample.store)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -10,6 +10,7 @@ from analysis.pipeline import Options, analyze
 from tests.forge import KINDS, SCENARIOS, Load, all_builds, forge
 from tests.forge.layouts import layouts_of
 from tests.forge.sample import DUMP, SAMPLE, write_sample
+from tests.symbols.sample_store import STORE, store_bytes
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -41,10 +42,14 @@ def test_a_full_dump_of_a_big_machine_costs_little_disk(tmp_path: Path) -> None:
 
 def test_the_sample_in_the_package_is_what_the_builder_makes(tmp_path: Path) -> None:
     made = write_sample(tmp_path)
-    kept = sorted(path for path in SAMPLE.rglob("*") if path.is_file())
+    kept = sorted(path for path in SAMPLE.rglob("*") if path.is_file() and path.name != STORE)
     assert [path.relative_to(SAMPLE) for path in kept] == [path.relative_to(tmp_path) for path in made]
     assert [path.read_bytes() for path in kept] == [path.read_bytes() for path in made]
     assert sum(path.stat().st_size for path in kept) < 2_000_000
+
+
+def test_the_sample_s_symbol_store_is_what_the_builder_makes() -> None:
+    assert (SAMPLE / STORE).read_bytes() == store_bytes()
 
 
 def test_the_sample_unpacks_to_a_dump() -> None:

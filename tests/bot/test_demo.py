@@ -62,6 +62,7 @@ def test_the_demo_shows_the_whole_path_and_leaves_nothing(
         )
     ]
     assert places == sorted(places)
+    assert "rassstp!Driver::" in shown  # from the demo's symbol server
     assert list(scratch.iterdir()) == []
 
 
