@@ -1,5 +1,7 @@
 """Hardware error records: what is said of each section, and of records that are cut, wild or none."""
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,9 +99,9 @@ def test_a_pci_express_device_is_named_by_bus_device_function() -> None:
             "reported a parity error on the data lines, seen by who asked",
         ),
         (
-            (made.DMA, made.dma(4, 0, 1, 6, 0x1000)),
+            (made.DMA, made.dma(4, 0x1D, 1, 6, 0x1000)),
             "pcie",
-            "the PCI Express device at 0000:04:00.1",
+            "the PCI Express device at 0000:04:1d.1",
             "stopped writing to 0x1000 by the DMA remapping hardware: it may not read or write there",
         ),
         (
@@ -149,10 +151,21 @@ def test_the_fatal_section_is_what_failed() -> None:
     module = (made.MEMORY, made.memory(0, 1, 2, 3, 3, 0))
     kinds = [
         found.kind
-        for each in ((1, 2), (2, 1), (0, 3), (9, 3))
+        for each in ((1, 2), (2, 1), (0, 3), (9, 3), (0, 1))
         if (found := parse_record(made.record(device, module, each=each))) is not None
     ]
-    assert kinds == ["pcie", "memory", "pcie", "memory"]
+    assert kinds == ["pcie", "memory", "pcie", "memory", "memory"]
+
+
+def test_rows_beyond_16_bits_and_banks_in_groups_are_put_together() -> None:
+    body = bytearray(made.memory(1, 0, 2, 1, 3, 0).ljust(80, b"\0"))
+    struct.pack_into("<Q", body, 0, 1 << 8 | 1 << 18 | 1 << 19)
+    struct.pack_into("<H", body, 38, 3 << 8 | 2)
+    struct.pack_into("<H", body, 42, 0x1234)
+    body[73] = 0b10
+    found = parse_record(made.record((made.MEMORY, bytes(body))))
+    assert found is not None
+    assert found.facts == (f"memory reported an error in row {0x2_1234}, bank group 3, bank 2",)
 
 
 def test_sections_that_are_not_known_are_named_as_unread() -> None:

@@ -240,3 +240,11 @@ def test_an_instruction_that_a_parameter_names_needs_no_second_frame() -> None:
     hint = Hint("acme.sys", "parameter 4 is in it", decisive=True)
     assert conclude(Case(0xD1, Stop.FAULT, frames, (hint,))).confidence == "high"
     assert conclude(Case(0xD1, Stop.FAULT, frames)).confidence == "low"
+
+
+def test_nobody_is_surely_blamed_by_a_name_that_only_stands_for_one() -> None:
+    hint = Hint("acme.sys", "the instruction that failed lies in it", decisive=True)
+    unnamed = Hint("unnamed-5f00000012000", "the instruction that failed lies in it", decisive=True)
+    sure, capped = (conclude(Case(0xD1, Stop.FAULT, hints=(one,))) for one in (hint, unnamed))
+    assert (sure.confidence, capped.confidence) == ("high", "medium")
+    assert "only stands for it" in capped.reasons[-1]
