@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from analysis.address import PAGE_SIZE, VirtAddr, is_kernel
 from analysis.errors import BadDump, BadSymbols, Unreadable
-from analysis.formats.image import DumpImage, TriageDriver
+from analysis.formats.image import MACHINE_X86, DumpImage, TriageDriver
 from analysis.limits import MAX_TABLES_TRIED
-from analysis.memory.reader import Memory
+from analysis.memory.reader import END_32, KERNEL_START_32, Memory
 from analysis.symbols.builtin import SAME_KERNEL
 from analysis.symbols.isf import MACHINE_X64, IsfTable, open_isf, quick_guid, quick_machine, quick_rvas, read_text
 from analysis.symbols.kdbg import Kdbg
@@ -121,7 +121,9 @@ def published_addresses(image: DumpImage, kdbg: Kdbg | None) -> dict[str, VirtAd
         "KdDebuggerDataBlock": header.kdbg,
         "MmPfnDatabase": header.pfn_database,
     }
-    return {**(kdbg.addresses if kdbg else {}), **{name: at for name, at in found.items() if is_kernel(at)}}
+    small = header.machine == MACHINE_X86
+    sound = {name: at for name, at in found.items() if (KERNEL_START_32 <= at < END_32 if small else is_kernel(at))}
+    return {**(kdbg.addresses if kdbg else {}), **sound}
 
 
 FINGERPRINT = (

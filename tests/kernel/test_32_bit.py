@@ -13,7 +13,7 @@ from analysis.formats import open_dump
 from analysis.memory import open_memory
 from analysis.pipeline import Options, analyze
 from analysis.verdict.report import Report
-from tests.forge.x86 import CONTEXT_COPY, DRIVER, FAULT, LIST_HEAD, NT, STACK, THREAD, Machine32
+from tests.forge.x86 import CONTEXT_COPY, DRIVER, FAULT, KDBG, LIST_HEAD, NT, STACK, THREAD, Machine32
 
 KINDS = {"kernel-full": Machine32.full, "kernel-summary": Machine32.summary, "kernel-triage": Machine32.triage}
 
@@ -159,3 +159,26 @@ def damaged(whole: bytes, rng: random.Random) -> bytes:
         at = rng.randrange(0x10, min(len(data), 0x3000))
         data[at] = rng.choice((0, 0xFF, rng.randrange(256)))
     return bytes(data)
+
+
+@pytest.mark.parametrize("wrong", [None, "PsActiveProcessHead"])
+def test_the_addresses_in_the_header_recognise_a_small_dumps_table(tmp_path: Path, wrong: str | None) -> None:
+    places = {"PsLoadedModuleList": LIST_HEAD, "PsActiveProcessHead": LIST_HEAD + 0x100, "KdDebuggerDataBlock": KDBG}
+    rvas = {"KeBugCheck2": 0x5000, **{name: at - NT for name, at in places.items()}}
+    if wrong is not None:
+        rvas[wrong] += 8
+    pdb = {"GUID": "A" * 32, "age": 1, "database": "ntkrpamp.pdb", "machine_type": 0x14C}
+    table = {
+        "metadata": {"format": "6.2.0", "windows": {"pdb": pdb}},
+        "symbols": {name: {"address": rva} for name, rva in rvas.items()},
+        "base_types": {},
+        "user_types": {},
+        "enums": {},
+    }
+    folder = tmp_path / "symbols" / "ntkrpamp.pdb"
+    folder.mkdir(parents=True)
+    (folder / f"{'A' * 32}-1.json").write_text(json.dumps(table))
+    path = tmp_path / "Mini.dmp"
+    path.write_bytes(Machine32().triage())
+    made = analyze(path, Options(symbols=(tmp_path / "symbols",)))
+    assert made.threads[0].stack[0].symbol == ("nt!KeBugCheck2+0x8" if wrong is None else "nt+0x5008")
