@@ -5,6 +5,7 @@ single page, more of them the more often a region was asked about, and the small
 """
 
 import asyncio
+import os
 import shutil
 import threading
 import time
@@ -72,7 +73,7 @@ async def reach(
             progress=progress,
             credentials=terms.credentials,
             tag=tag,
-            peek=whole is None,
+            peek=whole is None and hasattr(os, "pwrite"),  # not on Windows
         )
     except LeftThere as found:
         try:
@@ -96,7 +97,8 @@ class RemoteDump:
         self._blocks, self._link, self._terms, self._limits = blocks, link, terms, terms.limits
         self._source = found.source
         self._requests = 1
-        self._waited = 0.0
+        self._waited = 0.0  # seconds of all questions before the one in hand, which began at _started
+        self._started = 0.0
         self._heat: dict[int, int] = {}
         self._spare = FREE_PAGES + self._blocks.pages // SHARE_OF_SIZE
         self._runner: asyncio.Runner | None = None
@@ -139,13 +141,13 @@ class RemoteDump:
             FetchFailed: they cannot be had.
         """
         with self._lock:
-            missing = self._planned(self._blocks.missing(_merged(runs, 0)))
-            if not missing or self._over:
+            missing = [] if self._over else self._planned(self._blocks.missing(_merged(runs, 0)))
+            if not missing:
                 return
-            started = time.monotonic()
+            self._started = time.monotonic()
             self._runner = self._runner or asyncio.Runner()
             try:
-                self._runner.run(self._fetch(missing, started))
+                self._runner.run(self._fetch(missing))
             except asyncio.CancelledError:
                 raise FetchFailed("network", "the analysis was stopped") from None
             except Exception as error:
@@ -154,7 +156,7 @@ class RemoteDump:
                     raise
                 raise told from error
             finally:
-                self._waited += time.monotonic() - started
+                self._waited += time.monotonic() - self._started
 
     def cancel(self) -> None:
         """Stop what is being fetched, from any thread."""
@@ -174,15 +176,13 @@ class RemoteDump:
                 self._runner = None
             self._blocks.close()
 
-    async def _fetch(self, runs: list[Run], started: float) -> None:
+    async def _fetch(self, runs: list[Run]) -> None:
         self._filling = asyncio.current_task()
         try:
             if self._ranges is None:
                 timeout = httpx.Timeout(self._limits.idle_seconds, connect=self._limits.connect_seconds)
                 self._client = open_client(self._terms.policy, timeout, self._terms.credentials)
-                self._ranges = Ranges(
-                    self._client, self._source, self._limits, lambda count: self._take(count, started)
-                )
+                self._ranges = Ranges(self._client, self._source, self._limits, self._take)
             spans = [(first * PAGE, min((first + count) * PAGE, self.size) - first * PAGE) for first, count in runs]
             self._check_room(sum(size for _, size in spans))
             before = self._ranges.requests
@@ -192,9 +192,10 @@ class RemoteDump:
         finally:
             self._filling = None
 
-    def _take(self, count: int, started: float) -> None:
+    def _take(self, count: int) -> None:
+        # Only what was waited for counts: the analysis may think for long between two questions.
         self.received += count
-        elapsed = self._waited + time.monotonic() - started
+        elapsed = self._waited + time.monotonic() - self._started
         if elapsed > self._limits.patience_seconds and self.received < elapsed * self._limits.slowest_rate:
             sent = f"{wording.size(self.received)} in {wording.duration(elapsed)}"
             raise FetchFailed("time", f"the server sends too slowly: {sent}")

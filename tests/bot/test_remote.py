@@ -243,6 +243,15 @@ async def test_a_server_that_falls_silent_or_trickles_is_left(dump: Path, tmp_pa
             await fill(pages, (3000, 1))
 
 
+async def test_the_time_between_two_questions_is_not_the_servers(dump: Path, tmp_path: Path) -> None:
+    limits = {"patience_seconds": 0.5, "slowest_rate": 1e9}
+    async with serving_ranges(RangeServer(dump)) as server, opened(server, tmp_path, **limits) as pages:
+        await fill(pages, (FAR, 1))
+        await asyncio.sleep(0.6)
+        await fill(pages, (3000, 1))
+        assert page(pages, 3000) == b"page 3000"
+
+
 async def test_no_more_than_the_size_cap_is_fetched(dump: Path, tmp_path: Path) -> None:
     async with serving_ranges(RangeServer(dump)) as server, opened(server, tmp_path, max_bytes=3 << 20) as pages:
         await fill(pages, (1000, 10))
