@@ -56,6 +56,14 @@ class ImageFile(Memory):
             found += part
         return bytes(found)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file holds all that its sections say it does."""
+        return all(
+            self._raw.available(section.file_offset, section.file_size) == section.file_size
+            for section in self.headers.sections
+        )
+
     def is_constant(self, rva: int) -> bool:
         """Whether what lies at an RVA is the same in memory as in the file, but for relocations."""
         return not any(section.writable and section.holds(rva) for section in self.headers.sections)
@@ -104,7 +112,7 @@ def open_image(path: Path, wanted: ImageIdentity, base: int) -> ImageFile:
     """The image file that ``wanted`` names, laid out at ``base``.
 
     Raises:
-        BadSymbols: it cannot be read, is no image, or another one's file.
+        BadSymbols: it cannot be read, is no image, another one's file, or not whole.
     """
     image = ImageFile(path, base)
     found = image.identity
@@ -112,4 +120,7 @@ def open_image(path: Path, wanted: ImageIdentity, base: int) -> ImageFile:
         image.close()
         has, asked = f"{found.timestamp:08x}-{found.size:x}", f"{wanted.timestamp:08x}-{wanted.size:x}"
         raise BadSymbols(path.name, f"it is {has}, but {asked} is asked for: not used")
+    if not image.is_whole:
+        image.close()
+        raise BadSymbols(path.name, "cut short: its sections go on behind the end of the file")
     return image

@@ -6,12 +6,10 @@ one that was asked for. Questions are answered after a short wait; what comes la
 
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from analysis.symbols.names import Wanted
 from bot.symbols import notes, stores
@@ -281,9 +279,3 @@ def _server(address: str, reach: Reach, transport: "httpx.BaseTransport | None")
     from bot.symbols.servers import Server
 
     return Server(address, reach, transport)
-
-
-def hosts_of(tiers: tuple[Tiers, ...]) -> Iterator[str]:
-    """The hosts of the servers of a symbol path, to be shown: their addresses may hold passwords."""
-    for place in (place for one in tiers for place in one.places if isinstance(place, str)):
-        yield urlsplit(place).hostname or "a symbol server"

@@ -58,6 +58,8 @@ def test_a_file_cut_anywhere_is_refused_or_has_zeros_at_its_end(tmp_path: Path) 
             continue
         opened += 1
         if image.headers.sections:
+            with pytest.raises(BadSymbols, match="cut short"):
+                open_image(path, ImageIdentity("cut.sys", STAMP, SIZE), BASE)
             assert len(image.read(BASE + 0x1000, 0x800)) == 0x800
         image.headers.functions(), image.headers.exports(), image.headers.version()
         assert image.headers.pdb is None
