@@ -1,37 +1,17 @@
 """A dump that lies elsewhere is asked for in few questions, and a page that was told of beforehand in none."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from analysis.address import PAGE_SIZE
 from analysis.errors import Unreadable
 from analysis.formats import open_dump
-from analysis.formats.remote import RemotePages, Run
+from analysis.formats.remote import RemotePages
 from analysis.memory import AddressSpace, open_memory
-from tests.forge import Forged, forge
-
-
-class Elsewhere:
-    """A sparse file that is filled from the whole dump, question by question."""
-
-    def __init__(self, whole: Path, place: Path) -> None:
-        self.whole, self.sparse, self.marks = whole, place / "sparse", place / "marks"
-        self.size = whole.stat().st_size
-        for path, size in ((self.sparse, self.size), (self.marks, -(-self.size // PAGE_SIZE))):
-            with path.open("wb") as file:
-                file.truncate(size)
-        self.questions: list[list[Run]] = []
-
-    def answer(self, runs: list[Run]) -> None:
-        self.questions.append(runs)
-        with self.whole.open("rb") as whole, self.sparse.open("r+b") as sparse, self.marks.open("r+b") as marks:
-            for first, count in runs:
-                whole.seek(first * PAGE_SIZE)
-                sparse.seek(first * PAGE_SIZE)
-                sparse.write(whole.read(count * PAGE_SIZE))
-                marks.seek(first)
-                marks.write(b"\1" * count)
+from analysis.pipeline import Options, analyze
+from tests.forge import KINDS, Forged, forge
+from tests.memory.elsewhere import Elsewhere
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +51,23 @@ def test_a_gap_is_the_same_gap(elsewhere: Elsewhere) -> None:
 def test_what_does_not_come_is_an_error_and_never_zeros(elsewhere: Elsewhere) -> None:
     with pytest.raises(OSError, match="did not come"):
         open_dump(elsewhere.sparse, RemotePages(elsewhere.marks, lambda _runs: None))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "triage"])
+def test_each_kind_of_dump_gives_the_same_report_from_elsewhere(kind: str, tmp_path: Path) -> None:
+    forged = forge("seed", kind=kind)
+    forged.write_isf(tmp_path / "symbols")
+    there = Elsewhere(forged.write(tmp_path / "whole"), tmp_path)
+    options = Options((tmp_path / "symbols",), source="x.dmp")
+    local = analyze(there.whole, options)
+    remote = analyze(there.sparse, replace(options, remote=RemotePages(there.marks, there.answer)))
+    assert there.questions
+    assert (remote.verdict.culprit, remote.blocking, remote.threads, remote.modules, remote.bucket) == (
+        local.verdict.culprit,
+        local.blocking,
+        local.threads,
+        local.modules,
+        local.bucket,
+    )
+    assert (remote.notes, remote.dump.identity) == (local.notes, local.dump.identity)
+    assert remote.dump.sha256 is None
