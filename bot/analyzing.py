@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,20 +42,53 @@ class Request:
     as_json: bool = False
     history: bool = True
     rules: str | None = None
+    source: str | None = None
+
+
+class _Many(Exception):
+    # The file is an archive with several dumps: each is analysed like a file of its own.
+    def __init__(self, dumps: "tuple[tuple[str, Fetched], ...]") -> None:
+        super().__init__()
+        self.dumps = dumps
 
 
 def analyze(request: Request) -> int:
     """Run the command; its exit status. One line on standard error says why it is not 0."""
-    try:
-        document, seen = _analyze(request)
-    except Stop as stop:
-        print(f"pileup: {printable(stop.line)}", file=sys.stderr)
-        return stop.status
-    if request.as_json:
-        print(json.dumps(document, indent=2))
-    else:
-        from analysis.verdict.report import Report
+    with ExitStack() as stack:
+        try:
+            made = [("", *_analyze(request, stack))]
+        except Stop as stop:
+            return _said(stop)
+        except _Many as many:
+            return _analyze_each(request, many, stack)
+        return _print(request, made)
 
+
+def _analyze_each(request: Request, many: _Many, stack: ExitStack) -> int:
+    made, status = [], OK
+    for name, fetched in many.dumps:
+        try:
+            made.append((name, *_analyze(replace(request, what=str(fetched.path), source=fetched.source), stack)))
+        except Stop as stop:
+            status = _said(Stop(f"{name}: {stop.line}", stop.status))
+    return _print(request, made) or status
+
+
+def _said(stop: Stop) -> int:
+    print(f"pileup: {printable(stop.line)}", file=sys.stderr)
+    return stop.status
+
+
+def _print(request: Request, made: "list[tuple[str, dict[str, Any], Seen | None]]") -> int:
+    if request.as_json:
+        documents = [document for _, document, _ in made]
+        print(json.dumps(documents[0] if not made[0][0] else documents, indent=2) if made else "[]")
+        return OK
+    from analysis.verdict.report import Report
+
+    for name, document, seen in made:
+        if name:
+            print(f"== {printable(name)}")
         print_lines(report_lines(Report.from_json(document), seen), sys.stdout)
     return OK
 
@@ -70,7 +103,7 @@ def settings_or_stop() -> "Settings":
         raise Stop(f"these settings cannot be used: {'; '.join(error.problems)}", USAGE) from error
 
 
-def _analyze(request: Request) -> "tuple[dict[str, Any], Seen | None]":
+def _analyze(request: Request, outer: ExitStack) -> "tuple[dict[str, Any], Seen | None]":
     if "://" not in request.what:
         _check_file(Path(request.what))
     _check_symbols(request.symbols)
@@ -86,8 +119,12 @@ def _analyze(request: Request) -> "tuple[dict[str, Any], Seen | None]":
 
         def order(whole: str | None = None) -> Order:
             if "://" not in request.what:
-                return Order(Path(request.what), None, symbols, cache, servers=servers, rules=rules)
-            got = _fetch(request.what, settings, stack, whole)
+                path, source = _unpacked(Path(request.what), request.source, settings, outer)
+                return Order(path, source, symbols, cache, servers=servers, rules=rules)
+            got = _fetch(request.what, settings, outer, whole)
+            if got.pages is None:
+                path, source = _unpacked(got.path, got.source, settings, outer)
+                got = got if path == got.path else replace(got, path=path, source=source or "", sha256=None)
             facts = (got.sha256, got.seconds, servers, rules, got.pages, got.note)
             return Order(got.path, got.source, symbols, cache, *facts)
 
@@ -176,6 +213,36 @@ def _fetch(url: str, settings: "Settings", stack: ExitStack, whole: str | None) 
         stack.callback(tidy_blocks, settings.home, int(settings.page_cache_size))
         stack.callback(fetched.pages.close)
     return fetched
+
+
+def _unpacked(path: Path, source: str | None, settings: "Settings", stack: ExitStack) -> tuple[Path, str | None]:
+    # The one dump of an archive, and what to call it; a file that is none as it is. Raises: Stop, _Many.
+    from bot.archives.kinds import kind_of_file
+
+    if kind_of_file(path) is None:
+        return path, source
+    import asyncio
+    import uuid
+
+    from bot.archives.limits import ArchiveFailed
+    from bot.archives.opening import open_archive
+    from bot.fetch.download import Fetched
+    from bot.fetch.workspace import workspace
+
+    directory = stack.enter_context(workspace(settings.home, f"cli-{uuid.uuid4().hex}"))
+    outer = Fetched(path, path.stat().st_size, None, "", source or path.name, 0.0)
+    with progress_on() as show:
+        show(f"unpacking {path.name}", None)
+        try:
+            opened = asyncio.run(open_archive(outer, path.name, settings.archive_limits, into=directory))
+        except ArchiveFailed as failed:
+            raise Stop(f"could not open this archive: {failed.line}", failed.exit_code) from failed
+    for name in opened.damaged:
+        print(f"pileup: {printable(name)} is damaged and was not read", file=sys.stderr)
+    if len(opened.dumps) > 1:
+        raise _Many(opened.dumps)
+    ((_, dump),) = opened.dumps
+    return dump.path, dump.source
 
 
 def _prepare() -> Child:

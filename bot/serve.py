@@ -15,6 +15,7 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from analysis.confinement import hide_from_children
 from analysis.verdict.report import Report
 from analysis.verdict.rules import present_analyzer
 from bot import answers, child, logs
@@ -72,6 +73,8 @@ async def serve(
         CannotServe: a token is missing or refused, or history cannot be opened.
     """
     stop = stop or asyncio.Event()
+    if (note := hide_from_children()) is not None:
+        log.warning("%s", note)
     token, app_token = _tokens(settings)
     client = reading_client(token, settings.slack_api_url)
     identity = await identify(client)

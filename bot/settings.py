@@ -130,6 +130,10 @@ class Settings(BaseSettings):
     download_seconds: Seconds = Field(default=1800, description="Longest download, in seconds.")
     download_idle_seconds: Seconds = Field(default=30, description="Longest silence of a server, in seconds.")
     download_attempts: int = Field(default=4, ge=1, le=20, description="How often a broken download is tried.")
+    disk_quota: Size = Field(
+        default=ByteSize(100_000_000_000),
+        description="Room for downloads, as in `100GB`; the oldest dumps that were kept go first.",
+    )
     max_unpacked: Size = Field(
         default=ByteSize(64_000_000_000), description="Most bytes that one archive may unpack to, as in `64GB`."
     )
@@ -225,6 +229,7 @@ class Settings(BaseSettings):
             total_seconds=self.download_seconds,
             idle_seconds=self.download_idle_seconds,
             attempts=self.download_attempts,
+            quota_bytes=int(self.disk_quota),
         )
 
     @property

@@ -49,8 +49,11 @@ async def open_archive(
     limits: ArchiveLimits,
     password: str | None = None,
     unpacked: Callable[[int], None] = lambda _bytes: None,
+    *,
+    into: Path | None = None,
 ) -> Opened:
     """The dumps in a file, which is deleted if it is an archive. ``unpacked`` hears how many bytes came out so far.
+    With ``into`` they are put there, and the archive stays.
 
     ``password`` is tried before the usual ones.
 
@@ -60,7 +63,7 @@ async def open_archive(
     """
     if await asyncio.to_thread(kind_of_file, fetched.path) is None:
         return Opened(((name, fetched),))
-    directory = fetched.path.with_name("unpacked")
+    directory = (into or fetched.path.parent) / "unpacked"
     await asyncio.to_thread(directory.mkdir, 0o700)
     free = shutil.disk_usage(directory).free - SPARE_DISK
     capped = dataclasses.replace(limits, max_bytes=max(1, min(limits.max_bytes, free)))
@@ -74,7 +77,8 @@ async def open_archive(
     }
     answer = await _run(order, directory, limits.seconds, unpacked)
     dumps = await asyncio.to_thread(_taken, answer, directory, fetched)
-    await asyncio.to_thread(fetched.path.unlink)
+    if into is None:
+        await asyncio.to_thread(fetched.path.unlink)
     left_out = answer.get("left_out")
     damaged = [str(name)[:120] for name in answer.get("damaged") or []]
     return Opened(dumps, True, left_out if isinstance(left_out, int) else 0, tuple(damaged))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 TELL_EVERY_SECONDS = 0.25
 SPARE_DISK = 64 << 20
+ROOM_EVERY = 256 << 20  # bytes after which the room is looked at again
 GETTING_ON = 8 << 20  # bytes since the last try that make a connection worth more of them
 LEAST_TOLD_SECONDS = 2.0  # a shorter rest is over before it is read
 # Asked for a part of a file, some servers refuse what they would give whole: 206 here is another part than asked for.
@@ -81,6 +82,7 @@ class Fetched:
 
 
 Progress = Callable[[Arrived], None]
+Room = Callable[[int], bool]
 
 
 async def download(
@@ -93,11 +95,13 @@ async def download(
     credentials: Credentials | None = None,
     tag: str | None = None,
     peek: bool = False,
+    room: Room | None = None,
 ) -> Fetched:
     """Fetch a link into ``path``, which is overwritten. The file is removed again when it does not arrive whole.
 
     ``tag`` is that of a content which need not come again. With ``peek`` the first bytes are asked for by themselves,
-    and a large dump on a server that vouches for its ranges is left there.
+    and a large dump on a server that vouches for its ranges is left there. ``room`` makes room for so many bytes, or
+    says that there is none.
 
     Raises:
         FetchFailed: why not, in one line.
@@ -110,11 +114,11 @@ async def download(
     try:
         async with asyncio.timeout(limits.total_seconds), open_client(policy, timeout, credentials) as client:
             with path.open("w+b") as file:
-                transfer = _Transfer(link, file, limits, progress, tag, peek=peek)
+                transfer = _Transfer(link, file, limits, progress, tag, peek=peek, room=room)
                 await _persist(transfer, client)
                 if is_page(transfer.head):
                     link = replace(link, url=transfer.behind_page())
-                    transfer = _Transfer(link, file, limits, progress, None, peek=False)
+                    transfer = _Transfer(link, file, limits, progress, None, peek=False, room=room)
                     await _persist(transfer, client)
                     transfer.refuse_page()
         return transfer.fetched(path, time.monotonic() - started)
@@ -164,9 +168,10 @@ class _Transfer:
         known: str | None,
         *,
         peek: bool,
+        room: Room | None,
     ) -> None:
         self.link, self.file, self.limits, self.progress, self.known = link, file, limits, progress, known
-        self.peek = peek
+        self.peek, self.room = peek, room
         self.ranges: Source | str | None = None  # after a look: where they are to be had, or why they are not
         self.led_to = link.url
         self.validator: str | None = None
@@ -260,6 +265,8 @@ class _Transfer:
         self.received += len(chunk)
         if self.received > PAGE_BYTES >= self.received - len(chunk):
             self.refuse_page()
+        if self.received // ROOM_EVERY != (self.received - len(chunk)) // ROOM_EVERY:
+            self._check_disk(0 if self.total else ROOM_EVERY)
         self._check_pace()
         self._tell()
 
@@ -292,6 +299,9 @@ class _Transfer:
         free = shutil.disk_usage(Path(self.file.name).parent).free
         if count + SPARE_DISK > free:
             raise FetchFailed("disk", f"no room here for {_size(count)}: {_size(free)} are free")
+        if self.room is not None and not self.room(count):
+            most = _size(self.limits.quota_bytes)
+            raise FetchFailed("disk", f"no room here for {_size(count)}: all dumps together may take {most}")
 
     def _tell(self, *, force: bool = False) -> None:
         now = time.monotonic()

@@ -11,7 +11,7 @@ class FetchLimits:
     """What a download may cost: bytes, seconds in all, seconds of silence, and how often it is tried.
 
     A server that never falls silent can still take for ever: after ``patience_seconds`` it must have sent
-    ``slowest_rate`` bytes a second on average.
+    ``slowest_rate`` bytes a second on average. ``quota_bytes`` hold all downloads together, kept ones included.
     """
 
     max_bytes: int = 16_000_000_000
@@ -22,6 +22,7 @@ class FetchLimits:
     first_wait_seconds: float = 0.5
     patience_seconds: float = 60.0
     slowest_rate: float = 16_000.0
+    quota_bytes: int = 100_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

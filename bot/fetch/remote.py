@@ -5,6 +5,7 @@ single page, more of them the more often a region was asked about, and the small
 """
 
 import asyncio
+import functools
 import os
 import shutil
 import threading
@@ -27,6 +28,7 @@ from bot.fetch.problems import FetchFailed
 from bot.fetch.ranged import LeftThere, Ranges
 from bot.fetch.safety import Credentials, open_client
 from bot.fetch.shares import direct
+from bot.fetch.workspace import downloads, make_room
 
 FEW_RUNS = 8  # a question with more is taken at its word
 GAP_PAGES = 16  # between two runs: fetched with them, it costs less than a request
@@ -74,6 +76,7 @@ async def reach(
             credentials=terms.credentials,
             tag=tag,
             peek=whole is None and hasattr(os, "pwrite"),  # not on Windows
+            room=functools.partial(make_room, downloads(terms.home), quota=terms.limits.quota_bytes),
         )
     except LeftThere as found:
         try:

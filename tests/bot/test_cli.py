@@ -17,9 +17,11 @@ import pytest
 from typer.testing import CliRunner
 
 from analysis.verdict.report import validate
+from bot.analyzing import Request, analyze
 from bot.child import AnalysisFailed
 from bot.cli import app
 from storage.store import Store
+from tests.archives.build import zipped
 from tests.bot import server as web
 from tests.bot.server import serving
 from tests.storage.samples import report
@@ -361,3 +363,25 @@ def test_rules_with_a_mistake_stop_the_command_and_name_it(
     status, out, error = run(*command)
     assert (status, out) == (2, "")
     assert "mine.toml cannot be used: ours, entry 1: team is missing" in error
+
+
+def test_an_archive_is_unpacked_and_each_dump_in_it_analysed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PILEUP_HOME", str(tmp_path / "home"))
+    output = b"nt!KeBugCheckEx\nBugCheck 9F, {3, 1, 2, 3}\nSTACK_TEXT:\nMODULE_NAME: x\n" * 3
+    archive = tmp_path / "all.zip"
+    archive.write_bytes(zipped({"a.txt": output, "b/broken.dmp": b"MDMP" + bytes(60)}))
+    status = analyze(Request(str(archive), history=False, as_json=True))
+    said = capsys.readouterr()
+    (document,) = json.loads(said.out)
+    assert (status, document["dump"]["source"]) == (3, "all.zip › a.txt")
+    assert "broken.dmp: " in said.err
+    assert archive.exists()
+    archive.write_bytes(zipped({"a.txt": output}))
+    assert analyze(Request(str(archive), history=False, as_json=True)) == 0
+    assert json.loads(capsys.readouterr().out)["dump"]["source"] == "all.zip › a.txt"
+    archive.write_bytes(zipped({"a.sys": b"MZ"}))
+    assert analyze(Request(str(archive), history=False)) == 3
+    assert "could not open this archive: there is no dump in it, only a.sys" in capsys.readouterr().err
+    assert not list((tmp_path / "home" / "downloads").iterdir())

@@ -21,6 +21,7 @@ from bot.fetch.failures import failure_of
 from bot.fetch.limits import FetchLimits, Policy
 from bot.fetch.links import link
 from bot.fetch.problems import FetchFailed, Unchanged
+from bot.fetch.remote import Terms, reach
 from bot.fetch.safety import Credentials, check_url, is_allowed
 from bot.fetch.workspace import downloads, workspace
 from tests.bot import server as web
@@ -65,7 +66,7 @@ def test_small_files_of_a_job_stay_where_small_ones_are_kept(tmp_path: Path, mon
     for name, size in (("a", 10), ("b", 11)):
         with workspace(tmp_path, name, keep="small") as directory:
             (directory / "dump").write_bytes(bytes(size))
-    assert [entry.name for entry in downloads(tmp_path).iterdir()] == ["a"]
+    assert [entry.name for entry in downloads(tmp_path).iterdir()] == ["kept-a"]
 
 
 @pytest.mark.parametrize(
@@ -475,7 +476,7 @@ def test_a_workspace_is_private_and_goes_with_its_job(tmp_path: Path) -> None:
     assert list(downloads(tmp_path).iterdir()) == []
     with workspace(tmp_path, "job-2", keep="always") as directory:
         (directory / "dump").write_bytes(BODY)
-    assert (downloads(tmp_path) / "job-2" / "dump").exists()
+    assert (downloads(tmp_path) / "kept-job-2" / "dump").exists()
     with workspace(tmp_path, "job-2") as directory:
         assert list(directory.iterdir()) == []
 
@@ -500,3 +501,17 @@ async def test_a_known_tag_spares_the_download_and_a_redirect_has_none(tmp_path:
 async def test_a_304_that_nobody_asked_for_is_a_failure(tmp_path: Path) -> None:
     async with serving(dump=web.status("304 Not Modified")) as server:
         assert (await failure(server.url("/dump"), tmp_path)).kind in ("status", "redirect", "network")
+
+
+async def test_all_dumps_together_stay_within_their_quota(tmp_path: Path) -> None:
+    with workspace(tmp_path, "old", keep="always") as directory:
+        (directory / "dump").write_bytes(bytes(1_500_000))
+    limits = dataclasses.replace(QUICK, quota_bytes=2_000_000)
+    async with serving(dump=web.page(BODY)) as server:
+        with workspace(tmp_path, "new") as directory:
+            fetched = await reach(link(server.url("/dump")), directory / "dump", Terms(limits, INSIDE, tmp_path))
+            assert fetched.size == len(BODY)
+            assert [entry.name for entry in downloads(tmp_path).iterdir()] == ["new"]
+            small = Terms(dataclasses.replace(limits, quota_bytes=1_500_000), INSIDE, tmp_path)
+            with pytest.raises(FetchFailed, match=r"all dumps together may take 1\.5 MB"):
+                await reach(link(server.url("/dump")), directory / "more", small)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.fetch.workspace import downloads, job_name
+from bot.fetch.workspace import downloads, job_name, make_room
 from bot.housekeeping import keep_house, tidy
 from bot.settings import Settings
 from storage.jobs import NewJob
@@ -61,3 +61,14 @@ async def test_it_goes_on_after_a_failure_and_stops_when_told(tmp_path: Path, mo
     with Store.open(tmp_path / "x.sqlite") as store:
         await asyncio.wait_for(keep_house(store, Settings(home=tmp_path), stop, every=0.01), 10)
     assert len(calls) >= 3
+
+
+def test_kept_dumps_make_room_the_oldest_first_and_running_jobs_stay(tmp_path: Path) -> None:
+    for age, name in enumerate(("job-3", "kept-job-1", "kept-job-2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "dump").write_bytes(bytes(1 << 20))
+        os.utime(tmp_path / name, (1000 + age, 1000 + age))
+    assert make_room(tmp_path, 1 << 20, 3 << 20)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["job-3", "kept-job-2"]
+    assert not make_room(tmp_path, 3 << 20, 3 << 20)
+    assert [path.name for path in tmp_path.iterdir()] == ["job-3"]
