@@ -216,3 +216,19 @@ def test_each_kind_of_block_is_drawn_and_escaped(block: dict[str, object], html:
 )
 def test_markup_is_drawn_as_slack_draws_it(text: str, html: str) -> None:
     assert html.replace("\n<b>", "\n&lt;b&gt;") in render.mrkdwn(text.replace("<b>", "&lt;b&gt;"), Workspace())
+
+
+async def test_a_button_of_a_message_can_be_pressed_and_no_other(
+    slack: StandIn, browser: aiohttp.ClientSession
+) -> None:
+    said = slack.workspace.say(CRASHES, ANNA, "x")
+    button = {"type": "button", "action_id": "stop", "value": "7", "text": {"type": "plain_text", "text": "<Cancel>"}}
+    said.blocks = [{"type": "actions", "elements": [button]}]
+    assert '<button name="action" value="stop">&lt;Cancel&gt;</button>' in await read(browser, slack.base)
+    place = f"{slack.base}chat/{CRASHES}/{said.ts}"
+    async with browser.post(place, data={"action": "stop"}, allow_redirects=False) as answer:
+        assert answer.status == 303
+    async with browser.post(place, data={"action": "other"}) as answer:
+        assert answer.status == 400
+    payload = slack.socket_mode.deliveries[-1].payload
+    assert (payload["type"], payload["actions"][0]["value"], payload["user"]["id"]) == ("block_actions", "7", ANNA)
