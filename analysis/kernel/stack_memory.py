@@ -20,6 +20,7 @@ class StackMemory:
         self.memory = memory
         self.low = low
         self.high = min(high, low + MAX_STACK_BYTES)
+        self._page_at, self._page = 0, b""  # the page that was read last: a walk reads most words of it
 
     @classmethod
     def above(cls, memory: Memory, pointer: int) -> "StackMemory":
@@ -37,7 +38,15 @@ class StackMemory:
         """Bytes of the stack. Raises: Unreadable, also outside the bounds."""
         if not self.low <= address <= self.high - size:
             raise Unreadable(address, Absence.NOT_MAPPED, "outside the stack's bounds")
-        return self.memory.read(address, size)
+        at = address - self._page_at
+        if at >= 0 and at + size <= len(self._page):
+            return self._page[at : at + size]
+        page = max(address & -PAGE_SIZE, self.low)
+        held = self.memory.read_available(page, PAGE_SIZE - page % PAGE_SIZE)
+        if address - page + size > len(held):  # across an edge, or a part is missing: memory says which
+            return self.memory.read(address, size)
+        self._page_at, self._page = page, held
+        return held[address - page : address - page + size]
 
     def words(self, start: int, lowest: int, highest: int) -> Iterator[tuple[int, int]]:
         """``(address, value)`` of each aligned word from ``start`` up whose value is in [lowest, highest].

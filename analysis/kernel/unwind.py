@@ -113,7 +113,8 @@ def unwind_frame(registers: Registers, code: Code64, word: ReadWord, *, called: 
         if in_epilogue:
             return state.returned()
         sure = in_epilogue is not None
-    return replace(_undo_prologue(state, code, function, info, rva), sure=sure)
+    caller = _undo_prologue(state, code, function, info, rva)
+    return caller if sure else replace(caller, sure=False)
 
 
 def _entry(code: Code64, function: RuntimeFunction) -> tuple[RuntimeFunction, UnwindInfo]:
