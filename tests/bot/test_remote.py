@@ -358,6 +358,7 @@ async def test_the_report_is_that_of_the_whole_dump(tmp_path: Path) -> None:
         pages = fetched.pages
         order = dataclasses.replace(order, path=fetched.path, pages=pages)
         remote = await analyze(order, ChildLimits(), lambda _stage, _fraction: told.append(pages.said))
+        await asyncio.to_thread(pages.close)
     assert remote.verdict.culprit == local.verdict.culprit
     assert remote.blocking == local.blocking
     assert remote.modules == local.modules
