@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bot.child import environment
+from bot.confined import confinement_notes
 from bot.console import Line, print_lines, printable
 from bot.wording import count as counted
 
@@ -52,6 +53,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
     yield from _symbols(settings.symbol_paths())
     yield from _rules(settings.rules)
     yield _child()
+    yield from (Finding("note", note) for note in confinement_notes())
     yield _pictures()
     yield from _slack(settings)
     yield from _links(settings)

@@ -20,6 +20,7 @@ from analysis.verdict.report import Report
 from analysis.verdict.rules import present_analyzer
 from bot import answers, child, logs
 from bot.app import Identity, create_app, goes_direct, reading_client, sending_client
+from bot.confined import confinement_notes
 from bot.fetch.download import Arrived, Fetched
 from bot.fetch.links import Link
 from bot.fetch.remote import reach
@@ -52,6 +53,8 @@ class CannotServe(Exception):
 def run(settings: Settings, *, analyse: Analyse | None = None) -> int:
     """Serve until a signal; the exit status. ``analyse`` replaces the analysis in a child process."""
     logs.configure(settings.log_level)
+    for note in confinement_notes():
+        log.warning("%s", note)
     try:
         asyncio.run(serve(settings, analyse=analyse))
     except CannotServe as problem:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.confined import PROBE, confinement_notes
 from bot.doctor import Finding, examine, run
 from bot.settings import Settings, read_settings, variable
 
@@ -96,3 +97,13 @@ def test_the_users_own_rules_are_read(tmp_path: Path) -> None:
     assert [finding.grade for finding in said] == ["missing"]
     assert "modul is not known here" in said[0].text
     assert grades(list(examine(read_settings(rules=tmp_path / "none.toml"))), "none.toml") == ["missing"]
+
+
+def test_a_protection_that_is_missing_here_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all("confined" in note or "cut off" in note or "goes on" in note for note in confinement_notes())
+    lacking = PROBE.replace("cut_off_network()", "'the analysis is not cut off from the network: EINVAL'")
+    monkeypatch.setattr("bot.confined.PROBE", lacking)
+    assert "the analysis is not cut off from the network: EINVAL" in confinement_notes()
+    assert grades(list(examine(read_settings())), "not cut off from the network") == ["note"]
+    monkeypatch.setattr("bot.confined.PROBE", "nonsense")
+    assert confinement_notes() == ("how far an analysis is confined here could not be found out",)
