@@ -36,6 +36,7 @@ BROKEN = (
     OSError,
     ValueError,
     struct.error,
+    IndexError,  # a locked member that ends inside its twelve bytes of header
     RuntimeError,  # a method that nobody knows (NotImplementedError), and pyzipper's word for a wrong password
 )
 
