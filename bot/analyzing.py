@@ -43,6 +43,7 @@ class Request:
     history: bool = True
     rules: str | None = None
     source: str | None = None
+    html: Path | None = None
 
 
 class _Many(Exception):
@@ -66,9 +67,11 @@ def analyze(request: Request) -> int:
 
 def _analyze_each(request: Request, many: _Many, stack: ExitStack) -> int:
     made, status = [], OK
-    for name, fetched in many.dumps:
+    for number, (name, fetched) in enumerate(many.dumps, 1):
+        page = request.html and request.html.with_stem(f"{request.html.stem}-{number}")
+        asked = replace(request, what=str(fetched.path), source=fetched.source, html=page)
         try:
-            made.append((name, *_analyze(replace(request, what=str(fetched.path), source=fetched.source), stack)))
+            made.append((name, *_analyze(asked, stack)))
         except Stop as stop:
             status = _said(Stop(f"{name}: {stop.line}", stop.status))
     return _print(request, made) or status
@@ -106,6 +109,8 @@ def settings_or_stop() -> "Settings":
 def _analyze(request: Request, outer: ExitStack) -> "tuple[dict[str, Any], Seen | None]":
     if "://" not in request.what:
         _check_file(Path(request.what))
+    if request.html is not None:
+        _check_page(request.html, Path(request.what))
     _check_symbols(request.symbols)
     with ExitStack() as stack:
         child = _prepare()
@@ -145,7 +150,10 @@ def _analyze(request: Request, outer: ExitStack) -> "tuple[dict[str, Any], Seen 
             document = _outcome(again.begin(made, limits), made)
         if servers is not None and servers.late():
             document = _with_late_symbols(document, servers, made, limits)
-    return document, _remember(document, settings) if request.history else None
+    seen = _remember(document, settings) if request.history else None
+    if request.html is not None:
+        _write_page(request.html, document)
+    return document, seen
 
 
 def _check_file(path: Path) -> None:
@@ -157,6 +165,24 @@ def _check_file(path: Path) -> None:
         raise Stop(f"{path} is not a file", USAGE)
     if not os.access(path, os.R_OK):
         raise Stop(f"{path} may not be read", USAGE)
+
+
+def _check_page(page: Path, dump: Path) -> None:
+    # Before the analysis, which may take minutes; and a page is never written over the dump.
+    if page.is_dir() or not page.absolute().parent.is_dir():
+        raise Stop(f"{page} cannot be written: no such directory, or a directory itself", USAGE)
+    if page.exists() and dump.exists() and page.samefile(dump):
+        raise Stop(f"{page} is the dump itself", USAGE)
+
+
+def _write_page(page: Path, document: dict[str, Any]) -> None:
+    from analysis.verdict.report import Report
+    from bot.web.crash import crash_file
+
+    try:
+        page.write_text(crash_file(Report.from_json(document)), "utf-8")
+    except OSError as error:
+        raise Stop(f"{page} cannot be written: {error.strerror}", FAULT) from error
 
 
 def check_rules(path: Path | None) -> None:

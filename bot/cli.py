@@ -62,6 +62,7 @@ def analyze(
     what: Annotated[
         str, typer.Argument(metavar="WHAT", help="A dump or saved WinDbg output: a path or an http(s) link.")
     ],
+    *,
     as_json: AsJson = False,
     symbols: Annotated[
         list[str] | None,
@@ -75,6 +76,10 @@ def analyze(
         str | None, typer.Option("--rules", metavar="FILE", help="Your own rules, in the place of PILEUP_RULES.")
     ] = None,
     no_history: Annotated[bool, typer.Option("--no-history", help="Keep it out of the database.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write the report as a page, too; one file, no script."),
+    ] = None,
 ) -> None:
     """Say what a crash dump tells.
 
@@ -83,7 +88,7 @@ def analyze(
     """
     from bot import analyzing
 
-    request = analyzing.Request(what, tuple(symbols or ()), as_json, history=not no_history, rules=rules)
+    request = analyzing.Request(what, tuple(symbols or ()), as_json, not no_history, rules, html=html)
     raise typer.Exit(analyzing.analyze(request))
 
 
