@@ -176,10 +176,8 @@ class _Reading:
         return read_process(Snapshot(self.memory, home, block.size, data), self.symbols, home)
 
     def programs(self, processes: dict[VirtAddr, Process]) -> Programs | None:
-        # Kernel dumps leave the programs' pages out; what a transition frame happens to hold is not looked for.
-        if self.image.header.kind not in _WITH_PROGRAMS or not isinstance(self.memory, AddressSpace):
-            return None
-        return Programs(self.memory.process, processes)
+        space = program_memory(self.image, self.memory)
+        return Programs(space, processes) if space is not None else None
 
     def locks(
         self,
@@ -211,3 +209,11 @@ def _triage_modules(triage: TriageData, kernel_base: int) -> tuple[Module, ...]:
         for one in triage.drivers
     )
     return name_kernel(listed, kernel_base)
+
+
+def program_memory(image: DumpImage, memory: Memory) -> Callable[[int], Memory] | None:
+    """What opens the memory of a process by its directory table; None where the dump holds no programs."""
+    # Kernel dumps leave the programs' pages out; what a transition frame happens to hold is not looked for.
+    if image.header.kind not in _WITH_PROGRAMS or not isinstance(memory, AddressSpace):
+        return None
+    return memory.process

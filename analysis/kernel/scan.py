@@ -80,14 +80,16 @@ def judge(
     try:
         before = image.read(rva - LONGEST_CALL, LONGEST_CALL)
     except Unreadable:
-        return _without_code(rva, image, function(address))
+        return _without_code(address, module, image, function)
     return Evidence.CALL if is_call(before) else Evidence.NONE
 
 
-def _without_code(rva: int, image: CodeBytes, name: tuple[str, int] | None) -> Evidence:
+def _without_code(address: int, module: Module, image: CodeBytes, function: NameDistance) -> Evidence:
+    rva = address - module.base
     try:
         row = image.function_at(rva - 1)
     except Unreadable:
+        name = function(address)
         if name is None:
             return Evidence.RANGE
         # A call takes at least two bytes, so an address at a name or one byte behind it is not returned to.

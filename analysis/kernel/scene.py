@@ -19,11 +19,12 @@ from analysis.kernel.image_files import ImageFiles
 from analysis.kernel.irps import read_irp
 from analysis.kernel.pnp import completion_nodes
 from analysis.kernel.processes import read_process
-from analysis.kernel.reading import read_facts
+from analysis.kernel.reading import program_memory, read_facts
 from analysis.kernel.running import running_context, running_stack
 from analysis.kernel.spin_locks import Processor
 from analysis.kernel.stacks import Walker
 from analysis.kernel.threads import ThreadReader
+from analysis.kernel.user_stacks import UserStacks
 from analysis.kernel.waiting_for import doing
 from analysis.kernel.working_on import DeviceFinder, WorkedOn
 from analysis.memory.reader import Memory
@@ -61,6 +62,9 @@ class Scene:
             files=self.image_files,
             arm64=image.header.machine == MACHINE_ARM64,
         )
+        # Of a dump that is still far away, each page of a program would be a request of its own.
+        space = None if image.raw.is_remote else program_memory(image, memory)
+        self._user_stacks = UserStacks(memory, symbols, symbols.files, space)
         self._reader = reader
         self._threads: dict[int, Thread | None] = {}
         self._stacks: dict[int, Stack] = {}
@@ -117,6 +121,11 @@ class Scene:
         if address not in self._stacks:
             self._stacks[address] = self._walk(self.thread(address), address)
         return self._stacks[address]
+
+    def user_stack(self, address: int) -> Stack | None:
+        """The part of a thread's stack that lies in its program; None where it has none or programs were not saved."""
+        thread = self.thread(address)
+        return None if thread is None else self._user_stacks.stack(thread, self.process(thread.process))
 
     def _walk(self, thread: Thread | None, address: int) -> Stack:
         if thread is None:

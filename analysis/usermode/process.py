@@ -1,6 +1,5 @@
 """The process of a minidump as memory, modules and stacks."""
 
-from dataclasses import replace
 from functools import cached_property
 
 from analysis.address import VirtAddr
@@ -11,17 +10,15 @@ from analysis.kernel.driver_symbols import DriverSymbols
 from analysis.kernel.ebp import x86_stack
 from analysis.kernel.facts import Module, Stack
 from analysis.kernel.image_files import ImageFiles
+from analysis.kernel.program_names import NoKernel, ProcessNames, with_stub_named
 from analysis.kernel.stacks import Walker
-from analysis.kernel.symbolize import Symbolizer, plus
+from analysis.kernel.symbolize import Symbolizer
 from analysis.kernel.x86_context import x86_registers
 from analysis.limits import MAX_STACK_BYTES
 from analysis.memory import BlockMemory
 from analysis.symbols.names import PdbIdentity
 from analysis.symbols.search import SymbolFiles
 from analysis.usermode.blocks import is_wow64, wow64_registers
-from analysis.usermode.symbols import NoKernel, ProcessNames
-
-STUB_BYTES = 0x20
 
 
 class Process:
@@ -110,34 +107,12 @@ class Process:
         if registers is None:
             return _unusable()
         low = registers.rsp
-        return _with_call(self, self._walker.bounded_stack(registers, low, min(max(high or 0, low + 8), low + limit)))
+        walked = self._walker.bounded_stack(registers, low, min(max(high or 0, low + 8), low + limit))
+        return with_stub_named(walked, self.names, self.memory)
 
 
 def _unusable() -> Stack:
     return Stack(end="the thread's registers cannot be read")
-
-
-def _with_call(process: Process, stack: Stack) -> Stack:
-    """The stack, its innermost frame named where that lies in a stub that calls the system.
-
-    A stub is no function with unwind data, so that its name has to be told from its code: it begins with
-    ``mov r10, rcx; mov eax, number`` at an exported name.
-    """
-    if not stack.frames or "!" in stack.frames[0].symbol:
-        return stack
-    first = stack.frames[0]
-    module = process.names.module_at(first.address)
-    if module is None:
-        return stack
-    for start in range(first.address, max(first.address - STUB_BYTES, module.base), -1):
-        found = process.names.function(start)
-        if found is None or found[1]:
-            continue
-        if process.memory.read_available(start, 4) != b"\x4c\x8b\xd1\xb8":
-            return stack
-        named = replace(first, symbol=f"{process.names.name(start)}{plus(first.address - start)}")
-        return replace(stack, frames=(named, *stack.frames[1:]))
-    return stack
 
 
 def _stacks(dump: UserDump) -> tuple[DataBlock, ...]:

@@ -185,6 +185,7 @@ def _threads(scene: Scene, story: Story) -> Iterable[report.ThreadFacts]:
             stack = scene.walker.context_stack(scene.image.header.context, thread)
         elif index < MAX_THREADS_WITH_STACKS:
             stack = scene.stack(address)
+        program = scene.user_stack(address) if index < MAX_THREADS_WITH_STACKS else None
         yield report.ThreadFacts(
             address=hexa(address),
             process=thread.process_name if thread else None,
@@ -194,6 +195,8 @@ def _threads(scene: Scene, story: Story) -> Iterable[report.ThreadFacts]:
             start=scene.symbol(thread.start) if thread and thread.start else None,
             stack=tuple(_frame(frame) for frame in stack.frames),
             stack_end=stack.end,
+            user_stack=tuple(_frame(frame) for frame in program.frames) if program else (),
+            user_stack_end=program.end if program else "",
         )
 
 

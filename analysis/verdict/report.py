@@ -217,7 +217,8 @@ class StackFrame:
 
 @dataclass(frozen=True, slots=True)
 class ThreadFacts:
-    """A thread that the story needs."""
+    """A thread that the story needs. ``user_stack`` is the part of its stack that lies in its program, innermost frame
+    first, where the dump holds programs; ``user_stack_end`` why it ends where it does."""
 
     address: str
     process: str | None = None
@@ -227,6 +228,8 @@ class ThreadFacts:
     start: str | None = None
     stack: tuple[StackFrame, ...] = ()
     stack_end: str = ""
+    user_stack: tuple[StackFrame, ...] = ()
+    user_stack_end: str = ""
 
 
 @dataclass(frozen=True, slots=True)
