@@ -9,7 +9,7 @@ from bot.archives.limits import USUAL_PASSWORDS, ArchiveLimits
 from bot.archives.unpack import unpack
 from tests.archives import build
 
-_LIMITS = ArchiveLimits(max_bytes=1 << 20, free_bytes=1 << 18, max_members=64)
+_LIMITS = ArchiveLimits(max_dumps=2, max_bytes=1 << 20, free_bytes=1 << 18, max_members=64)
 _MEMBERS = {
     "a/Mini1.dmp": b"PAGEDU64" + bytes(range(64)) * 4,
     "b\\Mini2.dmp": b"MDMP" + bytes(40),
@@ -25,6 +25,7 @@ def check_archive(data: bytes, scratch: Path) -> None:
     out.mkdir()
     found = unpack(scratch, "all.gz", out, _LIMITS, USUAL_PASSWORDS)
     assert {path.name for path in out.iterdir()} == {dump.path.name for dump in found.dumps}
+    assert len(found.dumps) <= _LIMITS.max_dumps
     assert sum(dump.path.stat().st_size for dump in found.dumps) <= _LIMITS.max_bytes
     assert all(dump.path.name.isdecimal() and dump.name.isprintable() for dump in found.dumps)
 
@@ -34,6 +35,7 @@ def archives() -> Iterable[bytes]:
     for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         yield build.zipped(_MEMBERS, method)
     yield build.zip64(_MEMBERS)
+    yield build.zipped({**_MEMBERS, "c.dmp": b"MDMP" + bytes(8)})
     yield build.deflate64_zip(b"Mini1.dmp", _MEMBERS["a/Mini1.dmp"])
     yield build.locked_zip({"x.dmp": _MEMBERS["a/Mini1.dmp"]}, "infected", aes=False)
     yield build.sevenzip(_MEMBERS)

@@ -131,6 +131,7 @@ TARGETS = (
         stores.store_files,
         ("bot.symbols", "analysis.symbols.search"),
         Fault("bot/symbols/notes.py", "return known if isinstance(known, dict) else {}", "return known"),
+        words=_ISF,
         allowed=(AnalysisError, OSError),
     ),
     Target(
@@ -138,7 +139,11 @@ TARGETS = (
         archives.check_archive,
         archives.archives,
         ("bot.archives",),
-        Fault("bot/archives/collector.py", "if self.total > self.limits.max_bytes:", "if False:"),
+        Fault(
+            "bot/archives/collector.py",
+            "elif len(self._collector.dumps) >= self._collector.limits.max_dumps:",
+            "elif False:",
+        ),
         allowed=(ArchiveFailed,),
     ),
 )
