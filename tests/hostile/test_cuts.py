@@ -19,6 +19,9 @@ EXTREMES = (b"\xff" * 8, b"\xff" * 4, b"\xff\xff\xff\x7f", b"\xf8" + b"\xff" * 7
 INPUT_SECONDS = 10  # of the processor, for one input: a guard against hangs, nothing more
 QUICK_CUTS, QUICK_FIELDS = 16, 12
 
+# Made once: writers of archives put the time of day into them.
+SEEDS = {target.name: tuple(seed for seed in target.seeds() if seed) for target in TARGETS}
+
 each_target = pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 
 
@@ -61,7 +64,7 @@ def test_a_field_at_its_extremes_costs_little(target: Target, tmp_path: Path) ->
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_noise_never_breaks_out(target: Target, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    seed = bytearray(data.draw(st.sampled_from([seed for seed in target.seeds() if seed])))
+    seed = bytearray(data.draw(st.sampled_from(SEEDS[target.name])))
     for at, noise in data.draw(
         st.lists(st.tuples(st.integers(0, len(seed) - 1), st.binary(min_size=1, max_size=8)), min_size=1, max_size=12)
     ):
