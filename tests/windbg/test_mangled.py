@@ -16,6 +16,8 @@ CULPRITS = {
     "held-request": "cardrdr8.sys",
     "no-code": "vswitch9.sys",
     "modules": "gpudrv64.sys",
+    "small-dump": "zqusb4.sys",
+    "request-alone": "padflt6.sys",
 }
 
 

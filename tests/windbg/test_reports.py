@@ -4,7 +4,7 @@ from pathlib import Path
 
 from analysis.pipeline import analyze
 from tests.windbg.reports import named, report_of
-from tests.windbg.texts import HELD_REQUEST, HUNG_SHUTDOWN, MODULES, NO_CODE, OLD_FAULT
+from tests.windbg.texts import HELD_REQUEST, HUNG_SHUTDOWN, MODULES, NO_CODE, OLD_FAULT, REQUEST_ALONE, SMALL_DUMP
 
 
 def test_the_holder_of_a_printed_lock_is_the_root_and_its_driver_the_culprit(tmp_path: Path) -> None:
@@ -102,3 +102,24 @@ def test_a_log_file_may_be_named_anything(tmp_path: Path) -> None:
     path = tmp_path / "MEMORY.DMP"
     path.write_text(OLD_FAULT, "utf-8")
     assert analyze(path).dump.kind == "windbg-text"
+
+
+def test_the_code_that_a_small_dump_of_xp_marks_is_the_one_in_the_title(tmp_path: Path) -> None:
+    whole = report_of(tmp_path, SMALL_DUMP)
+    banner, analysis = SMALL_DUMP.split("kd> !analyze -v")
+    alone = report_of(tmp_path, banner + analysis[analysis.index("STACK_TEXT") :])
+    for report in (whole, alone):
+        assert report.bugcheck is not None
+        assert (report.bugcheck.code, named(report)) == ("0xd1", "zqusb4.sys")
+        assert not any("another crash" in note for note in report.notes)
+    assert (whole.system.build, whole.system.processors, whole.system.crash_time) == (
+        *("5.1.2600", 1, "2009-03-15T11:01:02Z"),
+    )
+
+
+def test_a_request_shown_without_its_command_is_known_by_its_current_location(tmp_path: Path) -> None:
+    report = report_of(tmp_path, REQUEST_ALONE)
+    assert [(one.address, one.driver) for one in report.irps] == [("0xffffe001c67b4010", "padflt6.sys")]
+    assert named(report) == "padflt6.sys"
+    other = report_of(tmp_path, REQUEST_ALONE.replace("stacks 3 is current", "stacks 2 is current"))
+    assert named(other) is None  # another request than the one in parameter 4

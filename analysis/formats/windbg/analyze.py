@@ -21,6 +21,8 @@ _FATAL = re.compile(rf"\s*\*{{3}} Fatal System Error: ({HEX})")
 _FATAL_ARGUMENTS = re.compile(rf"\s*\(({HEX}),({HEX}),({HEX}),({HEX})\)$")
 _CAUSE = re.compile(r"\s*Probably caused by : (\S{1,100})")
 MAX_FIELDS = 400
+# Small dumps of Windows XP and 2003 mark every code so: "BugCheck 100000D1", while !analyze's title says "(d1)".
+_SMALL_DUMP = 0x1000_0000
 MAX_VALUE = 500
 
 
@@ -51,7 +53,7 @@ def read_analysis(lines: Sequence[str]) -> Analysis:
             break
         if title:
             found.title = found.title or title[1]
-            found.code = number(title[2]) if found.code is None else found.code
+            found.code = number(title[2]) if found.code is None or _is_same(found, title) else found.code
         elif value := _VALUE.match(line):
             if key is not None:
                 found.keys.setdefault(key, value[1].strip())
@@ -66,7 +68,7 @@ def read_analysis(lines: Sequence[str]) -> Analysis:
 def _is_another(found: Analysis, lines: Sequence[str], index: int, title: re.Match[str]) -> bool:
     # !analyze is often run twice, short and then -v, on the same dump: that is no second crash.
     if found.title is None:
-        return found.code is not None and found.code != number(title[2]) and len(found.arguments) == 4
+        return found.code is not None and not _is_same(found, title) and len(found.arguments) == 4
     if found.code != number(title[2]):
         return True
     second: dict[int, int] = {}
@@ -74,6 +76,14 @@ def _is_another(found: Analysis, lines: Sequence[str], index: int, title: re.Mat
         if argument := _ARGUMENT.match(line):
             second.setdefault(int(argument[1]), number(argument[2]))
     return any(found.arguments.get(which, value) != value for which, value in second.items())
+
+
+def _is_same(found: Analysis, title: re.Match[str]) -> bool:
+    return found.code is not None and _unmarked(found.code) == _unmarked(number(title[2]))
+
+
+def _unmarked(code: int) -> int:
+    return code ^ _SMALL_DUMP if code & ~0xFFF == _SMALL_DUMP else code
 
 
 def _line(found: Analysis, line: str) -> None:
@@ -113,6 +123,8 @@ def _from_fields(found: Analysis) -> None:
     head = re.match(r"0x([0-9A-Fa-f]{1,8})(?:_|$)", found.fields.get("BUGCHECK_STR", ""))
     if found.code is None and head:
         found.code = int(head[1], 16)
+    if found.code is not None and found.title is None:
+        found.code = _unmarked(found.code)
 
 
 def _hex(text: str | None) -> int | None:

@@ -1,4 +1,8 @@
-"""Requests and devices as !irp, !devstack, !devobj and !devnode print them."""
+"""Requests and devices as !irp, !devstack, !devobj and !devnode print them.
+
+Where the command's own line was not copied along, a request's address follows from that of its current location, which
+!irp prints: the locations lie right behind the request, from number 1 on (sizes of IRP and IO_STACK_LOCATION: wdm.h).
+"""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +13,8 @@ from analysis.formats.windbg.patterns import ADDRESS, HEX, PROMPT, number
 
 MAX_REQUESTS = 1024
 _ASKED = re.compile(rf"!irp\s+({HEX})", re.IGNORECASE)
-_ACTIVE = re.compile(r"\s*Irp is active with \d+ stacks? (\d+) is current")
+_ACTIVE = re.compile(rf"\s*Irp is active with \d+ stacks? (\d{{1,3}}) is current(?: \(= ({HEX})\))?")
+_SIZES_64, _SIZES_32 = (0xD0, 0x48), (0x70, 0x24)  # bytes of an IRP and of an IO_STACK_LOCATION
 _THREAD = re.compile(rf"Thread ({ADDRESS}):\s+Irp stack trace")
 _CURRENT = re.compile(
     r"\s*>\s*\[\s*(?:IRP_M[JN]_\w+\()?([0-9a-fA-F]{1,2})\)?,\s*(?:\w+/?\w*\()?([0-9a-fA-F]{1,2})\)?\]\s*(.*)$"
@@ -25,7 +30,7 @@ _SERVICE = re.compile(r"ServiceName(?: is)?\s+\"([^\"]{1,100})\"")
 
 
 def read_irps(lines: Sequence[str]) -> tuple[PrintedIrp, ...]:
-    """Every request that !irp shows, at its current location. Without the command's line its address is unknown."""
+    """Every request that !irp shows, at its current location."""
     found: dict[int, PrintedIrp] = {}
     asked: int | None = None
     for index, line in enumerate(lines):
@@ -33,9 +38,19 @@ def read_irps(lines: Sequence[str]) -> tuple[PrintedIrp, ...]:
         if prompt:
             command = _ASKED.search(prompt[1])
             asked = number(command[1]) if command else None
-        elif asked is not None and asked not in found and _ACTIVE.match(line) and len(found) < MAX_REQUESTS:
-            found[asked] = _irp(asked, lines[index : index + 120])
+        elif (active := _ACTIVE.match(line)) and len(found) < MAX_REQUESTS:
+            address = asked or _address(active)
+            if address is not None and address not in found:
+                found[address] = _irp(address, lines[index : index + 120])
+            asked = None
     return tuple(found.values())
+
+
+def _address(active: re.Match[str]) -> int | None:
+    place = number(active[2]) if active[2] else 0
+    whole, location = _SIZES_64 if place >= 1 << 32 else _SIZES_32
+    address = place - whole - (int(active[1]) - 1) * location
+    return address if place and int(active[1]) and address > 0 else None
 
 
 def _irp(address: int, lines: Sequence[str]) -> PrintedIrp:
