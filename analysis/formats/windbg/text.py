@@ -28,7 +28,8 @@ _LONGEST_RUN = 20_000
 # What a writer of Markdown escapes within a line of output.
 _ESCAPED = re.compile(r"\\([`_*])")
 # Marks of a quotation: ">" and "|" in front of every line. A prompt ("0: kd>") has something before its ">".
-_QUOTED = re.compile(r"^(?:[>|] ?)+")
+_MARK = r"[>|] ?"
+_MAX_QUOTES = 8  # mails quoted within mails
 _FENCE = re.compile(r"^\s*```[\w-]*\s*$")
 
 
@@ -52,7 +53,7 @@ def lines_of(text: str) -> list[str]:
     """
     lines = [part[:MAX_LINE] for line in text.split("\n", MAX_LINES)[:MAX_LINES] for part in _parts(line)][:MAX_LINES]
     entities = any("&lt;" in line or "&gt;" in line or "&amp;" in line for line in lines)
-    quoted = _share(lines, _QUOTED) > _MOSTLY
+    quoted = _quotation(lines)
     return [_clean(line, entities=entities, quoted=quoted) for line in lines if not _FENCE.match(line)]
 
 
@@ -63,11 +64,22 @@ def _parts(line: str) -> list[str]:
     return [part.strip() for part in _FIELD.sub(r"\n\g<0>", line).split("\n")]
 
 
-def _clean(line: str, *, entities: bool, quoted: bool) -> str:
+def _quotation(lines: list[str]) -> re.Pattern[str] | None:
+    # As many marks as all lines have: one more belongs to the output (">[IRP_MJ_POWER…" is a request's present place).
+    found = None
+    for depth in range(1, _MAX_QUOTES + 1):
+        pattern = re.compile(rf"^(?:{_MARK}){{{depth}}}")
+        if _share(lines, pattern) <= _MOSTLY:
+            break
+        found = re.compile(rf"^(?:{_MARK}){{1,{depth}}}")
+    return found
+
+
+def _clean(line: str, *, entities: bool, quoted: re.Pattern[str] | None) -> str:
     if entities:
         line = line.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    if quoted:
-        line = _QUOTED.sub("", line, count=1)
+    if quoted is not None:
+        line = quoted.sub("", line, count=1)
     if "\\" in line:
         line = _ESCAPED.sub(r"\1", line)
     if "<" in line:
