@@ -20,4 +20,5 @@ def answer(store: Store, clock: Callable[[], datetime], question: str, place: Pl
     said = ask(store, question, clock(), about) if question else help_answer()
     if said == help_answer():
         return render("help", examples=EXAMPLES)
-    return render("answer", lines=said.lines, rows=said.rows)
+    people = said.stands.people.union(*(row.stands.people for row in said.rows))
+    return render("answer", people, lines=said.lines, rows=said.rows, standing=said.stands)

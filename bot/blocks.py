@@ -4,7 +4,7 @@ The order is the report contract's: the summary is the first reply; pile-up, evi
 thread. Words live in ``templates/slack``; here is what needs more than words.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from bot import wording
 from bot.mrkdwn import Mrkdwn, visible
 from bot.outbound import Block, Message
 from bot.slack_text import render
+from bot.standing import UNKNOWN, Standing
 
 MAX_BLOCKED = 25
 MAX_PROBLEMS = 20
@@ -26,12 +27,16 @@ BAR_WIDTH = 20
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Earlier crashes of the same bucket: how often with this one, since when, on how many hosts, where first."""
+    """Crashes of the same bucket: how often with this one, since when, on how many hosts, where first.
+
+    ``is_counter``: others came after this one, so that the number is not its place in the row.
+    """
 
     times: int
     since: datetime
     hosts: int
     first_link: str | None = None
+    is_counter: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +68,29 @@ class Problem:
 
 
 def summary(
-    report: Report, seen: Seen | None = None, relatives: tuple[Relative, ...] = (), symbols: str = ""
+    report: Report,
+    seen: Seen | None = None,
+    relatives: tuple[Relative, ...] = (),
+    line: str = "",
+    stands: Standing = UNKNOWN,
 ) -> Message:
     """The first reply. ``seen`` is None when this bucket is new; then ``relatives`` may tell what it is like.
 
-    ``symbols`` is a sentence about symbols that are, or were, on their way.
+    ``line`` is a sentence about the message itself: that symbols are on their way, or that it was edited.
     """
     shown = () if seen else relatives[:MAX_RELATIVES]
-    return render("summary", report=report, seen=seen, relatives=shown, symbols=symbols)
+    mentions = _mentions(report, stands)
+    return render("summary", mentions, report=report, seen=seen, relatives=shown, line=line, standing=stands)
+
+
+def again(report: Report, seen: Seen, line: str = "", stands: Standing = UNKNOWN) -> Message:
+    """The short answer to another dump of a failure that was told before."""
+    return render("again", _mentions(report, stands), report=report, seen=seen, line=line, standing=stands)
+
+
+def muted(report: Report, seen: Seen | None, stands: Standing) -> Message:
+    """The one line about another dump of a failure that is muted in this channel."""
+    return render("muted", _mentions(report, stands), report=report, seen=seen, standing=stands)
 
 
 def gone() -> Message:
@@ -122,9 +142,9 @@ def next_steps(report: Report) -> Message | None:
     return message if message.text else Message("Stages of the analysis that failed are listed here.", message.blocks)
 
 
-def duplicate(report: Report, at: str, first_link: str | None) -> Message:
+def duplicate(report: Report, at: str, first_link: str | None, stands: Standing = UNKNOWN) -> Message:
     """The answer to a dump that was analysed before: verdict and pointer. ``at`` is when, ISO 8601."""
-    return render("duplicate", report=report, at=at, first_link=first_link)
+    return render("duplicate", stands.people, report=report, at=at, first_link=first_link, standing=stands)
 
 
 def progress(
@@ -136,7 +156,12 @@ def progress(
     filled = 0 if percent is None else percent * BAR_WIDTH // 100
     bar = "█" * filled + "░" * (BAR_WIDTH - filled)
     shown = render("progress", stage=stage, source=source, percent=percent, bar=bar, detail=detail)
-    return Message(shown.text, (*shown.blocks, _buttons(buttons))) if buttons else shown
+    return with_buttons(shown, buttons)
+
+
+def with_buttons(message: Message, buttons: tuple[Button, ...]) -> Message:
+    """The message with buttons below it; without any it is as it was."""
+    return replace(message, blocks=(*message.blocks, _buttons(buttons))) if buttons else message
 
 
 def archive(
@@ -159,7 +184,7 @@ def archive(
 def of_archive(name: str, message: Message) -> Message:
     """A message about one dump of several, under its name."""
     heading = render("dump_name", dump=name)
-    return Message(Mrkdwn(f"{heading.text} {message.text}"), (*heading.blocks, *message.blocks))
+    return Message(Mrkdwn(f"{heading.text} {message.text}"), (*heading.blocks, *message.blocks), message.mentions)
 
 
 def password_wanted(source: str, *, again: bool) -> Message:
@@ -196,6 +221,10 @@ def story_threads(report: Report) -> tuple[ThreadFacts, ...]:
     if not chosen:
         chosen = [thread for thread in report.threads if thread.stack][:1]
     return tuple(chosen[:MAX_STACKS])
+
+
+def _mentions(report: Report, stands: Standing) -> frozenset[str]:
+    return stands.people | ({report.verdict.team} if report.verdict.team else frozenset())
 
 
 def _known_threads(report: Report) -> dict[str, ThreadFacts]:

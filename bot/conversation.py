@@ -126,7 +126,7 @@ class Conversation:
 
     async def tell_one(self, number: int, message: Message) -> str:
         """One dump of several: a reply of its own, once; its time stamp. Raises: Refused, Unreachable."""
-        return await self._say(f"dump-{number}", message)
+        return await self._say(dump_slot(number), message)
 
     async def hush(self) -> None:
         """No more progress edits. One that is on its way is waited for: cut off, it might land after a final one."""
@@ -232,7 +232,17 @@ class Conversation:
         return blocks.progress(stage, self.source, fraction, detail, self._buttons)
 
     def _name(self, slot: str) -> str:
-        return f"{hashlib.sha256(self.key.encode()).hexdigest()[:20]}:{slot}"
+        return message_key(self.key, slot)
+
+
+def message_key(key: str, slot: str) -> str:
+    """The key in a message's metadata: of which job, and which part of its story."""
+    return f"{hashlib.sha256(key.encode()).hexdigest()[:20]}:{slot}"
+
+
+def dump_slot(number: int) -> str:
+    """The part that tells one dump of several."""
+    return f"dump-{number}"
 
 
 def _parts(report: Report, before: Report | None) -> Iterator[tuple[str, Callable[[], Message | Upload | None]]]:

@@ -56,6 +56,11 @@ def mention(team: str) -> Mrkdwn:
     return Mrkdwn(f"<!subteam^{team}>") if re.fullmatch(r"S[A-Z0-9]{7,}", team) else escape(team)
 
 
+def ticket(text: str) -> Mrkdwn:
+    """Where something is tracked: an address becomes a link to itself, anything else is words."""
+    return link(text, text) if re.fullmatch(r"https?://[^\s<>|]+", text) else escape(text)
+
+
 def date(moment: datetime, style: str = "{date_short_pretty} {time}") -> Mrkdwn:
     """A moment in the reader's own time zone; old clients show the UTC text behind the bar."""
     fallback = f"{moment:%Y-%m-%d %H:%M} UTC" if "{time" in style else f"{moment:%Y-%m-%d}"

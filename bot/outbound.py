@@ -31,6 +31,7 @@ MAX_RICH_TEXT = 12_000  # not documented; above this Slack was seen to answer ms
 
 _SEQUENCE = re.compile(r"<([^<>]*)>")
 _ALLOWED = re.compile(r"https?://[^\s<>|]+\|[^<>|]+\Z|!date\^\d+\^[^<>|^]+\|[^<>|]+\Z")
+_MENTION = re.compile(r"(?:@|!subteam\^)([A-Z0-9]+)\Z")
 _ENTITY = re.compile(r"&(?!amp;|lt;|gt;)")
 
 
@@ -44,10 +45,14 @@ class BadMessage(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message: ``text`` is markup that alone tells the matter, ``blocks`` show it better."""
+    """One message: ``text`` is markup that alone tells the matter, ``blocks`` show it better.
+
+    ``mentions`` are the ids of the people and groups that it may name, each for a reason that its maker knows.
+    """
 
     text: str
     blocks: tuple[Block, ...] = field(default=())
+    mentions: frozenset[str] = frozenset()
 
 
 def checked(message: Message, key: str) -> dict[str, Any]:
@@ -56,7 +61,7 @@ def checked(message: Message, key: str) -> dict[str, Any]:
     Raises:
         BadMessage: it breaks a limit, lacks its text, or carries a sequence that none of our templates writes.
     """
-    problems = [*_text_problems(message.text), *_block_problems(message.blocks)]
+    problems = [*_text_problems(message.text, message.mentions), *_block_problems(message)]
     if not key or len(key) > MAX_ID:
         problems.append(f"a message key of {len(key)} characters")
     if problems:
@@ -80,17 +85,18 @@ def checked_comment(text: str) -> str:
     return text
 
 
-def _text_problems(text: str) -> Iterator[str]:
+def _text_problems(text: str, mentions: frozenset[str] = frozenset()) -> Iterator[str]:
     if not text.strip():
         yield "no text: screen readers and notifications would read nothing"
     if len(text) > MAX_TEXT:
         yield f"text of {len(text)} characters, {MAX_TEXT} allowed"
-    yield from _markup_problems(text, "text")
+    yield from _markup_problems(text, "text", mentions)
 
 
-def _markup_problems(text: str, where: str) -> Iterator[str]:
+def _markup_problems(text: str, where: str, mentions: frozenset[str]) -> Iterator[str]:
     for sequence in _SEQUENCE.findall(text):
-        if not _ALLOWED.match(sequence):
+        named = _MENTION.match(sequence)
+        if not (named[1] in mentions if named else _ALLOWED.match(sequence)):
             yield f"{where} holds the sequence <{sequence[:60]}>"
     bare = _SEQUENCE.sub("", text)
     if "<" in bare or ">" in bare:
@@ -99,7 +105,8 @@ def _markup_problems(text: str, where: str) -> Iterator[str]:
         yield f"{where} holds an unescaped ampersand"
 
 
-def _block_problems(blocks: tuple[Block, ...]) -> Iterator[str]:
+def _block_problems(message: Message) -> Iterator[str]:
+    blocks = message.blocks
     if len(blocks) > MAX_BLOCKS:
         yield f"{len(blocks)} blocks, {MAX_BLOCKS} allowed"
     seen: set[str] = set()
@@ -114,6 +121,20 @@ def _block_problems(blocks: tuple[Block, ...]) -> Iterator[str]:
             yield f"{where}: block_id is used twice or of a wrong length"
         seen.add(block_id or "")
         yield from check(block, where)
+        for text in _mrkdwn_texts(block):
+            yield from _markup_problems(text, where, message.mentions)
+
+
+def _mrkdwn_texts(value: Any) -> Iterator[str]:
+    # Every text of a block that Slack reads as markup, wherever it stands.
+    if isinstance(value, dict):
+        if value.get("type") == "mrkdwn":
+            yield str(value.get("text"))
+        for item in value.values():
+            yield from _mrkdwn_texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _mrkdwn_texts(item)
 
 
 def _text_object(
@@ -125,10 +146,8 @@ def _text_object(
     text = value["text"]
     if not 0 < len(text) <= limit:
         yield f"{where}: text of {len(text)} characters, 1 to {limit} allowed"
-    if value["type"] == "mrkdwn":
-        if value.get("verbatim") is not True:
-            yield f"{where}: mrkdwn without verbatim would turn plain names into links and mentions"
-        yield from _markup_problems(text, where)
+    if value["type"] == "mrkdwn" and value.get("verbatim") is not True:
+        yield f"{where}: mrkdwn without verbatim would turn plain names into links and mentions"
 
 
 def _header(block: Block, where: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ from bot.analyzing import FAULT, OK, USAGE, Stop, settings_or_stop
 from bot.console import Line, print_lines, printable, report_lines, when
 from bot.housekeeping import rename
 from bot.questions import Row, ask
+from bot.standing import standing, standing_lines
 from storage import DatabaseTooNew, Query, Store, StoredReport
 from storage.clock import stamp, utc_now
 
@@ -50,7 +51,8 @@ def show(number: int, *, as_json: bool) -> int:
             print(json.dumps(document, indent=2))
             return OK
         report = Report.from_json(document)
-        print_lines(report_lines(report, store.seen(report)), sys.stdout)
+        known: list[Line] = [("strong", printable(line)) for line in standing_lines(standing(store, report))]
+        print_lines(iter([*known, *report_lines(report, store.seen(report))]), sys.stdout)
         return OK
 
     return _with_store(print_it)
@@ -70,7 +72,8 @@ def answer(question: str, form: Literal["text", "json", "csv"]) -> int:
             lines: list[Line] = [
                 ("strong" if n == 0 else "plain", printable(line)) for n, line in enumerate(said.lines)
             ]
-            print_lines(iter([*lines, *_rows(said.rows)]), sys.stdout)
+            known: list[Line] = [("strong", printable(line)) for line in standing_lines(said.stands)]
+            print_lines(iter([*known, *lines, *_rows(said.rows)]), sys.stdout)
         return OK if said.understood else USAGE
 
     return _with_store(print_it)
@@ -103,7 +106,8 @@ def _with_store(use: Callable[[Store], int]) -> int:
 def _rows(rows: Iterable[Row]) -> Iterator[Line]:
     for row in rows:
         place = row.thread.permalink if row.thread and row.thread.permalink else row.report.source
-        yield "plain", printable(f"{row.report.id:>5}  {when(row.report.seen_at)}  {row.text}  {place}")
+        known = "".join(f"  {line}" for line in standing_lines(row.stands))
+        yield "plain", printable(f"{row.report.id:>5}  {when(row.report.seen_at)}  {row.text}  {place}{known}")
 
 
 def _write_table(rows: Iterable[Row]) -> None:

@@ -32,7 +32,7 @@ from bot.sending import PACE_SECONDS, Sender
 from bot.settings import Settings
 from bot.symbols.fetching import SymbolServers
 from bot.tools import Analyse, Tools
-from bot.worker import work
+from bot.worker import QUICK, work
 from storage.clock import utc_now
 from storage.jobs import Job
 from storage.migrations import DatabaseTooNew
@@ -87,7 +87,7 @@ async def serve(
         asyncio.get_running_loop().set_default_executor(threads)
         store = await _opened(settings, stack)
         _on_signals(stop.set, stack)
-        news = [asyncio.Event() for _ in range(settings.workers)]
+        news = [asyncio.Event() for _ in range(settings.workers + 1)]
         sender = Sender(sending_client(token, settings.slack_api_url), pace_seconds=pace_seconds)
         tools = tools_of(settings, store, sender, identity, analyse)
         greeter = Greeter(store, sender)
@@ -104,7 +104,10 @@ async def serve(
         await _connect(handler)
         stack.push_async_callback(handler.close_async)
         log.info("connected as %s; %d workers", identity.user, settings.workers)
-        tasks = [asyncio.create_task(work(tools, number, event, stop)) for number, event in enumerate(news)]
+        *many, last = enumerate(news)
+        tasks = [asyncio.create_task(work(tools, number, event, stop)) for number, event in many]
+        # However many dumps are being read, a question is answered and a button does what it says.
+        tasks.append(asyncio.create_task(work(tools, *last, stop, QUICK)))
         tasks.append(asyncio.create_task(_health(handler, store, stop)))
         tasks.append(asyncio.create_task(keep_house(store, settings, stop)))
         await _until(stop, tasks)

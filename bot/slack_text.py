@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 
 from bot import wording
-from bot.mrkdwn import Mrkdwn, code, cut, date, escape, link, mention
+from bot.mrkdwn import Mrkdwn, code, cut, date, escape, link, mention, ticket
 from bot.outbound import MAX_SECTION, Block, Message
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates" / "slack"
@@ -25,8 +25,8 @@ _MARK = "\x1e"
 _KINDS = ("text", "section", "context")
 
 
-def render(name: str, **values: Any) -> Message:
-    """The message of one template. Empty pieces are left out.
+def render(name: str, mentions: Iterable[str] = (), **values: Any) -> Message:
+    """The message of one template. Empty pieces are left out. ``mentions`` are the Slack ids that it may name.
 
     Raises:
         jinja2.UndefinedError: the template names a value that was not given.
@@ -40,7 +40,7 @@ def render(name: str, **values: Any) -> Message:
             blocks.append({"type": "context", "elements": [mrkdwn(cut(piece, MAX_SECTION))]})
         else:
             blocks.extend({"type": "section", "text": mrkdwn(part)} for part in split(piece))
-    return Message(cut(" ".join(texts), TEXT_LENGTH), tuple(blocks))
+    return Message(cut(" ".join(texts), TEXT_LENGTH), tuple(blocks), frozenset(mentions))
 
 
 def mrkdwn(text: str) -> Block:
@@ -88,6 +88,10 @@ def _environment() -> jinja2.Environment:
         "code": lambda value: code(str(value)),
         "link": link,
         "mention": mention,
+        "person": mention,
+        "ticket": ticket,
+        "escaped": escape,
+        "markup": Mrkdwn,  # what a macro gives is markup already, but Jinja hands it over as any text
         "when": wording.when,
         "at": date,
         "day": wording.day,

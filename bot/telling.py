@@ -1,14 +1,26 @@
 """What a thread says about a report, given what history knows: new, seen before, this very dump, or like another."""
 
 import asyncio
+from dataclasses import dataclass, replace
 
 from analysis.verdict.report import Report
 from bot import blocks
-from bot.conversation import Conversation
-from bot.questions import Row
+from bot.conversation import SUMMARY, Conversation, dump_slot
 from bot.several import Several
+from bot.showing import message_at, show_job, told_elsewhere
+from bot.standing import Standing, standing
 from bot.tools import Tools
-from storage.duplicates import SameBucket, SameDump, Similar
+from storage.clock import utc_now
+from storage.duplicates import Seen
+from storage.threads import Form, Thread
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    # Where a report is told and in which form, how its failure stood when that was decided, where that was told first.
+    place: Thread
+    stands: Standing
+    first: Thread | None
 
 
 async def tell(
@@ -20,24 +32,22 @@ async def tell(
     *,
     anew: bool = False,
 ) -> None:
-    """Tell a report in its thread: summary and details, or a pointer to where this dump was told first.
+    """Tell a report in its thread: summary and details; in short if the failure was told before; with a pointer if
+    this very dump was.
 
-    ``line`` is one about the symbols. With ``before``, the report that was told so far, its details are edited.
-    ``anew``: the report takes the place of the one that was told there, so it is told whole.
+    ``line`` is one about the message itself, as about symbols. With ``before``, the report that was told so far, its
+    details are edited. ``anew``: the report takes the place of the one that was told there, so it is told whole.
 
     Raises:
         Refused, Unreachable.
     """
-    seen = await asyncio.to_thread(tools.store.seen, report)
     own = await talk.begin("Writing the summary")
-    first = None if anew else _told_elsewhere(seen.same_dump, talk.place.channel, own)
-    if first is not None:
-        await talk.end(blocks.duplicate(report, report.analyzed_at, first), fine=True)
-        return
-    summary = blocks.summary(report, _seen(seen.same_bucket), _relatives(seen.similar), line)
-    ts = await talk.end(summary, fine=True)
-    await _note(tools, talk, seen.same_dump, ts)
-    await talk.details(report, before)
+    plan = await asyncio.to_thread(_plan, tools, talk, report, own, line=line, anew=anew)
+    ts = await talk.end(await asyncio.to_thread(message_at, tools.store, report, plan.place), fine=True)
+    await _note(tools, report, plan, ts)
+    unfolded = await asyncio.to_thread(tools.store.posts.known, talk.key, "evidence")
+    if plan.place.form == "full" or unfolded is not None:
+        await talk.details(report, before)
 
 
 async def tell_several(tools: Tools, talk: Conversation, found: Several) -> None:
@@ -70,51 +80,72 @@ def problems_of(found: Several) -> tuple[blocks.Problem, ...]:
 
 async def _tell_one(tools: Tools, talk: Conversation, name: str, report: Report, number: int, *, whole: bool) -> None:
     # One dump of several. Its own reply is the place where it was told.
+    slot = dump_slot(number)
     async with tools.alone(report.dump.identity):
-        seen = await asyncio.to_thread(tools.store.seen, report)
-        own = await asyncio.to_thread(tools.store.posts.known, talk.key, f"dump-{number}")
-        first = _told_elsewhere(seen.same_dump, talk.place.channel, own or "")
-        if first is not None:
-            await talk.tell_one(number, blocks.of_archive(name, blocks.duplicate(report, report.analyzed_at, first)))
-            return
-        message = blocks.summary(report, _seen(seen.same_bucket), _relatives(seen.similar))
-        ts = await talk.tell_one(number, blocks.of_archive(name, message))
-        await _note(tools, talk, seen.same_dump, ts)
-    if whole:
+        own = await asyncio.to_thread(tools.store.posts.known, talk.key, slot)
+        plan = await asyncio.to_thread(_plan, tools, talk, report, own or "", slot=slot, name=name)
+        ts = await talk.tell_one(number, await asyncio.to_thread(message_at, tools.store, report, plan.place))
+        await _note(tools, report, plan, ts)
+    if whole and plan.place.form == "full":
         await talk.details(report, number=number)
 
 
-async def _note(tools: Tools, talk: Conversation, same: SameDump | None, ts: str) -> None:
-    # Where a report was told, for those who post the same dump later.
-    if same is not None:
-        await asyncio.to_thread(
-            tools.store.threads.add,
-            same.report.id,
-            team=talk.place.team,
-            channel=talk.place.channel,
-            ts=talk.place.thread,
-            summary_ts=ts,
-            permalink=tools.permalink(talk.place.channel, ts, talk.place.thread),
-        )
+def _plan(
+    tools: Tools,
+    talk: Conversation,
+    report: Report,
+    own: str,
+    *,
+    line: str = "",
+    anew: bool = False,
+    slot: str = SUMMARY,
+    name: str | None = None,
+) -> _Plan:
+    store, at = tools.store, talk.place
+    seen = store.seen(report)
+    stands = standing(store, report, at.channel)
+    known = store.threads.of_summary(at.team, at.channel, own)
+    form = _form(seen, stands, known, at.channel, own, anew=anew)
+    number = 0 if seen.same_dump is None else seen.same_dump.report.id
+    told = utc_now() if known is None else known.created_at
+    place = Thread(at.team, at.channel, at.thread, own, number, None, told, form, line, talk.key, slot, name)
+    return _Plan(place, stands, None if seen.same_bucket is None else seen.same_bucket.thread)
 
 
-def _told_elsewhere(same: SameDump | None, channel: str, own: str) -> str | None:
-    # The first thread about this dump, unless that is this very one, interrupted and resumed.
-    threads = () if same is None else same.threads
-    if any((thread.channel, thread.summary_ts) == (channel, own) for thread in threads):
-        return None
-    return next((thread.permalink for thread in threads if thread.permalink), None)
+def _form(seen: Seen, stands: Standing, known: Thread | None, channel: str, own: str, *, anew: bool) -> Form:
+    if not anew and told_elsewhere(seen.same_dump, channel, own) is not None:
+        return "pointer"
+    was_told = seen.same_bucket is not None and seen.same_bucket.thread is not None
+    if known is not None and known.form != "pointer":  # it keeps its form, unless there is no other to point to
+        return "full" if known.form == "short" and not was_told else known.form
+    if anew:
+        return "full"
+    return "muted" if stands.is_muted else "short" if was_told else "full"
 
 
-def _seen(bucket: SameBucket | None) -> blocks.Seen | None:
-    if bucket is None:
-        return None
-    first = None if bucket.thread is None else bucket.thread.permalink
-    return blocks.Seen(bucket.count, bucket.first_seen, len(bucket.hosts), first)
-
-
-def _relatives(similar: tuple[Similar, ...]) -> tuple[blocks.Relative, ...]:
-    return tuple(
-        blocks.Relative(Row(item.report, item.thread).text, item.reason, item.thread.permalink if item.thread else None)
-        for item in similar
+async def _note(tools: Tools, report: Report, plan: _Plan, ts: str) -> None:
+    # Where a report was told, for those who post the same dump later and for all that is said of the failure later.
+    place = replace(plan.place, summary_ts=ts)
+    if not place.report_id:
+        return
+    await asyncio.to_thread(
+        tools.store.threads.add,
+        place.report_id,
+        team=place.team,
+        channel=place.channel,
+        ts=place.ts,
+        summary_ts=ts,
+        permalink=tools.permalink(place.channel, ts, place.ts),
+        form=place.form,
+        line=place.line,
+        job=place.job,
+        slot=place.slot,
+        name=place.name,
     )
+    key = f"{place.job}:{place.slot}"
+    if await asyncio.to_thread(standing, tools.store, report, place.channel) != plan.stands:
+        # Somebody said something while this was being told, and it could not be edited then.
+        await asyncio.to_thread(tools.store.jobs.enqueue, show_job(key, place, alone=True))
+    if place.form in ("short", "muted") and plan.first is not None:
+        counter = show_job(f"{key}:counter", plan.first, alone=True)
+        await asyncio.to_thread(tools.store.jobs.enqueue, counter)

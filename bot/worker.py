@@ -20,6 +20,7 @@ from bot.listeners.intake import ANALYZE, ASK, UNLOCK
 from bot.orphans import worker_name
 from bot.reading import Desk, LostJob, NothingToSay, remember, retold, story
 from bot.sending import Refused, Unreachable
+from bot.showing import SHOW, show
 from bot.stopping import SAID
 from bot.tools import Tools
 from storage.jobs import Job
@@ -32,8 +33,14 @@ MAX_HELD = 50  # jobs of one worker whose details are still to be told
 PASSWORD_SECONDS = 24 * 3600.0
 
 
-async def work(tools: Tools, number: int, news: asyncio.Event, stop: asyncio.Event) -> None:
-    """Take jobs one after another until ``stop`` is set; a job in hand then goes back to the queue.
+QUICK = (ASK, UNLOCK, SHOW)  # kinds of jobs that take no time to speak of
+ALL = (ANALYZE, *QUICK)
+
+
+async def work(
+    tools: Tools, number: int, news: asyncio.Event, stop: asyncio.Event, kinds: tuple[str, ...] = ALL
+) -> None:
+    """Take jobs of these kinds one after another until ``stop`` is set; a job in hand then goes back to the queue.
 
     A job whose verdict stands in the thread keeps nobody waiting while its details follow, a message a second: the
     next one is taken meanwhile.
@@ -42,7 +49,7 @@ async def work(tools: Tools, number: int, news: asyncio.Event, stop: asyncio.Eve
     held: set[asyncio.Task[None]] = set()
     while not stop.is_set():
         news.clear()
-        job = await asyncio.to_thread(tools.store.jobs.take, name, tools.lease_seconds, (ANALYZE, ASK, UNLOCK))
+        job = await asyncio.to_thread(tools.store.jobs.take, name, tools.lease_seconds, kinds)
         if job is None:
             await _first(asyncio.create_task(stop.wait()), asyncio.create_task(news.wait()), timeout=IDLE_SECONDS)
             continue
@@ -129,12 +136,15 @@ async def _do(tools: Tools, job: Job, told: asyncio.Event) -> None:
         if "stopped" in job.memory:
             tools.stops.ask(job.id)
             await asyncio.Event().wait()  # the holder withdraws it
+        elif job.is_exhausted:
+            await _give_up(tools, job, talk)
         elif job.kind == ASK:
             await _reply(tools, job, talk)
         elif job.kind == UNLOCK:
             await _unlock(tools, job)
-        elif job.is_exhausted:
-            await _give_up(tools, job, talk)
+        elif job.kind == SHOW:
+            await show(tools, job.payload)
+            await asyncio.to_thread(tools.store.jobs.finish, job)
         else:
             await _analyse(tools, job, talk)
     finally:
@@ -169,7 +179,8 @@ async def _give_up(tools: Tools, job: Job, talk: Conversation) -> None:
         await asyncio.to_thread(tools.store.jobs.finish, job)
         return
     line = f"The analysis ended without a result {job.attempts_allowed} times; it will not be tried again."
-    await talk.end(blocks.failure(line, talk.source), fine=False)
+    if job.kind == ANALYZE:
+        await talk.end(blocks.failure(line, talk.source), fine=False)
     await asyncio.to_thread(tools.store.jobs.fail, job, "exhausted", line)
 
 

@@ -38,7 +38,8 @@ class SameDump:
 class SameBucket:
     """The same failure: ``count`` dumps with this one, on these named hosts, from first to last time.
 
-    ``others`` are the latest other dumps, ``thread`` is where the failure was told first, if anywhere.
+    ``others`` are the latest other dumps, ``thread`` is where one of the others was told first, if anywhere.
+    ``is_latest``: this dump came last of all to history, or is not there yet.
     """
 
     count: int
@@ -47,6 +48,7 @@ class SameBucket:
     last_seen: datetime
     others: tuple[StoredReport, ...]
     thread: Thread | None
+    is_latest: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ class Duplicates:
                 last_seen=datetime.fromisoformat(everyone[-1]["seen_at"]),
                 others=tuple(found for found in latest if found is not None),
                 thread=self._first_thread([row["id"] for row in others]),
+                is_latest=number is None or number > max(row["id"] for row in others),
             ),
             members,
         )

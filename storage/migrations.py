@@ -147,7 +147,15 @@ CREATE INDEX acts_by_signature ON acts (signature);
 CREATE INDEX acts_by_report ON acts (report_id);
 """
 
-MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS, ACTS)
+TELLING = """
+ALTER TABLE threads ADD COLUMN form TEXT NOT NULL DEFAULT 'full';
+ALTER TABLE threads ADD COLUMN line TEXT NOT NULL DEFAULT '';
+ALTER TABLE threads ADD COLUMN job TEXT;
+ALTER TABLE threads ADD COLUMN slot TEXT NOT NULL DEFAULT 'summary';
+ALTER TABLE threads ADD COLUMN name TEXT;
+"""
+
+MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS, ACTS, TELLING)
 
 
 class DatabaseTooNew(Exception):

@@ -1,5 +1,6 @@
 """The store: one database file and what can be asked of it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -9,14 +10,14 @@ from storage.clock import Clock, utc_now
 from storage.database import Database, open_database
 from storage.duplicates import Duplicates, Seen
 from storage.events import Events, Posts
-from storage.jobs import Jobs
-from storage.knowledge import Knowledge, Known
+from storage.jobs import Job, Jobs, NewJob
+from storage.knowledge import Deed, Knowledge, Known
 from storage.migrations import migrate
 from storage.renaming import Renaming
 from storage.reports import Reports, StoredReport
 from storage.retention import Retention
 from storage.search import Search
-from storage.threads import Threads
+from storage.threads import Thread, Threads
 
 
 class Store:
@@ -63,6 +64,23 @@ class Store:
     def known(self, report: Report) -> Known:
         """What people have said of this failure, under any name that a crash of it has or had."""
         return self.knowledge.of(self.duplicates.names(report))
+
+    def act(self, number: int, deed: Deed, by: str, detail: Mapping[str, str | None], then: NewJob) -> Job | None:
+        """Keep what somebody did about a report's failure, together with the job that shows it; None without a report.
+
+        Raises:
+            ValueError: there is no such deed.
+        """
+        with self._database.write():
+            line = self.reports.get(number)
+            if line is None:
+                return None
+            self.knowledge.note(line.signature, deed, by, detail, number)
+            return self.jobs.enqueue(then).job
+
+    def places(self, report: Report) -> list[Thread]:
+        """Every place in Slack that shows a crash of this failure, oldest first."""
+        return self.threads.of_reports(self.duplicates.members(report))
 
     def remember(self, report: Report) -> StoredReport:
         """Put a report into history.

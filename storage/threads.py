@@ -1,15 +1,28 @@
-"""Which Slack thread told which dump's story, so that a duplicate can point to the first one."""
+"""Which Slack message tells which dump's story, and in which form: for duplicates that point to the first one, and
+for whatever changes what is told.
+"""
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from storage.clock import Clock, moment, stamp
 from storage.database import Database, Row
 
+# The whole story; a short answer, since the failure was told before; a line, since it is muted there; a pointer to
+# where this very dump was told.
+Form = Literal["full", "short", "muted", "pointer"]
+
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A dump's place in Slack: ``ts`` is the user's message, ``summary_ts`` the bot's verdict below it."""
+    """A dump's place in Slack: ``ts`` is the user's message, ``summary_ts`` the bot's verdict below it.
+
+    ``line`` is what the verdict says of itself, as that it was edited. ``job`` and ``slot`` are those of the post,
+    where known. ``name`` is the dump's among several of one link, None for a dump that came alone.
+    """
 
     team: str
     channel: str
@@ -18,6 +31,11 @@ class Thread:
     report_id: int
     permalink: str | None
     created_at: datetime
+    form: Form = "full"
+    line: str = ""
+    job: str | None = None
+    slot: str = "summary"
+    name: str | None = None
 
 
 class Threads:
@@ -28,20 +46,47 @@ class Threads:
         self._clock = clock
 
     def add(
-        self, report_id: int, *, team: str, channel: str, ts: str, summary_ts: str, permalink: str | None = None
+        self,
+        report_id: int,
+        *,
+        team: str,
+        channel: str,
+        ts: str,
+        summary_ts: str,
+        permalink: str | None = None,
+        form: Form = "full",
+        line: str = "",
+        job: str | None = None,
+        slot: str = "summary",
+        name: str | None = None,
     ) -> None:
-        """Note where a report was told. Noting the same summary again changes nothing but a missing permalink."""
+        """Note where a report was told, and how. Of a summary that was noted before, form and line are noted anew."""
         self._database.change(
-            "INSERT INTO threads (team, channel, ts, summary_ts, permalink, report_id, created_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (team, channel, summary_ts) "
-            "DO UPDATE SET permalink = coalesce(excluded.permalink, permalink)",
-            [team, channel, ts, summary_ts, permalink, report_id, stamp(self._clock())],
+            "INSERT INTO threads (team, channel, ts, summary_ts, permalink, report_id, created_at, form, line, job, "
+            "slot, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (team, channel, summary_ts) DO UPDATE "
+            "SET permalink = coalesce(excluded.permalink, permalink), form = excluded.form, line = excluded.line",
+            [team, channel, ts, summary_ts, permalink, report_id, stamp(self._clock()), form, line, job, slot, name],
         )
 
     def of_report(self, report_id: int) -> list[Thread]:
-        """Every place where the report was told, oldest first."""
-        rows = self._database.rows("SELECT * FROM threads WHERE report_id = ? ORDER BY created_at, id", [report_id])
+        """Every place where the report was told, oldest first; pointers to such places are left out."""
+        return [thread for thread in self.of_reports([report_id]) if thread.form != "pointer"]
+
+    def of_reports(self, numbers: Iterable[int]) -> list[Thread]:
+        """Every place that shows one of these reports, in whatever form, oldest first."""
+        rows = self._database.rows(
+            "SELECT threads.* FROM threads JOIN json_each(?) AS wanted ON report_id = wanted.value "
+            "ORDER BY created_at, threads.id",
+            [json.dumps(sorted(numbers))],
+        )
         return [_thread(row) for row in rows]
+
+    def of_summary(self, team: str, channel: str, summary_ts: str) -> Thread | None:
+        """What a message of the bot's tells; None where it tells no report."""
+        row = self._database.row(
+            "SELECT * FROM threads WHERE team = ? AND channel = ? AND summary_ts = ?", [team, channel, summary_ts]
+        )
+        return None if row is None else _thread(row)
 
     def first(self, report_id: int) -> Thread | None:
         """The first place where the report was told."""
@@ -65,4 +110,9 @@ def _thread(row: Row) -> Thread:
         report_id=row["report_id"],
         permalink=row["permalink"],
         created_at=moment(row["created_at"]),
+        form=row["form"],
+        line=row["line"],
+        job=row["job"],
+        slot=row["slot"],
+        name=row["name"],
     )

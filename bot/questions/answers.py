@@ -7,8 +7,9 @@ from datetime import datetime
 from bot.questions.grammar import OF_ONE_CRASH, Kind, Question, read_question
 from bot.questions.naming import Named, code_text, name_words, narrow
 from bot.questions.one_crash import about_crash
-from bot.questions.parts import Answer, Asked, Row, crashes, day, times
+from bot.questions.parts import Answer, Asked, Row, crashes, day, stands_of, times
 from bot.questions.trends import clean, fresh, trend, versions
+from bot.standing import UNKNOWN, standing
 from bot.wording import count as counted
 from storage import Query, Span, Store
 from storage.search import Column
@@ -80,7 +81,9 @@ def ask(store: Store, text: str, now: datetime, about: int | None = None) -> Ans
 
 def _of_one(store: Store, question: Question, about: int | None) -> Answer:
     report = None if about is None else store.reports.report(about)
-    return Answer((WHICH_CRASH,) if report is None else about_crash(report, question))
+    if report is None:
+        return Answer((WHICH_CRASH,))
+    return Answer(about_crash(report, question), stands=standing(store, report))
 
 
 def _numbered(store: Store, number: int) -> Answer:
@@ -89,7 +92,8 @@ def _numbered(store: Store, number: int) -> Answer:
         return Answer((f"History has no crash {number}.",))
     told = (report.verdict.summary, report.verdict.impact, f"Confidence {crash.confidence}, build {crash.build}.")
     row = Row(crash, store.threads.first(number))
-    return Answer((f"Crash {number}: {row.text}, {day(crash.seen_at)}.", *filter(None, told)), (row,))
+    said = (f"Crash {number}: {row.text}, {day(crash.seen_at)}.", *filter(None, told))
+    return Answer(said, (row,), stands=standing(store, report))
 
 
 def _pointed(store: Store, question: Question, about: int | None, now: datetime) -> Answer:
@@ -98,7 +102,9 @@ def _pointed(store: Store, question: Question, about: int | None, now: datetime)
         return Answer((WHICH_CRASH,))
     name = f"this failure ({crash.failure_bucket})"
     query = Query(signature=crash.signature, since=question.since, until=question.until, live=crash.live)
-    return _ANSWERS[question.kind](Asked(store, question, [Named("words", name, name)], query, now))
+    said = _ANSWERS[question.kind](Asked(store, question, [Named("words", name, name)], query, now))
+    rows = tuple(dataclasses.replace(row, stands=UNKNOWN) for row in said.rows)  # it is said once, of all of them
+    return dataclasses.replace(said, rows=rows, stands=stands_of(store, crash.id))
 
 
 def help_answer() -> Answer:

@@ -5,16 +5,18 @@ from datetime import datetime
 
 from bot.questions.grammar import Question
 from bot.questions.naming import Named
+from bot.standing import UNKNOWN, Standing, standing
 from bot.wording import count as counted
 from storage import Query, Store, StoredReport, Thread
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One crash in an answer: what it was, when, and the thread that told it first."""
+    """One crash in an answer: what it was, when, the thread that told it first, and what is known of its failure."""
 
     report: StoredReport
     thread: Thread | None
+    stands: Standing = UNKNOWN
 
     @property
     def text(self) -> str:
@@ -29,12 +31,14 @@ class Row:
 class Answer:
     """What to say. ``understood`` is false when the lines say what was not, with examples of what can be asked.
 
-    The lines are plain text and may quote names from dumps and words of the question: escape them.
+    The lines are plain text and may quote names from dumps and words of the question: escape them. ``stands`` is what
+    is known of the failure that the answer is about, if it is about one.
     """
 
     lines: tuple[str, ...]
     rows: tuple[Row, ...] = ()
     understood: bool = True
+    stands: Standing = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,18 @@ class Asked:
     def rows(self, limit: int) -> tuple[Row, ...]:
         """The latest crashes that match."""
         found = self.store.search.find(self.query, limit)
-        return tuple(Row(line, self.store.threads.first(line.id)) for line in found)
+        return tuple(row_of(self.store, line) for line in found)
+
+
+def row_of(store: Store, crash: StoredReport) -> Row:
+    """A crash of history as a row of an answer."""
+    return Row(crash, store.threads.first(crash.id), stands_of(store, crash.id))
+
+
+def stands_of(store: Store, number: int) -> Standing:
+    """How the failure of a crash in history stands."""
+    report = store.reports.report(number)
+    return UNKNOWN if report is None else standing(store, report)
 
 
 def times(number: int) -> str:

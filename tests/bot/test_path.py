@@ -94,7 +94,7 @@ async def test_a_link_posted_again_is_not_downloaded_again_while_its_file_is_the
             assert ("was analysed" in replies(slack, said)[0].text) == (time > 0)
         files.routes["/a.dmp"] = tagged(dump("seed", 2), '"v2"')
         other = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
-        await until(lambda: is_told(slack, other))
+        await until(lambda: is_done(slack, other))
         assert "2nd time" in shown(replies(slack, other)[0])
     assert [request.headers.get("if-none-match") for request in files.requests] == [None, '"v1"', '"v1"', '"v1"']
     assert analyst.runs == 2
@@ -121,16 +121,22 @@ async def test_a_dump_is_analysed_again_and_told_whole_after_the_rules_changed(s
     assert [request.headers.get("if-none-match") for request in files.requests] == [None, '"v1"', None, '"v1"']
 
 
-async def test_another_dump_of_the_same_failure_is_counted(slack: StandIn, tmp_path: Path) -> None:
+async def test_another_dump_of_a_failure_is_answered_in_short_and_counted_where_it_was_told_first(
+    slack: StandIn, tmp_path: Path
+) -> None:
     routes = {"a.dmp": page(dump("seed", 1)), "b.dmp": page(dump("seed", 2))}
     async with serving(**routes) as files, bot(slack, tmp_path, Analyst()):
         first = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
         await until(lambda: is_told(slack, first))
         second = slack.workspace.say(CRASHES, ANNA, files.url("/b.dmp"))
-        await until(lambda: is_told(slack, second))
-    summary = shown(replies(slack, second)[0])
-    assert "2nd time since" in summary
-    assert "on 1 host — first thread: here" in summary
+        await until(lambda: is_done(slack, second))
+        await until(lambda: "2 crashes, 1 host, since" in shown(replies(slack, first)[0]))
+    (short,) = replies(slack, second)
+    assert "The same failure again: 2nd time since" in shown(short)
+    assert "on 1 host — first thread: here" in shown(short)
+    assert f"/archives/{CRASHES}/p{replies(slack, first)[0].ts.replace('.', '')}" in str(short.blocks)
+    assert "first thread" not in shown(replies(slack, first)[0])
+    assert len(replies(slack, first)) == 6
 
 
 async def test_two_links_to_one_dump_at_the_same_time_are_one_analysis(slack: StandIn, tmp_path: Path) -> None:

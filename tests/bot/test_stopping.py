@@ -25,7 +25,8 @@ def in_hand(home: Path) -> list[Path]:
 
 
 async def test_a_pressed_button_stops_a_download(slack: StandIn, tmp_path: Path) -> None:
-    async with serving(**{"a.dmp": endless()}) as files, bot(slack, tmp_path, Analyst(), workers=1):
+    routes = {"a.dmp": endless(), "b.dmp": page(dump("seed"))}
+    async with serving(**routes) as files, bot(slack, tmp_path, Analyst(), workers=1):
         said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
         await until(lambda: replies(slack, said) and in_hand(tmp_path))
         press = slack.press(CRASHES, replies(slack, said)[0].ts, STOP, ANNA)
@@ -33,8 +34,8 @@ async def test_a_pressed_button_stops_a_download(slack: StandIn, tmp_path: Path)
         assert press.acked_after is not None
         assert in_hand(tmp_path) == []
         assert len(files.handlers) <= 1
-        other = slack.workspace.say(CRASHES, ANNA, "<@U0PILEUP01> help")
-        await until(lambda: replies(slack, other))  # the worker is free
+        other = slack.workspace.say(CRASHES, ANNA, files.url("/b.dmp"))
+        await until(lambda: is_done(slack, other))  # the worker is free
     (reply,) = replies(slack, said)
     assert reply.text == "Stopped, as asked."
     assert not [block for block in reply.blocks if block["type"] == "actions"]

@@ -1,0 +1,111 @@
+"""What a message about a report says at its place, as of now; and every such message brought up to date.
+
+The same words come from one function, whether a report is told for the first time or what stands there is edited: a
+message is what history says of its report, of the failure, and of the place.
+"""
+
+import asyncio
+import logging
+
+from analysis.verdict.report import Report
+from bot import blocks
+from bot.conversation import message_key
+from bot.outbound import Message
+from bot.questions import Row
+from bot.sending import Refused
+from bot.standing import standing
+from bot.tools import Tools
+from storage.duplicates import SameBucket, SameDump, Similar
+from storage.jobs import NewJob
+from storage.store import Store
+from storage.threads import Thread
+
+log = logging.getLogger(__name__)
+
+SHOW = "show"  # the kind of jobs that bring messages up to date
+
+
+def message_at(store: Store, report: Report, place: Thread) -> Message:
+    """What stands at a place that tells a report."""
+    seen = store.seen(report)
+    stands = standing(store, report, place.channel)
+    before = _before(seen.same_bucket, place)
+    match place.form:
+        case "pointer":
+            first = told_elsewhere(seen.same_dump, place.channel, place.summary_ts)
+            message = blocks.duplicate(report, report.analyzed_at, first, stands)
+        case "muted":
+            message = blocks.muted(report, before, stands)
+        case "short" if before is not None:
+            message = blocks.again(report, before, place.line, stands)
+        case _:
+            message = blocks.summary(report, before, _relatives(seen.similar), place.line, stands)
+    return message if place.name is None else blocks.of_archive(place.name, message)
+
+
+def told_elsewhere(same: SameDump | None, channel: str, own: str) -> str | None:
+    """The first thread about this very dump, unless that is this very one, interrupted and resumed."""
+    threads = () if same is None else same.threads
+    if any((thread.channel, thread.summary_ts) == (channel, own) for thread in threads):
+        return None
+    return next((thread.permalink for thread in threads if thread.permalink), None)
+
+
+def show_job(key: str, place: Thread, *, alone: bool) -> NewJob:
+    """The job that brings a place up to date, ``alone`` or with every other one of the same failure."""
+    payload = {"team": place.team, "channel": place.channel, "ts": place.ts, "thread": place.ts}
+    return NewJob(f"show:{key}", payload | {"summary": place.summary_ts, "alone": "yes" if alone else ""}, SHOW)
+
+
+async def show(tools: Tools, payload: dict[str, str]) -> None:
+    """Do such a job: the place that it names first, the others from the latest to the oldest.
+
+    Raises:
+        Unreachable.
+    """
+    store = tools.store
+    place = await asyncio.to_thread(store.threads.of_summary, payload["team"], payload["channel"], payload["summary"])
+    report = None if place is None else await asyncio.to_thread(store.reports.report, place.report_id)
+    if place is None or report is None:
+        return  # it has left history since
+    await restate(tools, place)
+    if not payload["alone"]:
+        for other in reversed(await asyncio.to_thread(store.places, report)):
+            if other != place:
+                await restate(tools, other)
+
+
+async def restate(tools: Tools, place: Thread) -> None:
+    """Edit what stands at a place into what holds now. One that Slack refuses, as in an archived channel, stays.
+
+    Raises:
+        Unreachable.
+    """
+    report = await asyncio.to_thread(tools.store.reports.report, place.report_id)
+    if report is None:
+        return
+    async with tools.alone(report.dump.identity):
+        now = await asyncio.to_thread(tools.store.threads.of_summary, place.team, place.channel, place.summary_ts)
+        if now is None:
+            return
+        message = await asyncio.to_thread(message_at, tools.store, report, now)
+        key = message_key(now.job or now.summary_ts, now.slot)
+        try:
+            await tools.sender.edit(now.channel, now.summary_ts, message, key, final=True)
+        except Refused as refused:
+            log.warning("a message about report %d stays as it was: %s", now.report_id, refused.word)
+
+
+def _before(bucket: SameBucket | None, place: Thread) -> blocks.Seen | None:
+    if bucket is None:
+        return None
+    first = bucket.thread
+    link = first.permalink if first is not None and first.created_at <= place.created_at else None
+    return blocks.Seen(bucket.count, bucket.first_seen, len(bucket.hosts), link, not bucket.is_latest)
+
+
+def _relatives(similar: tuple[Similar, ...]) -> tuple[blocks.Relative, ...]:
+    return tuple(
+        blocks.Relative(Row(item.report, item.thread).text, item.reason, item.thread.permalink if item.thread else None)
+        for item in similar
+    )

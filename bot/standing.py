@@ -1,0 +1,60 @@
+"""What people have said of a failure, as it stands beside one of its crashes. The words are a template's."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from analysis.verdict.report import Report
+from bot.mrkdwn import plain
+from bot.slack_text import render
+from storage.knowledge import NOTHING, Known
+from storage.store import Store
+
+_SLACK_ID = re.compile(r"[UWS][A-Z0-9]{7,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of a failure; the culprit of the crash beside it, in which version; in which channel it is told."""
+
+    known: Known = NOTHING
+    module: str | None = None
+    version: str | None = None
+    channel: str | None = None
+
+    @property
+    def is_regression(self) -> bool:
+        """The crash should not have happened: its culprit is of a version in which the failure was mended."""
+        return self.known.is_regression(self.version)
+
+    @property
+    def is_muted(self) -> bool:
+        """Somebody muted the failure in this channel."""
+        return self.channel in self.known.muted_in
+
+    @property
+    def people(self) -> frozenset[str]:
+        """The Slack ids of those who are named."""
+        known = self.known
+        named = {known.acknowledged_by, known.assigned_to, *(doubt.by for doubt in known.doubts)}
+        return frozenset(name for name in named if name and _SLACK_ID.fullmatch(name))
+
+
+UNKNOWN = Standing()
+
+
+def standing(store: Store, report: Report, channel: str | None = None) -> Standing:
+    """How a crash's failure stands, told in a channel or elsewhere."""
+    culprit = report.verdict.culprit
+    known = store.known(report)
+    if culprit is None:
+        return Standing(known, channel=channel)
+    return Standing(known, culprit.module, culprit.version, channel)
+
+
+def standing_lines(stands: Standing) -> Iterator[str]:
+    """The same in plain words, for where there is no Slack: the known issue, then who looks after it."""
+    message = render("standing", stands.people, standing=stands)
+    for block in message.blocks:
+        text = block.get("text") or block["elements"][0]
+        yield plain(text["text"])
