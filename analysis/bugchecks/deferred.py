@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from analysis.bugchecks.explained import Hint
+from analysis.bugchecks.explained import Cap, Hint
 from analysis.bugchecks.view import View
 from analysis.kernel.dpcs import DpcState
 from analysis.trust import Trust
@@ -10,6 +10,7 @@ from analysis.trust import Trust
 MAX_PROCESSORS_TOLD = 8
 MAX_ROUTINES_TOLD = 6
 UNRECORDED = "a deferred procedure call whose routine this Windows does not record"
+ONE_COUNTER = Cap("medium", "the processor's own record alone says so; no stack that was unwound shows that driver")
 STUCK_TICKS = 64  # about a second of clock ticks (15.6 ms): no deferred call may take a hundredth of that
 
 
@@ -32,7 +33,7 @@ def dpc_hint(state: DpcState, view: View) -> Hint | None:
         return None
     name = view.symbol(state.active)
     because = f"processor {state.processor} was in the deferred procedure call {name}, as its own record says"
-    return Hint(module.name, because, name, trust=Trust.STRUCTURE, address=state.active)
+    return Hint(module.name, because, name, trust=Trust.STRUCTURE, address=state.active, alone=ONE_COUNTER)
 
 
 def _told(state: DpcState, view: View) -> str:

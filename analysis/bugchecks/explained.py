@@ -44,7 +44,8 @@ class Focus:
 class Hint:
     """A module that something other than a stack names. ``because`` is a sentence with its evidence.
 
-    ``decisive`` hints beat the stack whatever it holds; the others only stacks that are not stronger.
+    ``decisive`` hints beat the stack whatever it holds; the others only stacks that are not stronger. ``alone`` caps
+    the confidence where no stack that was unwound shows the module as well.
     """
 
     module: str
@@ -53,6 +54,7 @@ class Hint:
     decisive: bool = False
     trust: Trust = Trust.PARAMETER
     address: int | None = None
+    alone: "Cap | None" = None
 
 
 @dataclass(frozen=True, slots=True)

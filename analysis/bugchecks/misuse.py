@@ -6,8 +6,8 @@ pages of these bugchecks.
 
 from dataclasses import replace
 
-from analysis.bugchecks.building import Family, code_hint, explained, meaning_hints, with_hints
-from analysis.bugchecks.explained import Explained, Stop
+from analysis.bugchecks.building import Family, explained, meaning_hints, with_caps, with_hints
+from analysis.bugchecks.explained import Cap, Explained, Focus, FocusKind, Hint, Stop
 from analysis.bugchecks.faulting import fault
 from analysis.bugchecks.view import View
 
@@ -15,6 +15,7 @@ DEADLOCK_STEP = (
     "To see the lock's history, on a test machine: verifier /flags 0x20 /driver {driver} (deadlock detection; undo: "
     "verifier /reset)."
 )
+FATAL_ERROR, NOT_IN_TIME = 0x1, 0x25  # reasons of 0x15E
 LOCK_RULES = frozenset({0xE3, 0x153, 0x162, 0x192, 0x1C6, 0x16E, 0x132, 0xBF, 0x11, 0x152})
 
 
@@ -28,12 +29,27 @@ def explain_misuse(view: View) -> Explained:
 
 
 def explain_ndis_live(view: View) -> Explained:
-    """BUGCODE_NDIS_DRIVER_LIVE_DUMP: the network stack met a driver that misbehaves, took a dump, and went on."""
+    """BUGCODE_NDIS_DRIVER_LIVE_DUMP: the network stack met a driver that misbehaves, took a dump, and went on.
+
+    The stack of the dump is the network stack's own. Reason 1 names the adapter's device; where a driver did not answer
+    in time (0x25), who waits for whom tells more.
+    """
     text = "Windows' network stack met a network driver that misbehaves, took a live dump and went on. It is no crash."
-    one = replace(explained(view, Stop.OTHER, text), deed="misbehaved towards the network stack")
-    missing = f"What reason {view.parameters[0]:#x} (parameter 1) stands for: no public page describes it."
-    one = replace(one, cannot_tell=(*one.cannot_tell, missing))
-    return with_hints(one, [code_hint(view, index, "an address that the dump carries") for index in (2, 3, 4)])
+    one = explained(view, Stop.OTHER, text, Focus(FocusKind.NONE, why="the stack of the dump is the network stack's"))
+    one = replace(one, deed="misbehaved towards the network stack")
+    reason, _, device, _ = view.parameters
+    if reason == FATAL_ERROR:
+        function = view.function_driver(device) if device else None
+        because = f"it drives the network adapter {device:#x} (parameter 3), which met a fatal error"
+        one = replace(one, device=device or None, deed="gave up its network adapter after a fatal error")
+        one = with_caps(one, Cap("medium", "the adapter itself may have failed"))
+        return with_hints(one, [Hint(function, because) if function else None])
+    if reason == NOT_IN_TIME:
+        return replace(one, stop=Stop.HANG, locks_first=True)
+    if one.subcase is not None:
+        return one
+    missing = f"What reason {reason:#x} (parameter 1) stands for: the public page does not list it."
+    return replace(one, cannot_tell=(*one.cannot_tell, missing))
 
 
 FAMILY = Family(

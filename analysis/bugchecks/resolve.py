@@ -17,6 +17,7 @@ UNDECODED = frozenset(
     {
         *("triage_pnp_watchdog", "power_button_block", "dpc_watchdog_block", "tdr_context", "xhci_context"),
         *("store_context", "work_queue", "urb", "exception_info", "pdc_triage_block", "mca_exception"),
+        *("ndis_miniport_block", "ndis_watchdog_block"),
     }
 )
 # Blocks whose layout is known, but which may be missing from the dump.

@@ -20,9 +20,11 @@ from analysis.bugchecks.building import (
     with_caps,
     with_hints,
 )
-from analysis.bugchecks.explained import Blamed, Cap, Explained, Hint, Stop
+from analysis.bugchecks.explained import Blamed, Cap, Explained, Hint, ParameterFact, Stop
 from analysis.bugchecks.faulting import fault
+from analysis.bugchecks.resolve import resolve
 from analysis.bugchecks.verifier_checks import Check, find_check
+from analysis.bugchecks.verifier_parameters import meanings_of
 from analysis.bugchecks.view import View
 
 ON_PURPOSE = (
@@ -53,6 +55,7 @@ def explain_verifier(view: View) -> Explained:
     first = view.parameters[0]
     check = find_check(first)
     one = fault(view, f"Driver Verifier found that a driver broke a rule, at this very place (check {first:#x}).")
+    one = replace(one, parameters=(one.parameters[0], *_details(one, view)))
     if check is None:
         one = replace(one, deed=f"broke a rule that Driver Verifier checks ({first:#x})")
     else:
@@ -70,6 +73,17 @@ def explain_verifier(view: View) -> Explained:
     one = replace(one, next_steps=(ON_PURPOSE,), driver_steps=(*DRIVER_STEPS, step))
     one = with_hints(one, [kernel_named_hint(view)])
     return _pointed_at(one, view, check) if check is not None else one
+
+
+def _details(one: Explained, view: View) -> tuple[ParameterFact, ...]:
+    # The page tells what the other three are for each check; what it leaves out is told as such.
+    found = meanings_of(view.parameters[0])
+    if found is None:
+        return one.parameters[1:]
+    return tuple(
+        ParameterFact(value, meaning.text if meaning else "not used by this check", resolve(meaning, value, view))
+        for meaning, value in zip(found, view.parameters[1:], strict=True)
+    )
 
 
 def _pointed_at(one: Explained, view: View, check: Check) -> Explained:

@@ -9,6 +9,7 @@ from analysis.trust import Trust
 from analysis.verdict.modules import is_kernel_name, stem
 from analysis.verdict.story import Story, lock_text
 from analysis.verdict.text_limits import text_limits
+from analysis.waits.processors import STUCK_PROCESSOR
 
 KERNEL_ONLY = ("kernel-bitmap", "kernel-summary")  # kinds of dumps without the pages of programs
 COMPLETE_DUMP = (
@@ -114,7 +115,9 @@ def _driver_steps(scene: Scene, story: Story, module: str) -> tuple[str, ...]:
         steps.append(f"If {what} is not needed, disable it in Device Manager: that keeps the machine out of this wait.")
     steps += [step.replace("{driver}", module) for step in story.explained.driver_steps or (VERIFY,)]
     if story.stop is Stop.HANG:
-        steps.append(f"Give the maker of {module} this report: the stack of the waiting thread shows where it waits.")
+        waits = "of the waiting thread shows where it waits"
+        shows = "shows what kept the processor" if story.explained.code in STUCK_PROCESSOR else waits
+        steps.append(f"Give the maker of {module} this report: the stack {shows}.")
     return tuple(steps)
 
 

@@ -235,7 +235,9 @@ def _from_hint(hint: Hint, case: Case) -> Blame:
     exact = next((one for one in frames if hint.address is not None and one.address == hint.address), None)
     function = hint.function or (exact.symbol if exact else frame.symbol if frame else None)
     level = _level(case.weigh(hint.module), max(hint.trust, Trust.UNWIND) if hint.trust > Trust.SCAN else hint.trust)
-    return Blame(hint.module, function, "driver", level, reasons=(hint.because,), frame=exact or frame)
+    blame = Blame(hint.module, function, "driver", level, reasons=(hint.because,), frame=exact or frame)
+    shown = any(one.trust > Trust.SCAN and one.module and stem(one.module) == stem(hint.module) for one in frames)
+    return blame if hint.alone is None or shown else _capped(blame, (hint.alone,))
 
 
 def _from_candidate(chosen: Candidate) -> Blame:

@@ -18,6 +18,7 @@ OTHERS = {
     "building",
     "deferred",
     "verifier_checks",
+    "verifier_parameters",
     "explained",
     "faulting",
     "pool_tags",

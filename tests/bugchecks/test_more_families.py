@@ -7,6 +7,8 @@ import pytest
 from analysis.address import VirtAddr
 from analysis.bugchecks import explain
 from analysis.bugchecks.explained import FocusKind, Stop
+from analysis.bugchecks.verifier_checks import CHECKS
+from analysis.bugchecks.verifier_parameters import meanings_of
 from analysis.kernel.dpcs import DpcState
 from analysis.kernel.facts import Process, Thread
 from analysis.kernel.whea import HardwareError
@@ -195,10 +197,32 @@ def test_how_a_critical_process_ended_is_told_with_its_meaning() -> None:
 
 
 def test_a_live_dump_of_the_network_stack_is_no_crash() -> None:
-    one = explain(FakeView(0x15E, (0x25, ACME.base + 8, 0, 0), (ACME,)))
-    assert one.live
-    assert [hint.module for hint in one.hints] == ["acme.sys"]
-    assert "0x25" in one.cannot_tell[-1]
+    failed = explain(FakeView(0x15E, (1, POOL, 0x500, 0x47), (ACME,), functions={0x500: "acme.sys"}))
+    assert failed.live
+    assert [hint.module for hint in failed.hints] == ["acme.sys"]
+    assert [cap.level for cap in failed.caps] == ["medium"]
+    assert failed.parameters[3].resolved == "NdisMRemoveMiniport was called"
+    late = explain(FakeView(0x15E, (0x25, 0x22, POOL, 0), (ACME,)))
+    assert (late.stop, late.locks_first, late.hints) == (Stop.HANG, True, ())
+    assert late.parameters[1].resolved == "halting a network adapter"
+    assert "no table holds its layout" in late.cannot_tell[0]
+    assert "0x77" in explain(FakeView(0x15E, (0x77, 0, 0, 0))).cannot_tell[-1]
+
+
+def test_each_check_of_the_verifier_says_what_its_other_parameters_are() -> None:
+    one = explain(FakeView(0xC4, (0xC5, ACME.base + 8, 1, 0), (ACME,)))
+    assert [fact.meaning for fact in one.parameters[1:]] == [
+        "routine of the driver",
+        "count of disabled APCs",
+        "count of disabled APCs before the call",
+    ]
+    assert one.parameters[1].resolved == "acme+0x8"
+    assert [fact.meaning for fact in explain(FakeView(0xC4, (0x10, POOL, 0, 0))).parameters[2:]] == [
+        *("not used by this check", "not used by this check"),
+    ]
+    rule = explain(FakeView(0xC4, (0x20004, POOL, 0, 0), texts={POOL: "not above DISPATCH_LEVEL"}))
+    assert rule.parameters[1].resolved == "not above DISPATCH_LEVEL"
+    assert [number for number in CHECKS if meanings_of(number) is None] == []
 
 
 @pytest.mark.parametrize(

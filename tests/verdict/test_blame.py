@@ -248,3 +248,12 @@ def test_nobody_is_surely_blamed_by_a_name_that_only_stands_for_one() -> None:
     sure, capped = (conclude(Case(0xD1, Stop.FAULT, hints=(one,))) for one in (hint, unnamed))
     assert (sure.confidence, capped.confidence) == ("high", "medium")
     assert "only stands for it" in capped.reasons[-1]
+
+
+def test_one_record_of_a_processor_alone_is_not_enough_for_high() -> None:
+    only = Cap("medium", "one record says so")
+    hint = Hint("acme.sys", "a processor was in it", trust=Trust.STRUCTURE, alone=only)
+    alone = conclude(Case(0xE2, Stop.HANG, stack("nt!KiRetireDpcList"), (hint,)))
+    shown = conclude(Case(0xE2, Stop.HANG, stack("acme!Dpc+0x1 nt!KiRetireDpcList"), (hint,)))
+    assert (alone.module, alone.confidence, shown.confidence) == ("acme.sys", "medium", "high")
+    assert "one record says so" in alone.reasons[-1]

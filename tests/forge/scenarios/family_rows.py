@@ -317,5 +317,5 @@ FAMILY_ROWS: dict[str, FamilyRow] = {
     "e2-lock": FamilyRow("manual", of_lock(0xE2, lambda _k, _m, _lock: (0, 0, 0, 0)), "driver", "high"),
     "e2-dpc": FamilyRow("manual", in_dpc(0xE2, lambda _k, _m: (0, 0, 0, 0), ticks=900), "driver", "high"),
     "e2-short-dpc": FamilyRow("manual", in_dpc(0xE2, lambda _k, _m: (0, 0, 0, 0), ticks=1, blamed=False), None, "none"),
-    "15e-live": FamilyRow("misuse", off_stack(0x15E, lambda k, m: (0x25, _code(k, m), 0, 0)), "driver", "high"),
+    "15e-live": FamilyRow("misuse", off_stack(0x15E, lambda _k, m: (1, 0, m.devices[0], 71)), "driver", "medium"),
 }

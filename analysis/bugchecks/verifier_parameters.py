@@ -1,0 +1,201 @@
+"""What parameters 2 to 4 of 0xC4 hold, by the check that parameter 1 names.
+
+After the public page "Bug Check 0xC4: DRIVER_VERIFIER_DETECTED_VIOLATION"; in our own words. A parameter that the page
+leaves out or calls reserved has no meaning here.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from analysis.bugchecks.tables import Meaning
+
+_WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "irql": ("irql", "current IRQL"),
+        "irql-wanted": ("irql", "IRQL that was asked for"),
+        "irql-before": ("irql", "IRQL before"),
+        "irql-after": ("irql", "IRQL after"),
+        "irql-at": ("pointer", "where the IRQL is kept"),
+        "pool-type": ("pool_type", "pool type"),
+        "bytes": ("size", "bytes"),
+        "count": ("count", "number of allocations that were not freed"),
+        "paged": ("size", "bytes of paged pool"),
+        "nonpaged": ("size", "bytes of nonpaged pool"),
+        "pages": ("count", "number of pages"),
+        "pool": ("pool_address", "block of pool"),
+        "header": ("pointer", "header of the block of pool"),
+        "contents": ("number", "contents of that header"),
+        "beyond": ("address", "where beyond the block was written"),
+        "spin-lock": ("lock", "spin lock"),
+        "queued": ("number", "number of the queued spin lock"),
+        "fast-mutex": ("lock", "fast mutex"),
+        "mutex": ("lock", "mutex"),
+        "resource": ("resource", "resource"),
+        "lock": ("lock", "lock"),
+        "first-lock": ("lock", "lock that should have been released first"),
+        "push-lock": ("lock", "push lock"),
+        "remove-lock": ("pointer", "remove lock"),
+        "driver-lock": ("pointer", "remove lock of the driver"),
+        "tag": ("number", "tag that was passed"),
+        "old-tag": ("number", "tag of the acquisition"),
+        "apcs": ("number", "count of disabled APCs"),
+        "apcs-before": ("number", "count of disabled APCs before the call"),
+        "special-apcs": ("number", "whether special kernel APCs are enabled"),
+        "handle": ("number", "handle"),
+        "object-type": ("object_type", "object type"),
+        "object": ("object", "object"),
+        "waited": ("object", "object waited for"),
+        "timeout": ("pointer", "where the time-out is kept"),
+        "references": ("number", "new reference count"),
+        "mdl": ("mdl", "MDL"),
+        "mdl-flags": ("number", "flags of the MDL"),
+        "bad-flags": ("number", "flags of the MDL that are wrong or missing"),
+        "mode": ("number", "access mode"),
+        "process": ("process", "process"),
+        "physical": ("number", "physical address"),
+        "frame": ("pfn", "number of the page that is not locked, or no memory"),
+        "mapped": ("address", "address that is unmapped"),
+        "address": ("address", "address that was passed"),
+        "user": ("address", "address in user mode that was passed"),
+        "event": ("object", "event"),
+        "irp": ("irp", "request"),
+        "device": ("device_object", "device object"),
+        "lower": ("device_object", "device object of the lower device"),
+        "sector": ("number", "sector in which it was found"),
+        "routine": ("code_address", "routine of the driver"),
+        "caller": ("code_address", "place of the call"),
+        "start": ("module_pointer", "start of the driver"),
+        "lookaside": ("pointer", "lookaside list"),
+        "least": ("size", "least number of bytes that are allowed"),
+        "target": ("address", "where it was copied to"),
+        "origin": ("address", "where it was copied from"),
+        "string": ("pointer", "UNICODE_STRING"),
+        "name": ("string_ptr", "name of the driver"),
+        "rule": ("string_ptr", "the rule in words"),
+        "state": ("pointer", "state that the rule keeps"),
+        "thread": ("thread", "thread"),
+        "owner": ("thread", "thread that acquired it"),
+        "current": ("thread", "thread that ran"),
+        "milliseconds": ("time_ms", "time that it may take"),
+        "wrong": ("number", "value that is wrong"),
+        "wrong-at": ("pointer", "where the wrong value is"),
+        "expected": ("number", "value that was expected"),
+        "known": ("pointer", "what the verifier itself has noted"),
+        "item": ("pointer", "work item"),
+        "context": ("pointer", "processor state that was saved before"),
+        "context-after": ("pointer", "processor state that was saved after"),
+        "driver": ("driver_object", "driver object"),
+        "registration": ("number", "handle of the registration"),
+        "buffers": ("pointer", "NET_BUFFER_LIST"),
+        "switch": ("pointer", "virtual switch"),
+    }
+)
+# Parameter 2, 3 and 4 by name; "-" for one without a meaning.
+_ROWS: Mapping[tuple[int, ...], str] = MappingProxyType(
+    {
+        (0x00, 0x01, 0x02): "irql pool-type bytes",
+        (0x10,): "address - -",
+        (0x11, 0x12): "irql pool-type pool",
+        (0x13, 0x14): "- header contents",
+        (0x16,): "- pool -",
+        (0x17,): "resource pool-type pool",
+        (0x3B,): "irql waited timeout",
+        (0x3E, 0x91, 0xC2, 0xDC, 0x10A, 0x10B): "- - -",
+        (0x30, 0x31): "irql irql-wanted -",
+        (0x32, 0x40, 0x41, 0x42): "irql spin-lock -",
+        (0x33, 0x34): "irql fast-mutex -",
+        (0x35,): "irql spin-lock irql-before",
+        (0x36,): "irql queued irql-before",
+        (0x37, 0x38): "irql apcs resource",
+        (0x39, 0x3A): "irql apcs mutex",
+        (0x3C,): "handle object-type -",
+        (0x3D,): "- - resource",
+        (0x3F,): "object references -",
+        (0x51,): "pool beyond bytes",
+        (0x52,): "pool - bytes",
+        (0x53, 0x54, 0x59): "pool - -",
+        (0x60, 0x61): "paged nonpaged count",
+        (0x62,): "name - count",
+        (0x70, 0x74, 0x75, 0x76, 0x77): "irql mdl mode",
+        (0x71, 0x72): "irql mdl process",
+        (0x73,): "irql physical bytes",
+        (0x78,): "irql mdl -",
+        (0x79, 0x7A): "irql mapped mdl",
+        (0x7B,): "irql mapped bytes",
+        (0x7C, 0x7D, 0x81, 0x82, 0xB8): "mdl mdl-flags -",
+        (0x7E,): "irql - -",
+        (0x7F,): "irql mdl mdl-flags",
+        (0x80,): "irql event -",
+        (0x83,): "physical bytes frame",
+        (0x85,): "mdl pages frame",
+        (0x89,): "mdl - frame",
+        (0xA0, 0xA1, 0xA2): "irp lower sector",
+        (0xB0, 0xB1, 0xB2, 0xB3, 0xB4): "mdl mdl-flags bad-flags",
+        (0xC0, 0x105): "irp - -",
+        (0xC1, 0xC3): "routine - -",
+        (0xC5, 0xC6, 0xFB): "routine apcs apcs-before",
+        (0xCA, 0xCB): "lookaside - -",
+        (0xCC,): "lookaside pool bytes",
+        (0xCD,): "lookaside bytes least",
+        (0xD0, 0xD1): "resource - -",
+        (0xD2,): "resource pool bytes",
+        (0xD5,): "remove-lock tag -",
+        (0xD6,): "remove-lock tag old-tag",
+        (0xD7,): "remove-lock driver-lock -",
+        (0xDA,): "start routine -",
+        (0xDB,): "device - -",
+        (0xDD,): "caller start registration",
+        (0xDF, 0xE1): "object - -",
+        (0xE0,): "user bytes -",
+        (0xE2,): "irp user -",
+        (0xE3,): "caller user -",
+        (0xE4,): "caller string -",
+        (0xE5, 0x11A, 0x11B): "irql - -",
+        (0xE6,): "caller irql special-apcs",
+        (0xEA, 0xEB): "irql apcs push-lock",
+        (0xF0,): "target origin bytes",
+        (0xF5,): "handle object-type -",
+        (0xF6,): "handle process caller",
+        (0xF7,): "handle object-type mode",
+        (0xFA,): "routine irql-before irql-after",
+        (0x110,): "routine context context-after",
+        (0x111,): "routine irql-before irql-after",
+        (0x115,): "thread - -",
+        (0x120, 0x121, 0x122): "irql-at waited timeout",
+        (0x123,): "waited - -",
+        (0x130, 0x131): "item - -",
+        (0x135,): "irp milliseconds -",
+        (0x13A, 0x13C): "pool wrong wrong-at",
+        (0x13B,): "pool wrong-at known",
+        (0x13D,): "pool wrong-at expected",
+        (0x13E,): "pool known -",
+        (0x13F,): "pool bytes known",
+        (0x140,): "irql mdl address",
+        (0x1000, 0x1001, 0x1002, 0x1005, 0x1007, 0x1008, 0x1009): "lock - -",
+        (0x1003,): "lock first-lock -",
+        (0x1004,): "lock owner current",
+        (0x100A,): "owner - -",
+        (0x100B,): "lock owner -",
+        (0x2000,): "driver - -",
+        (0xA001, 0xA002, 0xA003, 0xA006, 0xA007): "buffers switch -",
+    }
+)
+_OF_RULES = "rule state -"
+_FIRST_RULE = 0x20000  # from here on the checks of DDI compliance
+Meanings = tuple[Meaning | None, Meaning | None, Meaning | None]
+
+
+def meanings_of(check: int) -> Meanings | None:
+    """The meanings of parameters 2, 3 and 4; None for a check whose parameters the page does not describe."""
+    row = _OF_RULES if check >= _FIRST_RULE else next((row for numbers, row in _ROWS.items() if check in numbers), None)
+    if row is None:
+        return None
+    second, third, fourth = (_meaning(index, word) for index, word in enumerate(row.split(), 2))
+    return second, third, fourth
+
+
+def _meaning(index: int, word: str) -> Meaning | None:
+    if word == "-":
+        return None
+    kind, text = _WORDS[word]
+    return Meaning(index, kind, text, {}, {}, {})
