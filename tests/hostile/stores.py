@@ -8,11 +8,14 @@ from zlib import crc32
 import httpx
 
 from analysis.symbols.names import PdbIdentity
-from analysis.symbols.pdb.kept import KeptIndex
+from analysis.symbols.pdb.kept import Column, KeptIndex
 from analysis.symbols.search import find_files, read_builds
 from bot.symbols.fetching import Limits, SymbolServers
 from bot.symbols.paths import Tiers, symbol_tiers
 from tests.symbols import pdbs
+
+_COLUMNS = {"starts": Column("<i8", room=8), "rows": Column("<i4", like="starts", of="starts")}
+_STREAM = 64  # bytes
 
 
 def check_store(data: bytes, scratch: Path) -> None:
@@ -31,7 +34,9 @@ def check_store(data: bytes, scratch: Path) -> None:
         case b"K":
             tail = content[:4].ljust(4, b"\0") + content[4:]
             (folder / "key-names.v1").write_bytes(b"PDBINDEX" + struct.pack("<I", crc32(tail)) + tail)
-            KeptIndex(folder, "key").load("names")
+            found = KeptIndex(folder, "key").load("names", _COLUMNS, _STREAM)
+            assert found is None or all(0 <= row < len(found["starts"]) for row in found["rows"].tolist())
+            assert found is None or all(0 <= at <= _STREAM - 8 for at in found["starts"].tolist())
         case _:
             _ask_server(folder, kind, content)
 
@@ -70,6 +75,6 @@ def store_files() -> Iterable[bytes]:
     yield b"F" + b"PATH:\\\\server\\share\\driver.pdb"
     yield b"N" + b'{"http://store.test": {"until": 99999999999, "reason": "it was not there"}}'
     yield b"3" + b"x"
-    described = b'{"starts": ["<i8", 2]}'.ljust(24)
-    yield b"K" + struct.pack("<I", len(described)) + described + bytes(16)
+    described = b'{"starts": ["<i8", 2], "rows": ["<i4", 2]}'.ljust(48)
+    yield b"K" + struct.pack("<I", len(described)) + described + struct.pack("<QQII", 0, 16, 0, 1)
     yield b"S" + pdbs.Pdb().build(512)

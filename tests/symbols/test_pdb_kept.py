@@ -1,7 +1,11 @@
 """The index of a PDB kept on disk: the same answers as without it, and none from a file that is not its own."""
 
+import json
 import os
+import random
+import struct
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -85,3 +89,47 @@ def test_only_so_many_are_kept(path: Path, tmp_path: Path, monkeypatch: pytest.M
         os.utime(path, (number, number))
         answers(open_pdb(path, None, tmp_path / "c"))
     assert len(list((tmp_path / "c").iterdir())) == 3
+
+
+def _lie(content: bytes, chosen: random.Random) -> bytes:
+    """A kept index with a right checksum and something wrong in it: numbers, or how many there are of what."""
+    (length,) = struct.unpack_from("<I", content, 12)
+    body = bytearray(content[16 + length :])
+    described = json.loads(content[16 : 16 + length])
+    name = chosen.choice(list(described))
+    match chosen.randrange(5):
+        case 0:
+            described[name][1] = chosen.choice([-1, 0, 1, 7, True, "x"])
+        case 1:
+            described[name][0] = chosen.choice(["<u4", "<i4", "<i8"])
+        case 2:
+            del described[name]
+        case 3:
+            described["other"] = described.pop(name)
+        case _:
+            for _ in range(chosen.choice([1, 3, 200])):
+                at = chosen.randrange(len(body)) // 4 * 4
+                wrong = chosen.choice([0xFFFF_FFFF, 0x7FFF_FFFF, 0x8000_0000, chosen.randrange(1 << 14)])
+                body[at : at + 4] = struct.pack("<I", wrong)
+    text = json.dumps(described).encode()
+    text += b" " * (-(16 + len(text)) % 8)
+    tail = struct.pack("<I", len(text)) + text + body
+    return content[:8] + struct.pack("<I", crc32(tail)) + tail
+
+
+def test_an_index_that_lies_under_a_right_checksum_never_leads_out_of_its_stream(path: Path, tmp_path: Path) -> None:
+    answers(open_pdb(path, None, tmp_path / "c"))
+    good = {file: file.read_bytes() for file in (tmp_path / "c").iterdir()}
+    chosen = random.Random(57)
+    for _ in range(150):
+        for file, content in good.items():
+            file.write_bytes(_lie(content, chosen))
+        found = open_pdb(path, None, tmp_path / "c")
+        for name in NAMES[::9]:
+            found.rva(name)
+            found.layout(f"_{name}")
+        for rva in range(0x1000, 0x1400, 97):
+            found.nearest(rva)
+        assert found.symbols is not None
+        list(found.symbols.publics())
+        found.close()

@@ -1,7 +1,7 @@
 """The index of a large PDB, kept on disk: what takes half a second to find out is read back in milliseconds.
 
 A kept index is used only for the very file that it was made from (GUID, age, size and time of change), and only as it
-was written: a checksum covers all of it.
+was written: a checksum covers all of it, and nothing in it may lead out of the stream.
 """
 
 import json
@@ -30,14 +30,32 @@ _ALIGNED = 8
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """What one array of an index holds, by NumPy's name of its numbers: as many as ``like`` has; offsets in the stream
+    with ``room`` bytes behind them; or rows of the array ``of``."""
+
+    kind: str
+    like: str = ""
+    room: int = 0
+    of: str = ""
+
+    def holds(self, arrays: Arrays, own: NDArray[Any], stream_size: int) -> bool:
+        """Whether an array is one of these."""
+        if own.dtype.str != self.kind or (self.like and len(own) != len(arrays[self.like])):
+            return False
+        top = len(arrays[self.of]) - 1 if self.of else stream_size - self.room
+        return not (self.of or self.room) or not len(own) or bool(own.min() >= 0 and own.max() <= top)
+
+
+@dataclass(frozen=True, slots=True)
 class KeptIndex:
     """Where the index of one PDB file is kept; nowhere without a ``directory``. ``key`` names the file's content."""
 
     directory: Path | None
     key: str
 
-    def load(self, part: str) -> Arrays | None:
-        """The arrays of a part by name, or None: they are not there, or damaged."""
+    def load(self, part: str, columns: Mapping[str, Column], stream_size: int) -> Arrays | None:
+        """The arrays of a part by name, or None: they are not there, damaged, or no index of a stream of that size."""
         if self.directory is None:
             return None
         try:
@@ -46,9 +64,13 @@ class KeptIndex:
             if mark != _MARK or crc32(memoryview(content)[8 + 4 :]) != checksum:
                 return None
             described = json.loads(content[_HEAD.size : _HEAD.size + length])
-            return _arrays(content, described, _HEAD.size + length)
+            found = _arrays(content, described, _HEAD.size + length)
         except (OSError, ValueError, struct.error, TypeError, AttributeError):
             return None
+        # A checksum proves that it was written so, not that it was written by us: a lie would lead out of the stream.
+        if found is None or set(found) != set(columns):
+            return None
+        return found if all(one.holds(found, found[name], stream_size) for name, one in columns.items()) else None
 
     def save(self, part: str, arrays: Arrays) -> None:
         """Keeps the arrays of a part. Where that cannot be, they are found out again the next time."""
@@ -74,7 +96,7 @@ class KeptIndex:
 def _arrays(content: bytes, described: dict[str, list[str | int]], at: int) -> Arrays | None:
     found: dict[str, NDArray[Any]] = {}
     for name, (kind, count) in described.items():
-        if kind not in _KINDS or not isinstance(count, int):
+        if kind not in _KINDS or not isinstance(count, int) or count < 0:
             return None
         found[name] = np.frombuffer(content, np.dtype(str(kind)), count, at)
         at += found[name].nbytes + -found[name].nbytes % _ALIGNED

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.symbols.pdb.index import Names, names_of
-from analysis.symbols.pdb.kept import Arrays
+from analysis.symbols.pdb.kept import Arrays, Column
 from analysis.symbols.pdb.records import record_offsets
 from analysis.symbols.pdb.sections import Sections
 
@@ -30,6 +30,18 @@ CODE = PROCEDURES | {S_THUNK32, S_SEPCODE}
 PLACED_NAME, REFERENCE_NAME, PROCEDURE_NAME, THUNK_NAME = 14, 14, 39, 25
 SEPARATED_SIZE = 32
 MODULE_SIGNATURE = 4  # bytes in front of a module's records
+# The shortest record of a symbol with an address, or of a reference, has 14 bytes and a name.
+COLUMNS = {
+    "starts": Column("<i8"),
+    "placed": Column("<i4", like="starts", room=15),
+    "addressed": Column("<i4", room=15),
+    "references": Column("<i4", room=15),
+    "names": Column("<u4", like="addressed"),
+    "rows": Column("<i4", like="names", of="addressed"),
+    "reference_names": Column("<u4", like="references"),
+    "reference_rows": Column("<i4", like="reference_names", of="references"),
+}
+"""What ``GlobalSymbols.arrays`` holds."""
 
 
 class GlobalSymbols:

@@ -18,7 +18,9 @@ from analysis.symbols.pdb.info import named_stream, read_info
 from analysis.symbols.pdb.kept import WORTH, KeptIndex
 from analysis.symbols.pdb.msf import Msf
 from analysis.symbols.pdb.records import BadRecord
+from analysis.symbols.pdb.symbols import COLUMNS as SYMBOL_COLUMNS
 from analysis.symbols.pdb.symbols import Function, GlobalSymbols, ModuleSymbols
+from analysis.symbols.pdb.type_stream import COLUMNS as TYPE_COLUMNS
 from analysis.symbols.pdb.type_stream import Types, Udt
 
 _T = TypeVar("_T")
@@ -132,7 +134,7 @@ class PdbTable:
 
     def _read_symbols(self, stream: int) -> GlobalSymbols:
         data = self._msf.stream(stream, "symbol records")
-        kept = self._kept.load("symbols") if len(data) >= WORTH else None
+        kept = self._kept.load("symbols", SYMBOL_COLUMNS, len(data)) if len(data) >= WORTH else None
         found = GlobalSymbols(data, self._dbi.sections, kept)
         if kept is None and len(data) >= WORTH:
             self._kept.save("symbols", found.arrays)
@@ -140,7 +142,7 @@ class PdbTable:
 
     def _read_types(self) -> Types:
         data = self._msf.stream(TYPE_STREAM, "types")
-        kept = self._kept.load("types") if len(data) >= WORTH else None
+        kept = self._kept.load("types", TYPE_COLUMNS, len(data)) if len(data) >= WORTH else None
         found = Types(data, kept)
         if kept is None and len(data) >= WORTH:
             self._kept.save("types", found.arrays)

@@ -20,7 +20,7 @@ from analysis.symbols.pdb.definitions import (
 )
 from analysis.symbols.pdb.fields import FieldList, read_field_list
 from analysis.symbols.pdb.index import Names, names_of
-from analysis.symbols.pdb.kept import Arrays
+from analysis.symbols.pdb.kept import Arrays, Column
 from analysis.symbols.pdb.records import BadRecord, number, record_offsets, text
 from analysis.symbols.pdb.simple import FIRST_INDEX, SIGNED, simple_size
 
@@ -56,6 +56,19 @@ class Shape:
     type_name: str = ""
     bit: int = 0
     bits: int = 0
+
+
+COLUMNS = {
+    "offsets": Column("<i4", room=4),
+    "places": Column("<i4", of="offsets"),
+    "starts": Column("<i4", like="places"),
+    "unique": Column("<i4", like="places"),
+    "names": Column("<u4", like="places"),
+    "rows": Column("<i4", like="names", of="places"),
+    "unique_names": Column("<u4"),
+    "unique_rows": Column("<i4", like="unique_names", of="places"),
+}
+"""What ``Types.arrays`` holds."""
 
 
 class Types:
