@@ -119,6 +119,8 @@ def _analyze(request: Request, outer: ExitStack) -> "tuple[dict[str, Any], Seen 
         rules = Path(request.rules) if request.rules else settings.rules
         check_rules(rules)
         symbols, cache = settings.symbol_paths(request.symbols), settings.home / "cache"
+        for gap in settings.symbol_gaps(request.symbols):
+            print(f"pileup: {printable(gap)}", file=sys.stderr)
         servers = settings.symbol_servers(request.symbols)
         limits = ChildLimits(settings.analysis_seconds, int(settings.analysis_memory))
 

@@ -51,6 +51,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
     yield from _home(settings.home)
     yield from _database(settings.database_path)
     yield from _symbols(settings.symbol_paths())
+    yield from (Finding("note", gap) for gap in settings.symbol_gaps())
     yield from _rules(settings.rules)
     yield _child()
     yield from (Finding("note", note) for note in confinement_notes())

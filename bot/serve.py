@@ -53,7 +53,7 @@ class CannotServe(Exception):
 def run(settings: Settings, *, analyse: Analyse | None = None) -> int:
     """Serve until a signal; the exit status. ``analyse`` replaces the analysis in a child process."""
     logs.configure(settings.log_level)
-    for note in confinement_notes():
+    for note in (*confinement_notes(), *settings.symbol_gaps()):
         log.warning("%s", note)
     try:
         asyncio.run(serve(settings, analyse=analyse))

@@ -257,6 +257,15 @@ class Settings(BaseSettings):
 
         return symbol_tiers(self.symbol_store, *first, self.symbols, os.environ.get("_NT_SYMBOL_PATH"))
 
+    def symbol_gaps(self, first: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Sentences about the places of the same paths that are not looked into."""
+        from bot.symbols.paths import passed_over
+
+        return tuple(
+            f"the symbol path names {place}, which only Windows can open: mount it and name the directory"
+            for place in passed_over(*first, self.symbols, os.environ.get("_NT_SYMBOL_PATH"))
+        )
+
     @property
     def symbol_store(self) -> Path:
         """The symbol store that keeps what no element of a symbol path keeps."""

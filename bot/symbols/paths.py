@@ -49,6 +49,14 @@ def symbol_tiers(default_store: Path, *paths: str | None) -> tuple[Tiers, ...]:
     return tuple(found)
 
 
+def passed_over(*paths: str | None) -> tuple[str, ...]:
+    """The words of symbol paths that name places of Windows, which are none here; each once, in order."""
+    if os.name == "nt":
+        return ()
+    words = [word.strip() for path in paths for element in _elements(path or "") for word in element.split("*")]
+    return tuple(dict.fromkeys(word for word in words if WINDOWS_PLACE.match(word)))
+
+
 # WinDbg separates by ";", a Unix shell by ":". A "srv*…" element ends at ";" only, for it holds "https:".
 def _elements(path: str) -> list[str]:
     found: list[str] = []

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.doctor import examine
 from bot.home import symbol_directories
 from bot.settings import BadSettings, Settings, read_settings
-from bot.symbols.paths import Tiers, symbol_tiers
+from bot.symbols.paths import Tiers, passed_over, symbol_tiers
 from bot.symbols.reach import read_credentials
 
 DEFAULT = Path("/default")
@@ -43,6 +44,17 @@ def test_a_place_of_windows_never_becomes_a_directory_here() -> None:
     assert symbol_tiers(DEFAULT, r"C:\sym;srv*c:\sym*https://one;\\server\share;D:/sym") == (
         Tiers((DEFAULT, "https://one")),
     )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there it is a place")
+def test_a_place_of_windows_is_said_to_be_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = r"C:\sym;srv*c:\sym*\\server\share*https://one;C:\sym;/a"
+    assert passed_over(None, path, "srv*https://two") == (r"C:\sym", r"c:\sym", r"\\server\share")
+    monkeypatch.setenv("_NT_SYMBOL_PATH", r"srv*\\server\share*https://one")
+    settings = Settings(home=tmp_path, symbols=None)
+    (said,) = settings.symbol_gaps()
+    assert r"\\server\share, which only Windows can open" in said
+    assert next(finding for finding in examine(settings) if finding.text == said).grade == "note"
 
 
 def test_settings_make_servers_where_a_path_names_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
