@@ -51,7 +51,8 @@ class Symbolizer:
         tables: Mapping[int, SymbolTable] | None = None,
     ) -> None:
         self._symbols = symbols
-        self._tables = tables or {}
+        # Whether there are any is not asked: that would open the PDB of every module.
+        self._tables: Mapping[int, SymbolTable] = {} if tables is None else tables
         self._modules = sorted(modules, key=lambda module: module.base)
         self._bases = [module.base for module in self._modules]
         self._unloaded = tuple(unloaded)

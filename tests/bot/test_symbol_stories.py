@@ -51,14 +51,22 @@ def driver_frames(report: Report) -> list[str]:
     ]
 
 
+def on_stacks(report: Report) -> set[str]:
+    frames = [frame for thread in report.threads for frame in thread.stack]
+    return {Path(frame.module).stem for frame in frames if frame.module} | {"ntkrnlmp"}
+
+
 @pytest.mark.parametrize("kind", ["bitmap", "triage"])
 def test_the_story_is_told_with_nothing_but_a_symbol_server(tmp_path: Path, kind: str) -> None:
     seed = forge("seed", build=19041, kind=kind, driver_pdbs=True)
     dump = seed.write(tmp_path / "MEMORY.DMP")
     with serving() as server:
         fill(server, seed, tmp_path / "served")
-        report = analysed(dump, servers_of(server, tmp_path / "cache", Limits(first_seconds=30)))
+        servers = servers_of(server, tmp_path / "cache", Limits(first_seconds=30))
+        report = analysed(dump, servers)
     assert report.verdict.culprit is not None
+    asked = {Path(wanted.name).stem.lower() for wanted, _ in servers.outcomes()}
+    assert len(asked - on_stacks(report)) <= 8 < len(report.modules) // 4  # what other threads than the story's call
     frames = driver_frames(report)
     assert [frame for frame in frames if "!Driver::" not in frame] == []
     if kind == "bitmap":
@@ -66,6 +74,7 @@ def test_the_story_is_told_with_nothing_but_a_symbol_server(tmp_path: Path, kind
         assert frames
     else:
         assert {frame.trust for thread in report.threads for frame in thread.stack} == {"context", "unwind"}
+        assert asked == on_stacks(report)
 
 
 def test_without_an_answering_server_the_verdict_comes_all_the_same(tmp_path: Path) -> None:
