@@ -155,8 +155,8 @@ class Lock:
     ``waiters_expected`` is what the lock itself counts, None where it keeps no count. ``contention`` is history.
     ``waited_object`` is the dispatcher object that the waiters block on, where that is not the lock itself.
     ``any_owner`` is True where one owner that comes free is enough (the workers of a queue), ``driver`` the image of
-    the driver that has to complete a request and ``device`` that driver's device object. ``address`` names the lock:
-    above its 64 bits a number tells locks at the same address of several processes apart.
+    the driver that has to complete a request, or owes an answer, and ``device`` that driver's device object.
+    ``address`` names the lock: above its 64 bits a number tells locks at the same address of several processes apart.
     """
 
     address: VirtAddr

@@ -14,6 +14,7 @@ from analysis.kernel.facts import Held, Lock, LockKind, Module, Thread
 from analysis.kernel.fast_resources import FastOwner, read_fast_owners
 from analysis.kernel.mutants import read_dispatcher_locks
 from analysis.kernel.names import KernelNames
+from analysis.kernel.pnp_answers import read_pnp_answers
 from analysis.kernel.push_locks import read_push_locks
 from analysis.kernel.requests import read_request_waits
 from analysis.kernel.resource_waiters import WR_RESOURCE, assign_by_stack, read_waiters
@@ -66,6 +67,7 @@ def read_locks(
         read_alpc_waits,
         partial(read_work_queues, module_at=module_at),
         partial(read_request_waits, module_at=module_at),
+        partial(read_pnp_answers, module_at=module_at),
     ]
     if programs is not None:
         readers.append(partial(read_critical_sections, programs))

@@ -129,29 +129,6 @@ def completion_nodes(memory: Memory, devices: Devices, block: int) -> tuple[Devi
     return tuple(found)
 
 
-def unanswered_nodes(memory: Memory, names: KernelNames, devices: Devices, semaphore: int) -> tuple[DeviceNode, ...]:
-    """The devnodes whose drivers owe Plug and Play an answer that is counted at this semaphore.
-
-    Empty where the semaphore is not the one inside a PNP_DEVICE_COMPLETION_QUEUE (nt!PnpDeviceCompletionQueue).
-    """
-    queue, request = names.layout("_PNP_DEVICE_COMPLETION_QUEUE"), names.layout("_PNP_DEVICE_COMPLETION_REQUEST")
-    if queue is None or request is None or not queue.has("CompletedSemaphore") or not request.has("DeviceNode"):
-        return ()
-    head = semaphore - queue.offset("CompletedSemaphore")
-    walk = walk_list(memory, head + queue.offset("DispatchedList"), MAX_LIST)
-    if not walk.is_whole:
-        return ()
-    found = []
-    for one in walk.records(request.offset("ListEntry")):
-        try:
-            node = devices.node(memory.pointer(one + request.offset("DeviceNode")))
-        except (Unreadable, MissingLayout):
-            continue
-        if node is not None:
-            found.append(node)
-    return tuple(found)
-
-
 def power_requests(memory: Memory, block: int) -> tuple[PowerRequest, ...]:
     """The power IRPs in a TRIAGE_9F_POWER block; empty where ``block`` is none."""
     found = []

@@ -21,7 +21,8 @@ from analysis.kernel.facts import DeviceNode, Irp, Stack, Thread
 from analysis.kernel.instance_ids import friendly_name
 from analysis.kernel.irps import read_irp
 from analysis.kernel.names import KernelNames
-from analysis.kernel.pnp import PnpEvents, read_events, unanswered_nodes
+from analysis.kernel.pnp import PnpEvents, read_events
+from analysis.kernel.pnp_answers import unanswered_nodes
 from analysis.kernel.stack_memory import StackMemory
 from analysis.memory.reader import Memory
 from analysis.trust import Trust

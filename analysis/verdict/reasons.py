@@ -68,12 +68,13 @@ def _owned(lock: Lock) -> str:
         LockKind.PROCESS: "cannot end before",
         LockKind.QUEUE: "is served by",
         LockKind.IRP: "is to be completed by",
+        LockKind.SEMAPHORE: "is to be signaled after an answer of",
     }
     return words.get(lock.kind, f"is owned{ownership(lock)} by")
 
 
 def _no_thread(lock: Lock) -> str:
-    if lock.kind is LockKind.IRP:
+    if lock.kind in (LockKind.IRP, LockKind.SEMAPHORE):
         return lock.driver or "a driver that cannot be told"
     return "nobody that is recorded"
 

@@ -5,14 +5,13 @@ structure does it (a request's driver, the drivers that have not answered Plug a
 tells who will signal it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from analysis.address import VirtAddr
 from analysis.kernel.dispatcher import type_code
-from analysis.kernel.facts import DeviceNode, KernelFacts, Lock, LockKind, Thread, WaitObject
+from analysis.kernel.facts import KernelFacts, Lock, LockKind, Thread, WaitObject
 from analysis.kernel.object_names import object_name
-from analysis.kernel.pnp import unanswered_nodes
 from analysis.kernel.scene import Scene
 from analysis.kernel.timers import due_in
 
@@ -33,7 +32,6 @@ _KINDS: dict[int | None, str] = {
 _NO_THREADS: Mapping[int, Sequence[Thread]] = MappingProxyType({})
 _MAX_OBJECTS = 4
 _MAX_NEAR = 2
-_MAX_NODES = 4
 
 
 def state_of(thread: Thread | None) -> str | None:
@@ -127,10 +125,6 @@ def _object(scene: Scene, thread: Thread, waited: WaitObject, near: Mapping[int,
     named = f"nt!{name}" if name else object_name(scene.memory, scene.symbols, waited.address)
     kind = _KINDS.get(type_code(scene.memory, waited.address), waited.kind)
     text = f"the {kind}{f' {named}' if named else ''} at {waited.address:#x}{_place(scene, thread, waited)}"
-    if waited.kind == "semaphore":
-        unanswered = _unanswered(scene, waited.address)
-        if unanswered:
-            return f"{text}, on which drivers' answers to Plug and Play are counted: {unanswered} owes one"
     if waited.kind == "timer":
         due = due_in(scene.memory, scene.symbols, waited.address)
         return f"{text}, which time alone signals" + (f", {_when(due)}" if due is not None else "")
@@ -151,17 +145,3 @@ def _place(scene: Scene, thread: Thread, waited: WaitObject) -> str:
         return " on its own stack"
     home = scene.module_at(waited.address)
     return f" in the data of {home.name}" if home is not None else ""
-
-
-def _unanswered(scene: Scene, semaphore: int) -> str | None:
-    nodes = unanswered_nodes(scene.memory, scene.symbols, scene.devices, semaphore)
-    return " and ".join(_first(_driver_of(scene, node) for node in nodes)) or None
-
-
-def _driver_of(scene: Scene, node: DeviceNode) -> str:
-    driver = next(iter(scene.devices.function_drivers(node)), None)
-    return f"{driver or 'the driver'} of {node.instance_path or f'the devnode {node.address:#x}'}"
-
-
-def _first(texts: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(texts))[:_MAX_NODES]

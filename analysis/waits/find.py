@@ -28,6 +28,8 @@ _OWNED_KINDS = frozenset(
         LockKind.ALPC,
     }
 )
+# What drivers must bring, and no thread owns: requests, and answers to Plug and Play.
+_OWED = frozenset({LockKind.IRP, LockKind.SEMAPHORE})
 _MAX_NOTES = 20
 _MAX_REQUESTS = 20
 _LONG = 60.0  # seconds: no healthy device keeps a request of the kernel's own that long
@@ -37,7 +39,7 @@ _MAX_STACKS = 256  # of a larger crowd only these are asked what they were doing
 @dataclass(frozen=True, slots=True)
 class ChainLock:
     """A lock that stands between stuck threads and their cause, or what the cause itself waits for where a driver must
-    bring it (a request). ``trust`` is that of its weakest owner or waiter."""
+    bring it (a request, an answer). ``trust`` is that of its weakest owner or waiter."""
 
     lock: Lock
     trust: Trust
@@ -120,11 +122,11 @@ def _long_requests(facts: KernelFacts) -> list[tuple[Thread, Lock]]:
     return sorted(waits, key=lambda wait: -(wait[0].wait_seconds or 0))
 
 
-def _requests_at_ends(facts: KernelFacts, pileups: Sequence[Pileup], named: VirtAddr | None) -> Iterator[VirtAddr]:
-    # The requests that keep the roots from going on, and the thread that the bugcheck names.
+def _owed_at_ends(facts: KernelFacts, pileups: Sequence[Pileup], named: VirtAddr | None) -> Iterator[VirtAddr]:
+    # What drivers owe the roots, so that they do not go on, and the thread that the bugcheck names.
     of: dict[VirtAddr, list[VirtAddr]] = {}
     for lock in facts.locks.values():
-        if lock.kind is LockKind.IRP:
+        if lock.kind in _OWED:
             for held in lock.waiters:
                 of.setdefault(held.thread, []).append(lock.address)
     for thread in (*(pileup.root for pileup in pileups), named):
@@ -146,7 +148,7 @@ def analyze_waits(facts: KernelFacts, prefer: VirtAddr | None = None, *, is_hang
         lambda thread: stays(facts.threads.get(thread)),
     )
     locks = dict.fromkeys(lock for pileup in pileups for lock in pileup.locks)
-    locks |= dict.fromkeys(_requests_at_ends(facts, pileups, prefer))
+    locks |= dict.fromkeys(_owed_at_ends(facts, pileups, prefer))
     locks |= dict.fromkeys(_requests_kept_long(facts) if is_hang else ())
     locks |= dict.fromkeys(lock.address for lock in facts.locks.values() if lock.kind is LockKind.SPIN_LOCK)
     blocked = dict.fromkeys(thread for pileup in pileups for thread in pileup.blocked)

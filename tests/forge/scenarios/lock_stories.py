@@ -328,9 +328,11 @@ def unanswered(kernel: Kernel, cast: Cast) -> Outcome:
         culprit=driver.driver,
         root=worker.address,
         lock=lock.address,
-        locks=(lock.address,),
+        locks=(lock.address, counted),
+        kinds=("eresource", "semaphore"),
         drivers=(driver.driver,),
         blocked=(blocked(waiting, lock.address),),
+        says=("owes one",),
     )
     return stop(kernel, expected)
 
