@@ -93,6 +93,15 @@ def muted(report: Report, seen: Seen | None, stands: Standing) -> Message:
     return render("muted", _mentions(report, stands), report=report, seen=seen, standing=stands)
 
 
+def with_page(message: Message, address: str | None) -> Message:
+    """The message with a link to the report's page below it; without an address it is as it was."""
+    return (
+        message
+        if address is None
+        else replace(message, blocks=(*message.blocks, *render("page", address=address).blocks))
+    )
+
+
 def gone() -> Message:
     """What takes the place of a detail that no longer holds."""
     return Message("With the symbols that came late, nothing is left of what stood here.")

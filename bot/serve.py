@@ -110,7 +110,22 @@ async def serve(
         tasks.append(asyncio.create_task(work(tools, *last, stop, QUICK)))
         tasks.append(asyncio.create_task(_health(handler, store, stop)))
         tasks.append(asyncio.create_task(keep_house(store, settings, stop)))
+        if settings.web_port is not None:
+            tasks.append(_pages(settings, settings.web_port, store, stop))
         await _until(stop, tasks)
+
+
+def _pages(settings: Settings, port: int, store: Store, stop: asyncio.Event) -> asyncio.Task[None]:
+    # Imported where there are pages: the server costs a third of a second.
+    from bot.web.pages import create_site
+    from bot.web.running import open_socket, serve_pages
+
+    try:
+        place = open_socket(settings.web_address, port)
+    except OSError as error:
+        raise CannotServe(f"pages cannot be served at {settings.web_address}:{port}: {error.strerror}") from error
+    log.info("pages at %s:%d", settings.web_address, port)
+    return asyncio.create_task(serve_pages(create_site(store, settings.access), place, stop))
 
 
 def _tokens(settings: Settings) -> tuple[str, str]:
@@ -189,6 +204,7 @@ def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identit
         keep_dumps=settings.keep_dumps,
         broadcast_channels=settings.broadcast_channels,
         archive_limits=settings.archive_limits,
+        page=settings.access.report_link,
     )
 
 

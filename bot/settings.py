@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ByteSize,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.archives.limits import ArchiveLimits
@@ -21,6 +30,7 @@ if TYPE_CHECKING:
     from bot.fetch.remote import Terms
     from bot.symbols.fetching import SymbolServers
     from bot.symbols.paths import Tiers
+    from bot.web.guard import Access
 
 
 def _words(value: Any) -> Any:
@@ -33,6 +43,7 @@ def _kept(value: Any) -> Any:
     return {"true": "always", "1": "always", "false": "never", "0": "never"}.get(str(value).lower(), value)
 
 
+LOOPBACK = ("127.0.0.1", "::1")
 Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]
 Size = Annotated[ByteSize, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -95,6 +106,24 @@ class Settings(BaseSettings):
         default="socket", description="How events arrive: `socket` (no public address needed) or `http`."
     )
     http_port: int = Field(default=3000, ge=1, le=65535, description="Port for events when `PILEUP_TRANSPORT=http`.")
+    web_port: int | None = Field(
+        default=None, ge=1, le=65535, description="Port of the web pages. Default: there are none."
+    )
+    web_address: str = Field(
+        default="127.0.0.1", description="Address they are served at; another than loopback needs a secret."
+    )
+    web_url: str | None = Field(
+        default=None, description="Where people reach them, as `https://pileup.example.com`; verdicts then link there."
+    )
+    web_secret: SecretStr | None = Field(
+        default=None,
+        validate_default=True,
+        description="Signs the links to pages, 16 characters or more. Without it no link is needed.",
+    )
+    web_link_days: int = Field(default=30, ge=1, le=366, description="Days after which a link to the pages ends.")
+    web_channels: Words = Field(
+        default=frozenset(), description="Channel ids whose crashes every signed link shows, not their own alone."
+    )
     channels: Words = Field(
         default=frozenset(),
         description="Channel ids the bot works in, separated by commas; direct messages need none. "
@@ -161,6 +190,22 @@ class Settings(BaseSettings):
         default="info", description="How much `serve` logs."
     )
 
+    @field_validator("web_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc):
+            raise ValueError("must be an address such as https://pileup.example.com")
+        return value and value.rstrip("/")
+
+    @field_validator("web_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 16:
+            raise ValueError("must have 16 characters or more")
+        if value is None and info.data.get("web_port") and info.data.get("web_address") not in LOOPBACK:
+            raise ValueError("is needed where PILEUP_WEB_ADDRESS is not 127.0.0.1 or ::1")
+        return value
+
     @field_validator("slack_bot_token", "slack_app_token")
     @classmethod
     def _token(cls, value: SecretStr | None, info: Any) -> SecretStr | None:
@@ -190,6 +235,14 @@ class Settings(BaseSettings):
         if self.database_url is None:
             return self.home / "pileup.sqlite"
         return Path(unquote(urlsplit(self.database_url).path).removeprefix("/")).expanduser()
+
+    @property
+    def access(self) -> "Access":
+        """Who may see which pages."""
+        from bot.web.guard import Access
+
+        secret = self.web_secret.get_secret_value() if self.web_secret else None
+        return Access(secret, self.web_url, self.web_link_days, self.web_channels)
 
     @property
     def policy(self) -> Policy:

@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 SHOW = "show"  # the kind of jobs that bring messages up to date
 
 
-def message_at(store: Store, report: Report, place: Thread) -> Message:
-    """What stands at a place that tells a report."""
+def message_at(store: Store, report: Report, place: Thread, page: str | None = None) -> Message:
+    """What stands at a place that tells a report; ``page`` is the address of its page."""
     seen = store.seen(report)
     stands = standing(store, report, place.channel)
     before = _before(seen.same_bucket, place)
@@ -40,6 +40,7 @@ def message_at(store: Store, report: Report, place: Thread) -> Message:
             message = blocks.again(report, before, place.line, stands)
         case _:
             message = blocks.summary(report, before, _relatives(seen.similar), place.line, stands)
+    message = blocks.with_page(message, page)
     return message if place.name is None else blocks.of_archive(place.name, message)
 
 
@@ -88,7 +89,7 @@ async def restate(tools: Tools, place: Thread) -> None:
         now = await asyncio.to_thread(tools.store.threads.of_summary, place.team, place.channel, place.summary_ts)
         if now is None:
             return
-        message = await asyncio.to_thread(message_at, tools.store, report, now)
+        message = await asyncio.to_thread(message_at, tools.store, report, now, tools.page(now))
         key = message_key(now.job or now.summary_ts, now.slot)
         try:
             await tools.sender.edit(now.channel, now.summary_ts, message, key, final=True)

@@ -43,7 +43,9 @@ async def tell(
     """
     own = await talk.begin("Writing the summary")
     plan = await asyncio.to_thread(_plan, tools, talk, report, own, line=line, anew=anew)
-    ts = await talk.end(await asyncio.to_thread(message_at, tools.store, report, plan.place), fine=True)
+    ts = await talk.end(
+        await asyncio.to_thread(message_at, tools.store, report, plan.place, tools.page(plan.place)), fine=True
+    )
     await _note(tools, report, plan, ts)
     unfolded = await asyncio.to_thread(tools.store.posts.known, talk.key, "evidence")
     if plan.place.form == "full" or unfolded is not None:
@@ -84,7 +86,9 @@ async def _tell_one(tools: Tools, talk: Conversation, name: str, report: Report,
     async with tools.alone(report.dump.identity):
         own = await asyncio.to_thread(tools.store.posts.known, talk.key, slot)
         plan = await asyncio.to_thread(_plan, tools, talk, report, own or "", slot=slot, name=name)
-        ts = await talk.tell_one(number, await asyncio.to_thread(message_at, tools.store, report, plan.place))
+        ts = await talk.tell_one(
+            number, await asyncio.to_thread(message_at, tools.store, report, plan.place, tools.page(plan.place))
+        )
         await _note(tools, report, plan, ts)
     if whole and plan.place.form == "full":
         await talk.details(report, number=number)

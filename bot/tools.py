@@ -18,6 +18,7 @@ from bot.sending import Sender
 from bot.stopping import Stops
 from bot.symbols.fetching import SymbolServers
 from storage.store import Store
+from storage.threads import Thread
 
 # The link, where to, progress, the tag of a content that need not come again, why it must come whole.
 Fetch = Callable[[Link, Path, Callable[[Arrived], None], str | None, str | None], Awaitable[Fetched]]
@@ -41,7 +42,7 @@ class Tools:
 
     ``permalink`` makes a link to a message: channel, time stamp, thread. ``analyzer`` says by which version and rules a
     report would be made now; it may raise BadRules. ``symbols`` makes what fetches symbols for one job, None where
-    nothing is to be fetched.
+    nothing is to be fetched. ``page`` is the address of a report's page, for those who read it at a place.
     """
 
     store: Store
@@ -58,6 +59,7 @@ class Tools:
     broadcast_channels: frozenset[str] = frozenset()
     archive_limits: ArchiveLimits = field(default_factory=ArchiveLimits)
     stops: Stops = field(default_factory=Stops)
+    page: Callable[[Thread], str | None] = lambda _place: None
     flights: WeakValueDictionary[str, Flight] = field(default_factory=WeakValueDictionary)
     locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 

@@ -18,6 +18,7 @@ from storage.clock import stamp
 from storage.columns import columns, storable, story_frames
 from storage.database import Database, Row
 from storage.reports import Reports, StoredReport
+from storage.sight import EVERYTHING, Sight
 from storage.threads import Thread, Threads
 
 SIMILAR_ENOUGH = 0.6
@@ -73,8 +74,9 @@ class Seen:
 class Duplicates:
     """The three questions over one database. Whether the asked report is stored already makes no difference."""
 
-    def __init__(self, database: Database, reports: Reports, threads: Threads) -> None:
+    def __init__(self, database: Database, reports: Reports, threads: Threads, sight: Sight = EVERYTHING) -> None:
         self._database = database
+        self._sight = sight
         self._reports = reports
         self._threads = threads
 
@@ -108,12 +110,13 @@ class Duplicates:
         # They share a name, if only the one that a failure has when little can be told of it; and do not contradict.
         names = {storable(name) for name in (report.bucket.signature, *report.bucket.aliases)}
         marks = ", ".join("?" for _ in names)
+        sight, seen = self._sight.of_reports()
         rows = self._database.rows(
             "SELECT id, host, seen_at, live, reports.signature AS signature, "  # noqa: S608  # only question marks
             "group_concat(shared.signature, char(10)) AS shared "
             f"FROM signatures AS shared JOIN reports ON id = report_id WHERE shared.signature IN ({marks}) "
-            "GROUP BY id ORDER BY seen_at, id",
-            sorted(names),
+            f"AND {sight} GROUP BY id ORDER BY seen_at, id",
+            [*sorted(names), *seen],
         )
         own = storable(report.bucket.signature)
         parsed = Signature.parse(own)
@@ -148,10 +151,12 @@ class Duplicates:
     def _similar(
         self, own: Row, number: int | None, frames: list[str], members: set[int], limit: int
     ) -> tuple[Similar, ...]:
+        sight, seen = self._sight.of_reports()
         rows = self._database.rows(
-            "SELECT id, code, module, lock, device, service, frames FROM reports WHERE live = 0 AND id IS NOT ? "
-            "AND (module = ? OR lock = ? OR device = ? OR service = ? OR code = ?) ORDER BY id DESC LIMIT ?",
-            [number, *(own[name] for name in ("module", "lock", "device", "service", "code")), MAX_CANDIDATES],
+            "SELECT id, code, module, lock, device, service, frames FROM reports WHERE live = 0 AND id IS NOT ? "  # noqa: S608
+            "AND (module = ? OR lock = ? OR device = ? OR service = ? OR code = ?) "
+            f"AND {sight} ORDER BY id DESC LIMIT ?",
+            [number, *(own[name] for name in ("module", "lock", "device", "service", "code")), *seen, MAX_CANDIDATES],
         )
         scored = [
             (likeness(own, frames, row, json.loads(row["frames"])), row) for row in rows if row["id"] not in members

@@ -155,7 +155,16 @@ ALTER TABLE threads ADD COLUMN slot TEXT NOT NULL DEFAULT 'summary';
 ALTER TABLE threads ADD COLUMN name TEXT;
 """
 
-MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS, ACTS, TELLING)
+# What pages count and list comes from these alone, without a look at the rows.
+PAGES = """
+CREATE INDEX reports_by_day ON reports (live, seen_at, signature, module, host);
+CREATE INDEX reports_by_signature ON reports (signature, live, seen_at, host);
+CREATE INDEX reports_by_service ON reports (service);
+CREATE INDEX reports_by_report_time ON reports (reported_at);
+CREATE INDEX threads_by_place ON threads (report_id, channel);
+"""
+
+MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS, ACTS, TELLING, PAGES)
 
 
 class DatabaseTooNew(Exception):

@@ -11,6 +11,7 @@ from analysis.verdict.report import Report
 from storage.clock import Clock, moment, stamp
 from storage.columns import columns, drivers, storable, story_frames
 from storage.database import Database, Row
+from storage.sight import EVERYTHING, Sight
 from storage.words import report_words
 
 LISTED = (
@@ -52,9 +53,10 @@ class StoredReport:
 class Reports:
     """The reports of one database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, sight: Sight = EVERYTHING) -> None:
         self._database = database
         self._clock = clock
+        self._sight = sight
 
     def add(self, report: Report) -> StoredReport:
         """Store a report; storing the same dump again replaces the document and keeps id, first time and old names.
@@ -94,12 +96,16 @@ class Reports:
 
     def get(self, number: int) -> StoredReport | None:
         """One line of history by number."""
-        row = self._database.row(f"SELECT {LISTED} FROM reports WHERE id = ?", [number])  # noqa: S608  # our columns
+        sight, seen = self._sight.of_reports()
+        sql = f"SELECT {LISTED} FROM reports WHERE id = ? AND {sight}"  # noqa: S608  # our columns
+        row = self._database.row(sql, [number, *seen])
         return None if row is None else stored(row)
 
     def document(self, number: int) -> dict[str, Any] | None:
         """The whole JSON document of a report."""
-        row = self._database.row("SELECT document FROM documents WHERE report_id = ?", [number])
+        sight, seen = self._sight.of_reports()
+        sql = f"SELECT document FROM documents JOIN reports ON id = report_id WHERE id = ? AND {sight}"  # noqa: S608
+        row = self._database.row(sql, [number, *seen])
         if row is None:
             return None
         document: dict[str, Any] = json.loads(row["document"])
@@ -119,10 +125,12 @@ class Reports:
 
         An identity looks at the size and the first bytes alone, so two known hashes that differ outweigh it.
         """
+        sight, seen = self._sight.of_reports()
         row = self._database.row(
-            f"SELECT {LISTED} FROM reports WHERE sha256 = :sha256 OR "  # noqa: S608  # our columns
-            "(identity = :identity AND (sha256 IS NULL OR :sha256 IS NULL)) ORDER BY sha256 = :sha256 DESC, id LIMIT 1",
-            {"identity": identity, "sha256": sha256},
+            f"SELECT {LISTED} FROM reports WHERE (sha256 = ?1 OR "  # noqa: S608  # our columns
+            "(identity = ?2 AND (sha256 IS NULL OR ?1 IS NULL))) "
+            f"AND {sight} ORDER BY sha256 = ?1 DESC, id LIMIT 1",
+            [sha256, identity, *seen],
         )
         return None if row is None else stored(row)
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from storage.clock import moment, stamp
 from storage.database import Database
 from storage.reports import LISTED, StoredReport, stored
+from storage.sight import EVERYTHING, Sight
 from storage.words import match_query
 
 Column = Literal["module", "code", "host", "build", "lock", "device", "service", "signature"]
@@ -65,12 +66,13 @@ class Span:
 class Search:
     """Read-only questions over one database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, sight: Sight = EVERYTHING) -> None:
         self._database = database
+        self._sight = sight
 
     def find(self, query: Query, limit: int = 20) -> list[StoredReport]:
         """The crashes that match, latest first."""
-        where, values = _where(query)
+        where, values = _where(query, self._sight)
         rows = self._database.rows(
             f"SELECT {LISTED} FROM reports WHERE {where} ORDER BY seen_at DESC, id DESC LIMIT ?",  # noqa: S608
             [*values, limit],
@@ -79,7 +81,7 @@ class Search:
 
     def span(self, query: Query) -> Span:
         """How many crashes match, on which hosts, from when to when."""
-        where, values = _where(query)
+        where, values = _where(query, self._sight)
         row = self._database.rows(
             f"SELECT count(*) AS n, min(seen_at) AS first, max(seen_at) AS last FROM reports WHERE {where}",  # noqa: S608
             values,
@@ -89,7 +91,7 @@ class Search:
 
     def top(self, query: Query, column: Column, limit: int = 1000) -> list[tuple[str, int]]:
         """The values of a column among matching crashes with their counts, most frequent first."""
-        where, values = _where(query)
+        where, values = _where(query, self._sight)
         rows = self._database.rows(
             f"SELECT {column} AS value, count(*) AS n FROM reports WHERE {where} AND {column} IS NOT NULL "  # noqa: S608
             f"GROUP BY {column} ORDER BY n DESC, {column} LIMIT ?",
@@ -99,7 +101,7 @@ class Search:
 
     def versions(self, driver: str, query: Query) -> list[DriverVersion]:
         """The versions of a driver in the crashes that match, blamed or merely loaded, most often blamed first."""
-        where, values = _where(query)
+        where, values = _where(query, self._sight)
         rows = self._database.rows(
             "SELECT version, count(*) AS loaded, sum(blamed) AS blamed FROM drivers WHERE name = ? "  # noqa: S608
             f"AND report_id IN (SELECT id FROM reports WHERE {where}) "
@@ -110,14 +112,18 @@ class Search:
 
     def fresh(self, query: Query, limit: int = 20) -> list[Fresh]:
         """Failures whose very first crash lies in the query's window; the newest first."""
-        inside, values = _where(query)
-        where, others = _where(dataclasses.replace(query, since=None, until=None))
+        inside, values = _where(query, self._sight)
+        where, others = _where(dataclasses.replace(query, since=None, until=None), self._sight)
+        sight, seen = self._sight.of_reports("r")
+        firsts = (
+            "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY signature ORDER BY seen_at, id) AS place "  # noqa: S608
+            f"FROM reports WHERE {where}) WHERE place = 1"
+        )
         rows = self._database.rows(
-            f"SELECT {LISTED}, (SELECT count(*) FROM reports AS r WHERE r.signature = f.signature AND r.live = 0) AS n "  # noqa: S608
-            f"FROM reports AS f WHERE {inside} AND id IN (SELECT id FROM (SELECT id, row_number() OVER "
-            f"(PARTITION BY signature ORDER BY seen_at, id) AS place FROM reports WHERE {where}) WHERE place = 1) "
+            f"SELECT {LISTED}, (SELECT count(*) FROM reports AS r WHERE r.signature = reports.signature "  # noqa: S608
+            f"AND r.live = 0 AND {sight}) AS n FROM reports WHERE {inside} AND id IN ({firsts}) "
             "ORDER BY seen_at DESC, id DESC LIMIT ?",
-            [*values, *others, limit],
+            [*seen, *values, *others, limit],
         )
         return [Fresh(stored({key: row[key] for key in row if key != "n"}), row["n"]) for row in rows]
 
@@ -128,7 +134,7 @@ class Search:
         return {name: [value for value, _ in self.top(anything, name)] for name in names}
 
 
-def _where(query: Query) -> tuple[str, list[Any]]:
+def _where(query: Query, sight: Sight) -> tuple[str, list[Any]]:
     # Column names come from the dataclass above; values only ever travel as parameters.
     clauses, values = ["1"], list[Any]()
     if not query.live:
@@ -149,7 +155,8 @@ def _where(query: Query) -> tuple[str, list[Any]]:
         match = match_query(query.words)
         clauses.append("id IN (SELECT rowid FROM words WHERE words MATCH ?)" if match else "0")
         values += [match] if match else []
-    return " AND ".join(clauses), values
+    seen, channels = sight.of_reports()
+    return " AND ".join([*clauses, seen]), [*values, *channels]
 
 
 def _maybe(text: str | None) -> datetime | None:

@@ -13,10 +13,12 @@ from storage.events import Events, Posts
 from storage.jobs import Job, Jobs, NewJob
 from storage.knowledge import Deed, Knowledge, Known
 from storage.migrations import migrate
+from storage.overview import Overview
 from storage.renaming import Renaming
 from storage.reports import Reports, StoredReport
 from storage.retention import Retention
 from storage.search import Search
+from storage.sight import EVERYTHING, Sight
 from storage.threads import Thread, Threads
 
 
@@ -26,16 +28,17 @@ class Store:
     Safe to use from several threads; several processes may open the same file.
     """
 
-    def __init__(self, database: Database, clock: Clock = utc_now) -> None:
+    def __init__(self, database: Database, clock: Clock = utc_now, sight: Sight = EVERYTHING) -> None:
         self._database = database
         self._clock = clock
         self.jobs = Jobs(database, clock)
         self.events = Events(database, clock, self.jobs)
         self.posts = Posts(database, clock)
-        self.reports = Reports(database, clock)
-        self.threads = Threads(database, clock)
-        self.duplicates = Duplicates(database, self.reports, self.threads)
-        self.search = Search(database)
+        self.reports = Reports(database, clock, sight)
+        self.threads = Threads(database, clock, sight)
+        self.duplicates = Duplicates(database, self.reports, self.threads, sight)
+        self.search = Search(database, sight)
+        self.overview = Overview(database, sight)
         self.knowledge = Knowledge(database, clock)
         self.renaming = Renaming(database, self.reports)
         self.retention = Retention(database, clock)
@@ -56,6 +59,10 @@ class Store:
             database.close()
             raise
         return cls(database, clock)
+
+    def seen_from(self, channels: frozenset[str]) -> "Store":
+        """The same history as the members of these Slack channels may see it; for reading, and not to be closed."""
+        return Store(self._database, self._clock, Sight(channels))
 
     def seen(self, report: Report) -> Seen:
         """Was this dump, this failure or something like it here before? Asked best before ``remember``."""

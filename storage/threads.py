@@ -10,6 +10,7 @@ from typing import Literal
 
 from storage.clock import Clock, moment, stamp
 from storage.database import Database, Row
+from storage.sight import EVERYTHING, Sight
 
 # The whole story; a short answer, since the failure was told before; a line, since it is muted there; a pointer to
 # where this very dump was told.
@@ -41,9 +42,10 @@ class Thread:
 class Threads:
     """The threads of one database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, sight: Sight = EVERYTHING) -> None:
         self._database = database
         self._clock = clock
+        self._sight = sight
 
     def add(
         self,
@@ -74,10 +76,11 @@ class Threads:
 
     def of_reports(self, numbers: Iterable[int]) -> list[Thread]:
         """Every place that shows one of these reports, in whatever form, oldest first."""
+        sight, seen = self._sight.of_threads()
         rows = self._database.rows(
-            "SELECT threads.* FROM threads JOIN json_each(?) AS wanted ON report_id = wanted.value "
-            "ORDER BY created_at, threads.id",
-            [json.dumps(sorted(numbers))],
+            "SELECT threads.* FROM threads JOIN json_each(?) AS wanted ON report_id = wanted.value "  # noqa: S608
+            f"WHERE {sight} ORDER BY created_at, threads.id",
+            [json.dumps(sorted(numbers)), *seen],
         )
         return [_thread(row) for row in rows]
 

@@ -1,11 +1,14 @@
 """From a link in a channel to a thread, through the whole bot and the stand-in."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from bot.sandbox import StandIn
+from bot.web.links import read
+from storage.clock import utc_now
 from tests.bot.kit import (
     ANNA,
     BOT,
@@ -55,6 +58,18 @@ async def test_a_link_becomes_a_thread_with_summary_and_details(slack: StandIn, 
         assert all(call.error is None for call in slack.calls)
     assert "secret" not in str([message.to_json() for message in thread])
     assert not list((tmp_path / "downloads").glob("*"))
+
+
+async def test_a_verdict_links_to_its_page_where_pages_have_an_address(slack: StandIn, tmp_path: Path) -> None:
+    running = bot(slack, tmp_path, Analyst(), web_url="https://pileup.example", web_secret="sixteen characters")
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, running:
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_done(slack, said))
+        summary = replies(slack, said)[0]
+    (link,) = re.findall(r"<(https://pileup\.example/open/[^|>]*)\|Open report>", str(summary.blocks))
+    token, number = link.split("/")[-2:]
+    grant = read("sixteen characters", token, utc_now())
+    assert (number, grant and grant.channel) == ("1", CRASHES)
 
 
 async def test_progress_is_shown_with_a_figure_before_the_verdict(slack: StandIn, tmp_path: Path) -> None:

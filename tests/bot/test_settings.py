@@ -79,6 +79,23 @@ def test_dumps_are_kept_by_a_word_or_by_the_yes_or_no_of_old(value: object, kept
     assert read_settings(keep_dumps=value).keep_dumps == kept
 
 
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ({"web_url": "pileup.example.com"}, "PILEUP_WEB_URL: must be an address such as https://pileup.example.com"),
+        ({"web_secret": "short"}, "PILEUP_WEB_SECRET: must have 16 characters or more"),
+        (
+            {"web_port": 8080, "web_address": "0.0.0.0"},
+            "PILEUP_WEB_SECRET: is needed where PILEUP_WEB_ADDRESS is not 127.0.0.1 or ::1",
+        ),
+    ],
+)
+def test_pages_that_anybody_could_read_are_refused(wrong: dict[str, object], line: str) -> None:
+    with pytest.raises(BadSettings) as caught:
+        read_settings(**wrong)
+    assert caught.value.problems == (line,)
+
+
 def test_a_rotated_token_is_a_token() -> None:
     assert read_settings(slack_bot_token="xoxe.xoxb-1").slack_bot_token is not None
 

@@ -1,0 +1,153 @@
+"""The bot's web pages as an ASGI application of their own: mounted by a server of its own, or beside Slack's events.
+
+Everything is read-only, made on the server, and works without script. Queries run in threads: a slow one keeps no
+event of Slack waiting.
+"""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import fastjsonschema
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from bot.web import history, links
+from bot.web.crash import crash_values
+from bot.web.guard import COOKIE, MAX_TOKENS, Access, Guard, Rates, tokens
+from bot.web.metrics import metrics_text
+from bot.web.templates import STYLE_SHEET, page
+from storage import Store
+from storage.clock import Clock, utc_now
+
+MAX_QUESTION = 500
+DENIED = "This page needs a link from Slack: open “Open report” below a verdict. Links end after some time."
+MISSING = "There is no such page, or it belongs to a channel from which you have no link."
+
+
+def create_site(store: Store, access: Access, clock: Clock = utc_now, rates: Rates | None = None) -> ASGIApp:
+    """The site over one history."""
+    site = _Site(store, access, clock)
+    routes = [
+        Route("/", site.dashboard),
+        Route("/crashes", site.search),
+        Route("/crashes/{number:int}", site.crash),
+        Route("/crashes/{number:int}.json", site.document),
+        Route("/groups/{signature:path}", site.group),
+        Route("/open/{token}", site.open),
+        Route("/open/{token}/{number:int}", site.open),
+        Route("/static/pages.css", site.style),
+        Route("/healthz", site.health),
+        Route("/readyz", site.ready),
+        Route("/metrics", site.metrics),
+    ]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _problem})
+    return Guard(app, access, rates or Rates())
+
+
+class _Site:
+    def __init__(self, store: Store, access: Access, clock: Clock) -> None:
+        self._store = store
+        self._access = access
+        self._clock = clock
+
+    async def dashboard(self, request: Request) -> Response:
+        return await self._page(request, "dashboard", lambda store: history.dashboard(store, self._clock()))
+
+    async def search(self, request: Request) -> Response:
+        question = request.query_params.get("q", "")[:MAX_QUESTION]
+        return await self._page(request, "search", lambda store: history.search(store, question, self._clock()))
+
+    async def group(self, request: Request) -> Response:
+        signature = request.path_params["signature"]
+        return await self._page(request, "group", lambda store: history.group(store, signature, self._clock()))
+
+    async def crash(self, request: Request) -> Response:
+        number = request.path_params["number"]
+
+        def values(store: Store) -> dict[str, Any] | None:
+            report = store.reports.report(number)
+            if report is None:
+                return None
+            return {**crash_values(report), **history.around(store, number, report), "raw": f"/crashes/{number}.json"}
+
+        return await self._page(request, "stored_crash", values)
+
+    async def document(self, request: Request) -> Response:
+        found = await asyncio.to_thread(self._visible(request).reports.document, request.path_params["number"])
+        if found is None:
+            raise HTTPException(404)
+        name = f"pileup-{request.path_params['number']}.json"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(json.dumps(found, indent=1), media_type="application/json", headers=headers)
+
+    async def open(self, request: Request) -> Response:
+        token, number = request.path_params["token"], request.path_params.get("number")
+        secret, now = self._access.secret, self._clock()
+        grant = None if secret is None else links.read(secret, token, now)
+        if grant is None:
+            raise HTTPException(403)
+        answer = RedirectResponse("/" if number is None else f"/crashes/{number}", 303)
+        held = [token, *(old for old in tokens(request) if old and old != token)][:MAX_TOKENS]
+        seconds = grant.expires - int(now.timestamp())
+        is_secure = (self._access.url or "").startswith("https:")
+        answer.set_cookie(COOKIE, "~".join(held), max_age=seconds, secure=is_secure, httponly=True, samesite="lax")
+        return answer
+
+    async def style(self, _request: Request) -> Response:
+        return PlainTextResponse(STYLE_SHEET.read_text("utf-8"), media_type="text/css")
+
+    async def health(self, _request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def ready(self, _request: Request) -> Response:
+        try:
+            await asyncio.to_thread(self._store.jobs.counts)
+        except sqlite3.Error as error:
+            return JSONResponse({"history": type(error).__name__}, 503)
+        return JSONResponse({"history": "ok"})
+
+    async def metrics(self, request: Request) -> Response:
+        if self._access.secret is not None and (
+            request.client is None or request.client.host not in ("127.0.0.1", "::1")
+        ):
+            raise HTTPException(403)
+        text = await asyncio.to_thread(metrics_text, self._store)
+        if text is None:
+            raise HTTPException(404)
+        return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+
+    def _visible(self, request: Request) -> Store:
+        channels = self._access.channels(request, self._clock())
+        if channels is None:
+            return self._store
+        if not channels:
+            raise HTTPException(403)
+        return self._store.seen_from(channels)
+
+    async def _page(self, request: Request, name: str, make: Callable[[Store], dict[str, Any] | None]) -> Response:
+        visible = self._visible(request)
+
+        def drawn() -> str | None:
+            values = make(visible)
+            return None if values is None else page(name, css=None, policy=None, path=request.url.path, **values)
+
+        try:
+            html = await asyncio.to_thread(drawn)
+        except fastjsonschema.JsonSchemaException:  # a document of another version of the contract
+            html = None
+        if html is None:
+            raise HTTPException(404)
+        return HTMLResponse(html)
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  # the only kind it is registered for
+    said = {403: DENIED, 404: MISSING}.get(error.status_code, error.detail)
+    return HTMLResponse(page("problem", css=None, policy=None, path="", said=said), error.status_code, error.headers)

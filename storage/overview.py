@@ -1,0 +1,97 @@
+"""The state of things at a glance: what fails most, what is new, how many a day. Never wades through documents.
+
+A crash belongs to the day on which it happened, as ``seen_at`` has it. Live and manual dumps are no crashes.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from storage.clock import moment, stamp
+from storage.database import Database, Row
+from storage.reports import LISTED, StoredReport, stored
+from storage.sight import EVERYTHING, Sight
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One failure in a window of time: how often, on how many named hosts, its latest crash there."""
+
+    signature: str
+    count: int
+    hosts: int
+    first_seen: datetime
+    last_seen: datetime
+    latest: StoredReport
+
+
+class Overview:
+    """Counts over one database."""
+
+    def __init__(self, database: Database, sight: Sight = EVERYTHING) -> None:
+        self._database = database
+        self._sight = sight
+
+    def problems(self, since: datetime, limit: int = 10) -> list[Problem]:
+        """The most frequent failures since then."""
+        sight, seen = self._sight.of_reports()
+        rows = self._database.rows(
+            "SELECT signature AS name, count(*) AS n, count(DISTINCT host) AS hosts, min(seen_at) AS first, "  # noqa: S608
+            f"max(seen_at) AS last FROM reports WHERE live = 0 AND seen_at >= ? AND {sight} "
+            "GROUP BY signature ORDER BY n DESC, last DESC LIMIT ?",
+            [stamp(since), *seen, limit],
+        )
+        return [self._problem(row) for row in rows]
+
+    def fresh(self, since: datetime, limit: int = 10) -> list[Problem]:
+        """Failures whose very first crash is not older than that, the newest first."""
+        sight, seen = self._sight.of_reports()
+        rows = self._database.rows(
+            "SELECT signature AS name, count(*) AS n, count(DISTINCT host) AS hosts, min(seen_at) AS first, "  # noqa: S608
+            f"max(seen_at) AS last FROM reports WHERE live = 0 AND signature IN (SELECT signature FROM reports "
+            f"WHERE live = 0 AND seen_at >= ?) AND {sight} GROUP BY signature HAVING first >= ? "
+            "ORDER BY first DESC LIMIT ?",
+            [stamp(since), *seen, stamp(since), limit],
+        )
+        return [self._problem(row) for row in rows]
+
+    def drivers(self, since: datetime, limit: int = 10) -> list[tuple[str, int]]:
+        """The modules that were blamed most since then, with how often."""
+        sight, seen = self._sight.of_reports()
+        rows = self._database.rows(
+            "SELECT module, count(*) AS n FROM reports WHERE live = 0 AND seen_at >= ? "  # noqa: S608
+            f"AND module IS NOT NULL AND {sight} GROUP BY module ORDER BY n DESC, module LIMIT ?",
+            [stamp(since), *seen, limit],
+        )
+        return [(row["module"], row["n"]) for row in rows]
+
+    def daily(self, since: datetime, until: datetime, signature: str | None = None) -> list[tuple[date, int]]:
+        """Crashes of each day in UTC, days without any included; of one failure or of all."""
+        sight, seen = self._sight.of_reports()
+        mine, own = ("", []) if signature is None else ("AND signature = ? ", [signature])
+        rows = self._database.rows(
+            "SELECT substr(seen_at, 1, 10) AS day, count(*) AS n FROM reports WHERE live = 0 "  # noqa: S608
+            f"AND seen_at >= ? AND seen_at < ? {mine}AND {sight} GROUP BY day",
+            [stamp(since), stamp(until), *own, *seen],
+        )
+        counts = {row["day"]: int(row["n"]) for row in rows}
+        days = (until.date() - since.date()).days + 1
+        every = [since.date() + timedelta(days=number) for number in range(days)]
+        return [(day, counts.get(day.isoformat(), 0)) for day in every]
+
+    def count(self) -> int:
+        """How many crashes there are."""
+        sight, seen = self._sight.of_reports()
+        return int(self._database.value(f"SELECT count(*) FROM reports WHERE live = 0 AND {sight}", seen))  # noqa: S608
+
+    def _problem(self, row: Row) -> Problem:
+        first, last = moment(row["first"]), moment(row["last"])
+        return Problem(row["name"], row["n"], row["hosts"], first, last, self._latest(row["name"], row["last"]))
+
+    def _latest(self, signature: str, seen_at: str) -> StoredReport:
+        sight, seen = self._sight.of_reports()
+        rows = self._database.rows(
+            f"SELECT {LISTED} FROM reports WHERE signature = ? AND seen_at = ? AND live = 0 AND {sight} "  # noqa: S608
+            "ORDER BY id DESC LIMIT 1",
+            [signature, seen_at, *seen],
+        )
+        return stored(rows[0])
