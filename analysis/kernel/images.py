@@ -51,6 +51,7 @@ class Image:
         self._gaps = True
         self._unwind: dict[int, Arm64Unwind] = {}  # of ARM64, by the second word of a row
         self._infos: dict[int, UnwindInfo] = {}  # of x64, by RVA
+        self._covering: dict[int, RuntimeFunction] = {}  # rows by an RVA that they cover
 
     def read(self, rva: int, size: int) -> bytes:
         """Bytes of the image. Raises: Unreadable, also where the range leaves the image."""
@@ -82,10 +83,16 @@ class Image:
         Raises:
             Unreadable: the row may be in a page that was not saved, or the image has no such rows at all.
         """
+        known = self._covering.get(rva)
+        if known is not None:  # the same calls are on many stacks
+            return known
         rows = self._functions()
         index = int(np.searchsorted(rows["begin"], rva, side="right")) - 1
         row = self._row(index) if index >= 0 else None
         if row is not None and rva < row.end:
+            if len(self._covering) >= MAX_KEPT_UNWIND:
+                self._covering.clear()
+            self._covering[rva] = row
             return row
         if self._gaps:
             raise Unreadable(self.base + rva, Absence.NOT_SAVED, "its unwind data were not saved")

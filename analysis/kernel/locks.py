@@ -45,23 +45,34 @@ class LockFacts:
     notes: tuple[str, ...] = ()
 
 
+def list_resources(memory: Memory, names: KernelNames) -> ResourceList:
+    """The busy resources on the system's list. Raises: MissingLayout: this kernel's ERESOURCE is not known."""
+    head = names.address("ExpSystemResourcesList")
+    if head is None:
+        return ResourceList((), 0, ("locks: where the system's resource list is cannot be told",))
+    return read_resources(memory, names, head)
+
+
 def read_locks(
     memory: Memory,
     names: KernelNames,
     threads: Mapping[VirtAddr, Thread],
     modules: Iterable[Module],
     programs: Programs | None = None,
+    *,
+    listing: Callable[[], ResourceList] | None = None,
 ) -> LockFacts:
     """Every lock with an owner or a waiter. Locks that this build's layouts do not cover are left out with a note.
 
     ``programs`` opens the memory of processes, where the dump holds it: None leaves the programs' own locks out.
+    ``listing`` is ``list_resources`` of this memory, where a caller keeps its result: the list is long.
     """
     found: list[Lock] = []
     notes: list[str] = []
     images = tuple(modules)
     module_at = _finder(images)
     readers: list[Callable[..., tuple[list[Lock], list[str]]]] = [
-        _resources,
+        partial(_resources, listing=listing or partial(list_resources, memory, names)),
         _dispatcher_locks,
         _push_locks,
         read_alpc_waits,
@@ -105,11 +116,10 @@ def _dispatcher_locks(
     return read_dispatcher_locks(memory, names, threads.values())
 
 
-def _resources(memory: Memory, names: KernelNames, threads: Mapping[VirtAddr, Thread]) -> tuple[list[Lock], list[str]]:
-    head = names.address("ExpSystemResourcesList")
-    listed = ResourceList((), 0, ("locks: where the system's resource list is cannot be told",))
-    if head is not None:
-        listed = read_resources(memory, names, head)
+def _resources(
+    memory: Memory, names: KernelNames, threads: Mapping[VirtAddr, Thread], listing: Callable[[], ResourceList]
+) -> tuple[list[Lock], list[str]]:
+    listed = listing()
     unlisted = find_unlisted(memory, names, threads, {one.address for one in listed.busy})
     busy = (*listed.busy, *unlisted)
     waiters = {one.address: read_waiters(memory, names, one, threads) for one in busy if one.waiters}

@@ -1,7 +1,7 @@
 """Reads all facts of one kernel, each part on its own: one that fails becomes a note, and the others stand."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 
 from analysis.address import VirtAddr
@@ -11,7 +11,7 @@ from analysis.kernel.clock import read_clock
 from analysis.kernel.critical_sections import Programs
 from analysis.kernel.dispatcher import is_process, is_thread
 from analysis.kernel.facts import KernelFacts, Lock, Module, Process, Thread
-from analysis.kernel.locks import read_locks
+from analysis.kernel.locks import list_resources, read_locks
 from analysis.kernel.modules import name_kernel, read_modules, read_unloaded, unnamed, with_image
 from analysis.kernel.modules32 import read_modules32
 from analysis.kernel.processes import read_process, read_processes
@@ -187,12 +187,13 @@ class _Reading:
         threads: dict[VirtAddr, Thread],
     ) -> dict[VirtAddr, Lock]:
         programs = self.programs(processes)
-        found = read_locks(self.memory, self.symbols, threads, modules, programs)
+        listing = cache(partial(list_resources, self.memory, self.symbols))
+        found = read_locks(self.memory, self.symbols, threads, modules, programs, listing=listing)
         for _ in range(_MAX_ROUNDS if reader else 0):
             involved = {held.thread for lock in found.locks.values() for held in (*lock.owners, *lock.waiters)}
             if reader is None or not self.add_threads(reader, processes, threads, involved):
                 break
-            found = read_locks(self.memory, self.symbols, threads, modules, programs)
+            found = read_locks(self.memory, self.symbols, threads, modules, programs, listing=listing)
         self.notes += found.notes
         return found.locks
 

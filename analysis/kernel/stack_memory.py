@@ -32,6 +32,9 @@ class StackMemory:
 
     def word(self, address: int) -> int:
         """The 8 bytes at ``address``. Raises: Unreadable, also outside the bounds."""
+        at = address - self._page_at
+        if 0 <= at <= len(self._page) - 8 and address <= self.high - 8:
+            return int.from_bytes(self._page[at : at + 8], "little")
         return int.from_bytes(self.read(address, 8), "little")
 
     def read(self, address: int, size: int) -> bytes:

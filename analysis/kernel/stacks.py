@@ -258,7 +258,8 @@ class Walker:
         module = self.names.module_at(point.registers.rip - point.called)
         if module is None:
             raise BadUnwind("the address is in no loaded module")
-        caller = unwind_frame(point.registers, self._images.of(module), walk.word, called=point.called)
+        word = walk.stack.word if walk.beneath is None else walk.word
+        caller = unwind_frame(point.registers, self._images.of(module), word, called=point.called)
         return self._accepted(walk, point, caller)
 
     def _accepted(self, walk: Walk, point: Point, caller: Caller) -> Point:

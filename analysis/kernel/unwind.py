@@ -135,9 +135,15 @@ def _undo_prologue(state: _State, code: Code64, function: RuntimeFunction, info:
         for step in info.codes:
             if step.prolog_offset > done:
                 continue
-            if step.op is Op.PUSH_MACHFRAME:
+            # Nearly all steps are of these two kinds, and a large dump has a hundred thousand of them.
+            if step.op is Op.PUSH_NONVOL:
+                state.set(step.info, state.pop())
+            elif step.op is Op.ALLOC_SMALL:
+                state.rsp += step.value
+            elif step.op is Op.PUSH_MACHFRAME:
                 return _machine_frame(state, has_error_code=bool(step.info))
-            _undo(state, step, info, frame)
+            else:
+                _undo(state, step, info, frame)
         if info.chained is None:
             return state.returned()
         function, info = _entry(code, info.chained)
@@ -157,9 +163,7 @@ def _frame_base(state: _State, info: UnwindInfo, done: int) -> int:
 
 def _undo(state: _State, step: Code, info: UnwindInfo, frame: int) -> None:
     match step.op:
-        case Op.PUSH_NONVOL:
-            state.set(step.info, state.pop())
-        case Op.ALLOC_SMALL | Op.ALLOC_LARGE:
+        case Op.ALLOC_LARGE:
             state.rsp += step.value
         case Op.SET_FPREG:
             state.rsp = state.register(info.frame_register) - info.frame_offset

@@ -346,10 +346,15 @@ class Report:
         Raises:
             fastjsonschema.JsonSchemaException: this report breaks the contract, which is a fault of ours.
         """
+        document = self.unchecked()
+        validate(document)
+        return document
+
+    def unchecked(self) -> dict[str, Any]:
+        """The same document for a reader that holds it against the schema itself."""
         document: dict[str, Any] = _plain(dataclasses.asdict(self))
         if self.windbg is None:
             del document["windbg"]  # only reports on a text of WinDbg have this key
-        validate(document)
         return document
 
     @classmethod

@@ -5,6 +5,7 @@ x64 unwind data version 1 as documented under "x64 exception handling": https://
 
 import struct
 from dataclasses import dataclass, field
+from functools import cache
 
 RBX, RSP, RBP, RSI, RDI, R12, R13, R14, R15 = 3, 4, 5, 6, 7, 12, 13, 14, 15
 NONVOLATILE = (RBX, RBP, RSI, RDI, R12, R13, R14, R15)
@@ -14,7 +15,7 @@ SITE_SPACING = 0x10
 TAIL = 0x20
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Shape:
     """A frame: registers pushed in order, registers kept in the caller's home space, bytes allocated.
 
@@ -90,7 +91,8 @@ def shape_for(number: int, extent: int, locals_size: int = 0) -> Shape:
     return Shape(pushes, homes, allocated, frame)
 
 
-def prologue(shape: Shape) -> tuple[bytes, list[tuple[int, int, int, tuple[int, ...]]]]:
+@cache
+def prologue(shape: Shape) -> tuple[bytes, tuple[tuple[int, int, int, tuple[int, ...]], ...]]:
     """Code and unwind codes (offset, operation, info, further slots) of a shape, in code order."""
     code = bytearray()
     codes: list[tuple[int, int, int, tuple[int, ...]]] = []
@@ -114,7 +116,7 @@ def prologue(shape: Shape) -> tuple[bytes, list[tuple[int, int, int, tuple[int, 
     if shape.frame_offset is not None:
         code += bytes([0x48, 0x8D, 0x6C, 0x24, shape.frame_offset])  # lea rbp, [rsp+offset]
         codes.append((len(code), 3, 0, ()))
-    return bytes(code), codes
+    return bytes(code), tuple(codes)
 
 
 def unwind_info(shape: Shape, special: str = "") -> bytes:

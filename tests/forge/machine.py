@@ -86,6 +86,11 @@ class Machine:
 
     def write(self, address: int, data: bytes) -> None:
         """Write at a mapped virtual address. Raises: LookupError where nothing is mapped."""
+        inside = address % PAGE
+        if inside + len(data) <= PAGE:
+            frame = self.memory.frame(self.physical(address) // PAGE)
+            frame[inside : inside + len(data)] = data
+            return
         done = 0
         while done < len(data):
             here = address + done
@@ -95,6 +100,9 @@ class Machine:
 
     def read(self, address: int, size: int) -> bytes:
         """Bytes at a mapped virtual address. Raises: LookupError."""
+        inside = address % PAGE
+        if inside + size <= PAGE:
+            return self.memory.read(self.physical(address), size)
         out = bytearray()
         while len(out) < size:
             here = address + len(out)
@@ -122,7 +130,7 @@ class Machine:
 
     def u64(self, address: int, value: int) -> None:
         """Write eight bytes."""
-        self.write(address, struct.pack("<Q", value & 0xFFFFFFFFFFFFFFFF))
+        self.write(address, (value & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "little"))
 
     def read_u64(self, address: int) -> int:
         """Eight bytes as an unsigned number."""
