@@ -272,7 +272,10 @@ def _blocked(item: BlockedThread, locks: dict[str, ChainLock]) -> dict[str, Any]
 
 def _stack_block(thread: ThreadFacts) -> Block:
     # Rich text is literal: a frame named "<!channel>" is shown, not obeyed.
-    lines = [_frame_line(index, frame) for index, frame in enumerate(thread.stack[:MAX_FRAMES])]
+    given = {one.frame: f"  ({visible(one.what)[:MAX_FRAME_TEXT]})" for one in thread.given}
+    lines = [
+        f"{_frame_line(index, frame)}{given.get(index, '')}" for index, frame in enumerate(thread.stack[:MAX_FRAMES])
+    ]
     if len(thread.stack) > MAX_FRAMES:
         lines.append(f"… {len(thread.stack) - MAX_FRAMES} more frames in the full report")
     elif thread.stack_end:

@@ -4,7 +4,7 @@ Everything from a dump is made printable first: a module named with an escape se
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TextIO
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TextIO
 from bot import wording
 
 if TYPE_CHECKING:
-    from analysis.verdict.report import BlockedThread, Chain, Report, StackFrame, ThreadFacts
+    from analysis.verdict.report import BlockedThread, Chain, Given, Report, StackFrame, ThreadFacts
     from storage import SameBucket, Seen
 
 Style = Literal["title", "strong", "plain", "dim"]
@@ -222,15 +222,17 @@ def _stacks(report: "Report") -> Iterator[Line]:
     for thread in told:
         yield "plain", ""
         yield "title", f"Stack of {_thread(thread.address, {thread.address: thread})}"
-        yield from _frames(thread.stack, thread.stack_end)
+        yield from _frames(thread.stack, thread.stack_end, {one.frame: one for one in thread.given})
         if thread.user_stack:
             yield "plain", "  In its program:"
             yield from _frames(thread.user_stack, thread.user_stack_end)
 
 
-def _frames(frames: Sequence["StackFrame"], end: str) -> Iterator[Line]:
-    for frame in frames[:MAX_FRAMES]:
-        yield "plain", f"  {frame.trust:13} {frame.symbol}"
+def _frames(frames: Sequence["StackFrame"], end: str, given: "Mapping[int, Given] | None" = None) -> Iterator[Line]:
+    for number, frame in enumerate(frames[:MAX_FRAMES]):
+        known = given.get(number) if given else None
+        argument = f"  ({known.what}; {known.trust})" if known else ""
+        yield "plain", f"  {frame.trust:13} {frame.symbol}{argument}"
     if len(frames) > MAX_FRAMES:
         yield "dim", f"  and {len(frames) - MAX_FRAMES} more"
     if end:

@@ -11,6 +11,7 @@ from analysis.kernel.scene import Scene
 from analysis.trust import Trust
 from analysis.verdict import bucket, report
 from analysis.verdict.advice import cannot_tell, find_module, next_steps
+from analysis.verdict.given import given
 from analysis.verdict.modules import is_bus
 from analysis.verdict.reasons import reasons
 from analysis.verdict.report import hexa
@@ -197,6 +198,7 @@ def _threads(scene: Scene, story: Story) -> Iterable[report.ThreadFacts]:
             stack_end=stack.end,
             user_stack=tuple(_frame(frame) for frame in program.frames) if program else (),
             user_stack_end=program.end if program else "",
+            given=tuple(given(thread, stack, scene.facts.locks.values())),
         )
 
 

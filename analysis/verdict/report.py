@@ -216,9 +216,19 @@ class StackFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What the function of a frame was given: ``frame`` counts from the innermost one, from 0; ``what`` in words."""
+
+    frame: int
+    what: str
+    trust: str
+
+
+@dataclass(frozen=True, slots=True)
 class ThreadFacts:
     """A thread that the story needs. ``user_stack`` is the part of its stack that lies in its program, innermost frame
-    first, where the dump holds programs; ``user_stack_end`` why it ends where it does."""
+    first, where the dump holds programs; ``user_stack_end`` why it ends where it does. ``given`` is what functions of
+    ``stack`` were given, where that is sure."""
 
     address: str
     process: str | None = None
@@ -230,6 +240,7 @@ class ThreadFacts:
     stack_end: str = ""
     user_stack: tuple[StackFrame, ...] = ()
     user_stack_end: str = ""
+    given: tuple[Given, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
