@@ -79,6 +79,8 @@ class _Walk:
             end = str(reason)
         if self.recorded_from < len(self.points) and self.why_recorded and self.scanned_from != self.recorded_from:
             end += f"; from frame {self.recorded_from} on by frame pointers, because {self.why_recorded}"
+        if self.why_recorded and self.recorded_from == len(self.points):
+            end += f"; by the frame pointer alone, because {self.why_recorded}"
         if self.scanned_from is not None:
             end += f"; from frame {self.scanned_from} on found by scanning, because {self.why}"
         frames = (

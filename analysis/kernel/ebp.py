@@ -29,21 +29,23 @@ _CALL, _CALL_SIZE = 0xE8, 5
 PUSHED_OVER = "its frame has no frame pointer"
 
 
-def x86_stack(memory: Memory, names: Symbolizer, registers: X86Registers, high: int | None = None) -> Stack:
+def x86_stack(
+    memory: Memory, names: Symbolizer, images: Images, registers: X86Registers, high: int | None = None
+) -> Stack:
     """The frames from a 32-bit register set; ``high`` is the end of its stack, where known."""
     limit = min(registers.esp + MAX_STACK_BYTES, 1 << 32)
-    return _Walk(memory, names, registers, min(high or limit, limit)).run()
+    return _Walk(memory, names, images, registers, min(high or limit, limit)).run()
 
 
-def x86_thread_stack(memory: Memory, names: Symbolizer, frame: Layout | None, thread: Thread) -> Stack:
+def x86_thread_stack(memory: Memory, names: Symbolizer, images: Images, frame: Layout | None, thread: Thread) -> Stack:
     """The frames of a thread that was switched out; ``frame`` is this kernel's KSWITCHFRAME, where known."""
     start = VirtAddr(thread.kernel_stack or 0)
     end = stack_end(start, thread) or min(start + MAX_STACK_BYTES, 1 << 32)
     registers = x86_switched(memory, frame, thread)
     if registers is not None and names.module_at(registers.eip) is not None:
-        return _Walk(memory, names, registers, end, called=True, switched=True).run()
+        return _Walk(memory, names, images, registers, end, called=True, switched=True).run()
     # Single pages of a stack may be missing: what lies above them still tells who called.
-    walk = _Walk(memory, names, X86Registers(0, start, 0), end)
+    walk = _Walk(memory, names, images, X86Registers(0, start, 0), end)
     return walk.run_from_nothing(f"there is no switch frame at {start:#x}")
 
 
@@ -61,6 +63,7 @@ class _Walk:
 
     memory: Memory
     names: Symbolizer
+    images: Images
     now: X86Registers
     high: int
     called: bool = False
@@ -70,10 +73,6 @@ class _Walk:
     trust: Trust = Trust.CONTEXT
     scanned_from: int | None = None
     why: str = ""
-    images: Images = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.images = Images(self.memory)
 
     def run(self) -> Stack:
         self._add(self.now, Trust.CONTEXT)
@@ -115,7 +114,7 @@ class _Walk:
         """By carrying out the rest of an epilogue."""
         if self.called or self.names.module_at(self.now.eip) is None:
             return False
-        code = self.memory.read_available(self.now.eip, CODE_BYTES)
+        code = self._code(self.now.eip, CODE_BYTES)
         try:
             caller = leave(code, self.now, self.memory.u32)
         except Unreadable:
@@ -167,7 +166,7 @@ class _Walk:
 
     def _grade(self, record: FrameRecord, found: FoundCaller) -> Trust:
         if found.pushed is None:  # the frame pointer holds from the prologue to its last instruction
-            code = self.memory.read_available(self.now.eip - 1, 2)
+            code = self._code(self.now.eip - 1, 2)
             certain = self.called or (len(code) == 2 and not may_have_left(code[:1], code[1:]))
             return Trust.UNWIND if certain else Trust.FRAME_POINTER
         if found.pushed:  # another call of the same function may have left what was found
@@ -179,7 +178,7 @@ class _Walk:
 
     def _calls(self, returns_to: int, function: int) -> bool:
         """Whether the instruction in front of a return address calls that very function."""
-        code = self.memory.read_available(returns_to - _CALL_SIZE, _CALL_SIZE)
+        code = self._code(returns_to - _CALL_SIZE, _CALL_SIZE)
         if len(code) < _CALL_SIZE or code[0] != _CALL:
             return False
         return (returns_to + int.from_bytes(code[1:], "little")) & 0xFFFF_FFFF == function
@@ -209,7 +208,7 @@ class _Walk:
         # lies on top. Inside code whose bytes were saved, its first instruction tells.
         if len(self.frames) != 1 or self.called:
             return False
-        if self.names.owner(self.now.eip) is not None and self.memory.read_available(self.now.eip, 1) != b"\x55":
+        if self.names.owner(self.now.eip) is not None and self._code(self.now.eip, 1) != b"\x55":
             return False
         try:
             returns_to = self.memory.u32(self.now.esp)
@@ -237,6 +236,11 @@ class _Walk:
             for offset, word in enumerate(self.memory.words(data)):
                 yield at + 4 * offset, word
             at += length or 4
+
+    def _code(self, address: int, size: int) -> bytes:
+        """Bytes of code, as many as there are: from memory, else from the file of the image."""
+        module = self.names.module_at(address)
+        return b"" if module is None else self.images.of(module).read_available(address - module.base, size)
 
     def _is_return(self, address: int) -> bool:
         module = self.names.module_at(address - 1) if address else None

@@ -66,6 +66,15 @@ class Image:
                 raise
             return file.read(self.base + rva, size)
 
+    def read_available(self, rva: int, size: int) -> bytes:
+        """The longest prefix of a range that can be read, possibly empty."""
+        size = min(size, self.size - rva)
+        try:
+            return self.read(rva, size) if rva >= 0 and size > 0 else b""
+        except Unreadable as gap:
+            got = gap.address - self.base - rva
+        return self.read(rva, got) if 0 < got < size else b""
+
     @property
     def arm64(self) -> bool:
         """Whether it holds ARM64 code; False where its headers were not saved."""

@@ -93,7 +93,7 @@ class Walker:
         if thread.terminated:
             return Stack(end="the thread has ended")
         if self._memory.pointer_size == 4:
-            return x86_thread_stack(self._memory, self.names, self._switch_frame, thread)
+            return x86_thread_stack(self._memory, self.names, self._images, self._switch_frame, thread)
         walk = self._thread_walk(thread)
         if self._arm64:
             # Where a switched-out thread of ARM64 leaves its registers is in no public symbol file.
@@ -123,7 +123,7 @@ class Walker:
         if self._memory.pointer_size == 4:
             small = x86_registers(context)
             return (
-                x86_stack(self._memory, self.names, small, stack_end(small.esp, thread))
+                x86_stack(self._memory, self.names, self._images, small, stack_end(small.esp, thread))
                 if small
                 else Stack(end=NO_CONTEXT)
             )
@@ -151,7 +151,11 @@ class Walker:
 
     def _trap_stack32(self, address: int) -> Stack:
         trapped = x86_trap(self._memory, address)
-        return x86_stack(self._memory, self.names, trapped) if trapped else Stack(end="no trap frame to start from")
+        return (
+            x86_stack(self._memory, self.names, self._images, trapped)
+            if trapped
+            else Stack(end="no trap frame to start from")
+        )
 
     def _trap_stack_arm64(self, address: int, thread: Thread | None) -> Stack:
         try:

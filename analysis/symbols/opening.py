@@ -61,10 +61,10 @@ def open_kernel_symbols(image: DumpImage, memory: Memory, sources: SymbolSources
     _distrust_foreign_kdbg(found)
     found.published = published_addresses(image, found.kdbg)
     known = known_builds()
+    # Drivers have symbols, too, also where the kernel's own image cannot be found.
+    found.files = find_files(sources.directories, known, sources.ask, sources.cache / "pdb" if sources.cache else None)
+    found.notes += found.files.notes
     if found.nt is not None:
-        cache = sources.cache / "pdb" if sources.cache else None
-        found.files = find_files(sources.directories, known, sources.ask, cache)
-        found.notes += found.files.notes
         found.nt = _with_headers(found, found.nt)
         _find_own(found, found.nt, known)
     build = _build(found, known)

@@ -10,6 +10,7 @@ from analysis.kernel.driver_symbols import DriverSymbols
 from analysis.kernel.ebp import x86_stack
 from analysis.kernel.facts import Module, Stack
 from analysis.kernel.image_files import ImageFiles
+from analysis.kernel.images import Images
 from analysis.kernel.program_names import NoKernel, ProcessNames, with_stub_named
 from analysis.kernel.stacks import Walker
 from analysis.kernel.symbolize import Symbolizer
@@ -68,6 +69,11 @@ class Process:
         return DriverSymbols(self._files, self.modules, self.image_files)
 
     @cached_property
+    def _code(self) -> Images:
+        """The images as code of this process."""
+        return Images(self.memory, self.image_files)
+
+    @cached_property
     def _walker(self) -> Walker:
         names = ProcessNames(self.pdbs, self.memory, tuple(one.base for one in self.modules))
         return Walker(self._wide, NoKernel(), self.modules, self.unloaded, names, files=self.image_files)
@@ -90,13 +96,17 @@ class Process:
         architecture = self.dump.system.architecture
         if self.wow64:
             small = wow64_registers(self._wide, thread, found)
-            stack = x86_stack(self.memory, self.names, small, min(1 << 32, small.esp + limit)) if small else Stack()
+            stack = (
+                x86_stack(self.memory, self.names, self._code, small, min(1 << 32, small.esp + limit))
+                if small
+                else Stack()
+            )
             if stack.frames and stack.frames[0].module is not None:
                 return stack
         if architecture == "x86":
             small = x86_registers(found)
             return (
-                x86_stack(self.memory, self.names, small, min(high or 1 << 32, small.esp + limit))
+                x86_stack(self.memory, self.names, self._code, small, min(high or 1 << 32, small.esp + limit))
                 if small
                 else _unusable()
             )

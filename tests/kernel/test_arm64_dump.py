@@ -55,10 +55,10 @@ def dump(program: Program, moment: Moment, stack: bytes, *, lost: tuple[int, ...
     return machine.full()
 
 
-def told(tmp_path: Path, data: bytes) -> Report:
+def told(tmp_path: Path, data: bytes, *symbols: Path) -> Report:
     path = tmp_path / "arm64.dmp"
     path.write_bytes(data)
-    return analyze(path, Options())
+    return analyze(path, Options(symbols))
 
 
 ADDRESSES = st.one_of(
@@ -138,3 +138,25 @@ def test_without_its_unwind_data_no_frame_is_called_unwound(
     lost = tuple(page for page in range(1, len(program.data) // 0x1000 + 1) if page not in code)
     report = told(tmp_path, dump(program, moment, stack, lost=lost))
     assert not {frame.trust for frame in report.threads[0].stack[1:]} & {"context", "unwind"}
+
+
+def test_its_image_file_gives_the_unwind_data_that_were_not_saved(
+    tmp_path: Path, program: Program, stopped: tuple[Moment, bytes]
+) -> None:
+    moment, stack = stopped
+    new = int.from_bytes(program.file[0x3C:0x40], "little")
+    stamp, size = (int.from_bytes(program.file[new + at : new + at + 4], "little") for at in (8, 24 + 56))
+    place = tmp_path / "images" / "program.sys" / f"{stamp:08X}{size:x}" / "program.sys"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(program.file)
+    lost = tuple(range(1, len(program.data) // 0x1000 + 1))  # all of it but its headers
+    report = told(tmp_path, dump(program, moment, stack, lost=lost), tmp_path / "images")
+    frames = report.threads[0].stack
+    assert [int(frame.address, 16) for frame in frames] == [moment.address, *(one.address for one in moment.callers)]
+    assert [frame.trust for frame in frames] == ["context", *["unwind"] * (len(frames) - 1)]
+    changed = bytearray(program.file)
+    changed[new + 8] ^= 1  # another build's time stamp
+    place.write_bytes(changed)
+    report = told(tmp_path, dump(program, moment, stack, lost=lost), tmp_path / "images")
+    assert not {frame.trust for frame in report.threads[0].stack[1:]} & {"context", "unwind"}
+    assert any("not used" in note for note in report.notes)

@@ -30,6 +30,12 @@ def test_without_frame_pointers_frame_data_lead_on_and_what_is_guessed_is_marked
         assert found.wrong[Trust.FRAME_POINTER] == 0
 
 
+def test_an_image_file_serves_as_well_as_the_image_in_memory() -> None:
+    options = ("-O1", "-fomit-frame-pointer")
+    with_memory, with_file = x86.judge(options), x86.judge(options, from_file=True)
+    assert (with_file.right, with_file.wrong) == (with_memory.right, with_memory.wrong)
+
+
 def test_without_symbols_less_is_found_and_nothing_is_claimed() -> None:
     found = x86.judge(("-Os", "-fomit-frame-pointer"), symbols=False)
     assert found.complaints == []

@@ -14,9 +14,11 @@ from typing import Any
 from analysis.address import PAGE_SIZE, VirtAddr
 from analysis.errors import Absence, Unreadable
 from analysis.kernel.facts import Module, Stack
+from analysis.kernel.image_files import ImageFiles
 from analysis.kernel.stacks import Walker
 from analysis.memory.reader import Memory
 from analysis.symbols.pdb import PdbTable
+from analysis.symbols.search import find_files
 from analysis.trust import Trust
 from tests.forge.x86 import context
 from tests.kernel.invented import Names
@@ -106,32 +108,40 @@ def mapped(path: Path) -> tuple[bytes, int]:
     return bytes(image), entry
 
 
-def judge(options: tuple[str, ...], *, symbols: bool = True) -> Score:
-    """Runs the program compiled with these options, and walks its stack at every instruction."""
+def judge(options: tuple[str, ...], *, symbols: bool = True, from_file: bool = False) -> Score:
+    """Runs the program compiled with these options, and walks its stack at every instruction.
+
+    ``from_file``: the walk has the image from its file alone, as that of a small dump.
+    """
     with TemporaryDirectory() as name:
         pdb = compiled(Path(name), *options)
         image, entry = mapped(pdb.with_suffix(".sys"))
         table = PdbTable(pdb)
         try:
-            return _Run(image, entry, table if symbols else None, " ".join(options)).run()
+            files = ImageFiles(find_files((pdb.parent,), {})) if from_file else None
+            return _Run(image, entry, table if symbols else None, " ".join(options), files).run()
         finally:
             table.close()
 
 
 class _Run:
-    def __init__(self, image: bytes, entry: int, table: PdbTable | None, label: str) -> None:
+    def __init__(
+        self, image: bytes, entry: int, table: PdbTable | None, label: str, files: ImageFiles | None = None
+    ) -> None:
         uc, x86 = import_module("unicorn"), import_module("unicorn.x86_const")
         self.esp, self.ebp, self.ebx = x86.UC_X86_REG_ESP, x86.UC_X86_REG_EBP, x86.UC_X86_REG_EBX
         self.machine = uc.Uc(uc.UC_ARCH_X86, uc.UC_MODE_32)
-        self.memory = _Mapped(image)
+        self.memory = _Mapped(b"" if files else image)
         self.memory.machine = self.machine
         self.machine.mem_map(BASE, len(image))
         self.machine.mem_write(BASE, image)
         self.machine.mem_map(STACK, STACK_SIZE)
         self.machine.reg_write(self.esp, STACK + STACK_SIZE - 0x100)
         self.machine.hook_add(uc.UC_HOOK_CODE, self._look)
-        modules = [Module("driver.sys", VirtAddr(BASE), len(image))]
-        self.walker = Walker(self.memory, Kernel(), modules, tables={BASE: table} if table else {})
+        new = int.from_bytes(image[0x3C:0x40], "little")
+        stamp, size = (int.from_bytes(image[new + at : new + at + 4], "little") for at in (8, 24 + 56))
+        modules = [Module("driver.sys", VirtAddr(BASE), size, stamp)]
+        self.walker = Walker(self.memory, Kernel(), modules, tables={BASE: table} if table else {}, files=files)
         self.entry, self.label = BASE + entry, label
         self.chain: list[int] = []
         self.visits: Counter[int] = Counter()
