@@ -58,7 +58,7 @@ def feed_zip(file: IO[bytes], collector: Collector, passwords: tuple[str, ...], 
         if any(entry.flag_bits & ENCRYPTED for entry in archive.infolist()):
             archive = pyzipper.AESZipFile(file)
     except BROKEN as error:
-        raise ArchiveFailed("damaged", f"its directory cannot be read ({type(error).__name__})") from error
+        raise ArchiveFailed("damaged", f"the zip's directory cannot be read ({type(error).__name__})") from error
     entries = [entry for entry in archive.infolist() if _is_file(entry)]
     locked = [entry for entry in entries if entry.flag_bits & ENCRYPTED]
     is_open = not locked or _unlock(archive, locked, passwords)

@@ -70,6 +70,7 @@ def test_the_child_is_told_what_to_read(tmp_path: Path) -> None:
         "sha256": "ab",
         "fetch_seconds": 1.5,
         "ask": False,
+        "every_symbol": False,
         "memory_bytes": LIMITS.memory_bytes,
         "cpu_seconds": 20,
     }
