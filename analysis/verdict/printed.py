@@ -8,6 +8,7 @@ from analysis.bugchecks.building import with_caps, with_hints
 from analysis.bugchecks.explained import Blamed, Cap, Explained, Focus, FocusKind, Hint, ParameterFact, Stop
 from analysis.bugchecks.faulting import KERNEL_NAMES_DRIVER
 from analysis.bugchecks.status import describe_status
+from analysis.formats.windbg.facts import PrintedLock
 from analysis.formats.windbg.modules import faulting_module
 from analysis.formats.windbg.patterns import spell
 from analysis.kernel.printed import PrintedScene
@@ -139,18 +140,25 @@ def _without_code(scene: PrintedScene) -> Explained:
         explanation = "The text names no bugcheck code."
     code = text.exception.code if text.exception else None
     what = describe_status(code) if code is not None else None
+    # Somebody who shows locks that are waited for, and no stop, looks into a machine that hangs.
+    hangs = not faulted and text.stack is None and any(lock.owners and _is_waited(lock) for lock in text.locks)
     return Explained(
         code=0,
         raw_code=0,
         name="a program's crash" if text.user_mode else "a stop whose code the text does not name",
-        stop=Stop.FAULT if faulted and not text.user_mode else Stop.OTHER,
+        stop=Stop.FAULT if faulted and not text.user_mode else Stop.HANG if hangs else Stop.OTHER,
         explanation=explanation + (f" The exception is {code:#x} ({what})." if code is not None and what else ""),
         deed="accessed memory that it may not" if faulted else "",
         parameters=tuple(ParameterFact(0, None, None) for _ in range(4)),
         focus=Focus(FocusKind.CRASH, why="the stack that the text shows"),
+        locks_first=hangs,
         live=text.user_mode and text.fields.get("FAILURE_BUCKET_ID", "").startswith(PROGRAM_HANG),
         cannot_tell=() if text.user_mode else (NO_CODE,),
     )
+
+
+def _is_waited(lock: PrintedLock) -> bool:
+    return bool(lock.exclusive_waiters or lock.shared_waiters)
 
 
 def theirs_of(scene: PrintedScene) -> str | None:

@@ -18,6 +18,8 @@ CULPRITS = {
     "modules": "gpudrv64.sys",
     "small-dump": "zqusb4.sys",
     "request-alone": "padflt6.sys",
+    "locks-alone": None,
+    "hung-32-bit": "zvbus3.sys",
 }
 
 

@@ -4,7 +4,17 @@ from pathlib import Path
 
 from analysis.pipeline import analyze
 from tests.windbg.reports import named, report_of
-from tests.windbg.texts import HELD_REQUEST, HUNG_SHUTDOWN, MODULES, NO_CODE, OLD_FAULT, REQUEST_ALONE, SMALL_DUMP
+from tests.windbg.texts import (
+    HELD_REQUEST,
+    HUNG_32_BIT,
+    HUNG_SHUTDOWN,
+    LOCKS_ALONE,
+    MODULES,
+    NO_CODE,
+    OLD_FAULT,
+    REQUEST_ALONE,
+    SMALL_DUMP,
+)
 
 
 def test_the_holder_of_a_printed_lock_is_the_root_and_its_driver_the_culprit(tmp_path: Path) -> None:
@@ -123,3 +133,26 @@ def test_a_request_shown_without_its_command_is_known_by_its_current_location(tm
     assert named(report) == "padflt6.sys"
     other = report_of(tmp_path, REQUEST_ALONE.replace("stacks 3 is current", "stacks 2 is current"))
     assert named(other) is None  # another request than the one in parameter 4
+
+
+def test_the_thread_of_a_32_bit_machine_is_found_though_its_command_is_sign_extended(tmp_path: Path) -> None:
+    report = report_of(tmp_path, HUNG_32_BIT)
+    assert named(report) == "zvbus3.sys"
+    assert report.blocking.root is not None
+    assert report.blocking.root.thread == "0x84a3ed48"
+    assert [one.address for one in report.threads] == ["0x84a3ed48", "0x8570b030"]
+    assert report.blocking.chains[0].owners == ("0x84a3ed48", "0x85f6da70")
+    assert not any("no thread" in reason for reason in report.verdict.reasons)
+    assert report.bucket.failure_bucket_id == "0x9F_4_zvbus3+3a44"
+
+
+def test_locks_alone_tell_a_deadlock_and_who_is_at_its_front(tmp_path: Path) -> None:
+    cycle = report_of(tmp_path, LOCKS_ALONE)
+    assert named(cycle) is None
+    assert len(cycle.blocking.deadlocks) == 1
+    assert "zvfs7.sys" in cycle.verdict.summary
+    assert "wqflt2.sys" in cycle.verdict.summary
+    chain = report_of(
+        tmp_path, LOCKS_ALONE.replace("1080       \n", "3080       \n", 1).replace("aaaa1080", "cccc1080", 1)
+    )
+    assert chain.blocking.deadlocks == ()

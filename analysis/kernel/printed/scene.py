@@ -33,6 +33,9 @@ _COMMAND_THREAD = re.compile(rf"\.thread (?:/\w+ )*({HEX})\b")
 class _NoMemory(Memory):
     """A text holds no memory."""
 
+    def __init__(self, pointer_size: int) -> None:
+        self.pointer_size = pointer_size
+
     def read(self, address: int, size: int) -> bytes:  # noqa: ARG002  # the signature of every memory
         raise Unreadable(address, Absence.NOT_SAVED, "a text holds no memory")
 
@@ -59,7 +62,7 @@ class PrintedScene(Scene):
     def __init__(self, image: DumpImage, text: WindbgText) -> None:
         self.text = text
         self.images = ImageNames(text)
-        self.memory = _NoMemory()
+        self.memory = _NoMemory(4 if text.architecture == "x86" else 8)
         self._listed = listed_modules(text, self.images)
         self._placed = tuple(sorted(placed_modules(text, self.images), key=lambda one: one.base))
         described = described_module(text, self.images)
@@ -87,7 +90,8 @@ class PrintedScene(Scene):
         for text in (self.text.fields.get("FAULTING_THREAD", ""), self._command()):
             found = re.match(rf"({HEX})\b", text)
             if found and number(found[1]):
-                return number(found[1])
+                # Of a 32-bit machine the command has it sign-extended: ".thread 0xffffffff84a3ed48".
+                return number(found[1]) & (0xFFFF_FFFF if self.text.architecture == "x86" else 0xFFFF_FFFF_FFFF_FFFF)
         return None
 
     def _command(self) -> str:
