@@ -71,19 +71,43 @@ class Conversation:
         self._editing: asyncio.Task[None] | None = None
         self._ts: str | None = None
         self._hushed = asyncio.Event()
+        self._seen = True  # whether our first reaction may be there
+        self._stage = ""
+        self._opening: asyncio.Task[str] | None = None  # the first post, on its way or there
+        self._last: Message | None = None
+        self._is_told = False  # the first post said the last word already
 
-    async def begin(self, stage: str) -> str:
+    async def begin(self, stage: str) -> str | None:
         """React and post the one reply, unless that is done already; its time stamp.
+
+        None: other messages go first, and work need not wait for them. The reply then says, when its turn comes, what
+        there is to say by then; at best that is the end itself.
 
         Raises:
             Refused, Unreachable.
         """
-        if self._ts is not None:
-            return self._ts
-        await self._sender.react(self.place.channel, self.place.ts, SEEN)
-        self._ts = await self._say(SUMMARY, self._progress(stage, None), broadcast=self.place.broadcast)
-        self._shown = (stage, "")
+        if self._opening is None:
+            is_new = await asyncio.to_thread(self._posts.known, self.key, SUMMARY) is None
+            must_wait = is_new and self._sender.is_busy(self.place.channel)
+            reacted = await self._sender.react(self.place.channel, self.place.ts, SEEN, final=False)
+            self._seen = reacted or not is_new
+            self._stage = stage
+            self._opening = asyncio.create_task(self._open())
+            if not must_wait:
+                await self._opening
         return self._ts
+
+    async def _open(self) -> str:
+        self._ts = await self._say(SUMMARY, self._first_words, broadcast=self.place.broadcast)
+        return self._ts
+
+    def _first_words(self) -> Message:
+        if self._last is not None:
+            self._is_told = True
+            return self._last
+        stage, fraction, detail = self._wanted or (self._stage, None, "")
+        self._shown = (stage, detail if fraction is None else int(fraction * 100))
+        return self._progress(stage, fraction, detail)
 
     async def reply(self, message: Message) -> str:
         """Answer a question: one message in the thread, once; its time stamp. Raises: Refused, Unreachable."""
@@ -111,7 +135,8 @@ class Conversation:
             await self._sender.react(self.place.channel, self.place.ts, good)
             if len(outcomes) > 1:  # a link that was edited in later may turn the result
                 await self._sender.react(self.place.channel, self.place.ts, other, add=False)
-            await self._sender.react(self.place.channel, self.place.ts, SEEN, add=False)
+            if self._seen:
+                await self._sender.react(self.place.channel, self.place.ts, SEEN, add=False)
         return ts
 
     async def ask(self, message: Message) -> None:
@@ -135,6 +160,13 @@ class Conversation:
         if self._editing is not None:
             await self._editing
             self._editing = None
+
+    async def leave(self) -> None:
+        """Say nothing more; a first post that still waits for its turn is given up."""
+        await self.hush()
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
 
     async def details(self, report: Report, before: Report | None = None, number: int | None = None) -> None:
         """Everything below the summary, each part once. A part that Slack refuses is logged and left out. ``number``
@@ -168,7 +200,12 @@ class Conversation:
                 await self._sender.edit(self.place.channel, ts, message or blocks.gone(), self._name(slot), final=True)
 
     async def _final(self, message: Message) -> str:
-        ts = self._ts or await self._say(SUMMARY, message, broadcast=self.place.broadcast)
+        self._last = message
+        self._opening = self._opening or asyncio.create_task(self._open())
+        ts = await self._opening
+        if self._is_told:
+            self._is_told = False  # what comes after it is an edit
+            return ts
         try:
             await self._sender.edit(self.place.channel, ts, message, self._name(SUMMARY), final=True)
         except Refused as refused:
@@ -177,7 +214,9 @@ class Conversation:
             return await self._say(f"{SUMMARY}-again", message)  # somebody deleted our reply
         return ts
 
-    async def _say(self, slot: str, message: Message, *, broadcast: bool = False, urgent: bool = True) -> str:
+    async def _say(
+        self, slot: str, message: Message | Callable[[], Message], *, broadcast: bool = False, urgent: bool = True
+    ) -> str:
         post = await asyncio.to_thread(self._posts.claim, self.key, slot)
         if post.ts is not None:
             return post.ts

@@ -5,11 +5,9 @@ long as Slack asks. What must arrive waits and is tried again; an intermediate p
 is in its path. A post whose answer was lost is looked for in the thread before it is sent again.
 """
 
-import asyncio
 import json
 import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,16 +15,19 @@ from typing import Any
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.lanes import InLane, Lane, Window
 from bot.mrkdwn import cut, escape, plain
 from bot.outbound import BadMessage, Message, checked, checked_comment
-from bot.slack_calls import PATIENCE_SECONDS, Answer, AnswerLost, Calls, Refused, Unreachable, given, retry_after
+from bot.slack_calls import PATIENCE_SECONDS, Answer, AnswerLost, Calls, Refused, Unreachable, given, retry_after, word
 
 log = logging.getLogger(__name__)
 
 PACE_SECONDS = 1.0  # chat.postMessage: one a second and channel
-EDITS_A_MINUTE = 40  # chat.update and reactions.add are Tier 3, 50 and more a minute
+TIER_3 = 50  # calls a minute of chat.update, and as many of reactions.add; Slack grants this many and more
+EDITS_A_MINUTE = 40  # of both, from where on what may be dropped is dropped
 
 _TOO_RICH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"})
+_TIER_3_METHODS = ("chat.update", "reactions.add", "reactions.remove")
 _DONE_ALREADY = frozenset({"already_reacted", "no_reaction"})
 
 __all__ = ["Refused", "Sender", "Unreachable", "Upload"]
@@ -41,13 +42,6 @@ class Upload:
     title: str
     comment: str
     alt_text: str = ""
-
-
-@dataclass(slots=True)
-class _Lane:
-    lock: asyncio.Lock
-    free_at: float = 0.0
-    urgent: int = 0  # how many wait that go first
 
 
 class Sender:
@@ -66,21 +60,22 @@ class Sender:
         self._pace = pace_seconds
         self._budget = edits_a_minute
         self._clock = clock
-        self._lanes: dict[str, _Lane] = {}
-        self._edits: deque[float] = deque()
+        self._lanes: dict[str, Lane] = {}
+        self._windows = {method: Window(TIER_3, 60.0, clock) for method in _TIER_3_METHODS}
         self._held_until = 0.0  # a 429 on edits holds intermediate edits of every channel
 
     async def post(
         self,
         channel: str,
         thread_ts: str | None,
-        message: Message,
+        message: Message | Callable[[], Message],
         key: str,
         *,
         broadcast: bool = False,
         urgent: bool = True,
     ) -> str:
-        """Post a message; its time stamp. One that is not ``urgent`` lets those that are go first.
+        """Post a message; its time stamp. One that is not ``urgent`` lets those that are go first. A function is asked
+        for the message when its turn has come.
 
         Raises:
             Refused, Unreachable.
@@ -99,7 +94,13 @@ class Sender:
             return None if found is None else {"ts": found}
 
         async with self._lane(channel, urgent=urgent):
-            return str((await self._richest(send, message, key, sent_already))["ts"])
+            words = message if isinstance(message, Message) else message()
+            return str((await self._richest(send, words, key, sent_already))["ts"])
+
+    def is_busy(self, channel: str) -> bool:
+        """Whether a message to this channel would have to wait for its turn."""
+        lane = self._lanes.get(channel)
+        return lane is not None and (lane.lock.locked() or lane.free_at > self._clock())
 
     async def edit(self, channel: str, ts: str, message: Message, key: str, *, final: bool) -> bool:
         """Change a message of ours. An edit that is not ``final`` may be dropped: false says it was.
@@ -107,33 +108,41 @@ class Sender:
         Raises:
             Refused, Unreachable: final edits only.
         """
-        lane = self._lanes.setdefault(channel, _Lane(asyncio.Lock()))
+        lane = self._lanes.setdefault(channel, Lane())
+        window = self._windows["chat.update"]
         if not final and (lane.lock.locked() or not self._affordable()):
             return False
 
         async def send(content: dict[str, Any]) -> Answer:
-            self._edits.append(self._clock())
             return await self._calls.once("chat.update", {"channel": channel, "ts": ts} | content)
 
         if not final:
+            window.note()
             async with lane.lock:
                 return await self._try_edit(send(checked(message, key)))
-        async with self._lane(channel, urgent=True, paced=False):  # the pace is that of new messages
-            await self._richest(send, message, key, None)
+        await window.enter()  # not in the lane, where a message may wait for its pace, which is that of new messages
+        await self._richest(send, message, key, None)
         return True
 
-    async def react(self, channel: str, ts: str, name: str, *, add: bool = True) -> bool:
-        """Add or take away our reaction; one that is there already, or gone, is fine. False: Slack refused.
+    async def react(self, channel: str, ts: str, name: str, *, add: bool = True, final: bool = True) -> bool:
+        """Add or take away our reaction; one that is there already, or gone, is fine. One that is not ``final`` may be
+        dropped. False: it was, or Slack refused.
 
         Raises:
-            Unreachable.
+            Unreachable: final reactions only.
         """
         method = "reactions.add" if add else "reactions.remove"
+        window = self._windows[method]
 
         async def send() -> Answer:
-            self._edits.append(self._clock())
             return await self._calls.once(method, {"channel": channel, "timestamp": ts, "name": name})
 
+        if not final:
+            if self.is_busy(channel) or not self._affordable():
+                return False
+            window.note()
+            return await self._try_edit(send())
+        await window.enter()
         try:
             await self._calls.persist(send)
         except Refused as refused:
@@ -184,15 +193,13 @@ class Sender:
         """The id of a file of this name that we shared in a thread. Raises: Unreachable."""
         return await self._calls.persist(lambda: self._calls.find_file(channel, thread_ts, name))
 
-    def _lane(self, channel: str, *, urgent: bool, paced: bool = True) -> "_InLane":
-        lane = self._lanes.setdefault(channel, _Lane(asyncio.Lock()))
-        return _InLane(lane, self._pace if paced else None, self._clock, urgent=urgent)
+    def _lane(self, channel: str, *, urgent: bool) -> InLane:
+        lane = self._lanes.setdefault(channel, Lane())
+        return InLane(lane, self._pace, self._clock, urgent=urgent)
 
     def _affordable(self) -> bool:
-        now = self._clock()
-        while self._edits and self._edits[0] <= now - 60:
-            self._edits.popleft()
-        return len(self._edits) < self._budget and now >= self._held_until
+        windows = (self._windows["chat.update"], self._windows["reactions.add"])
+        return all(window.has_room(self._budget) for window in windows) and self._clock() >= self._held_until
 
     async def _try_edit(self, call: Awaitable[Answer]) -> bool:
         try:
@@ -201,9 +208,9 @@ class Sender:
             wait = retry_after(error)
             if wait is not None:
                 self._held_until = self._clock() + wait
-            return False
-        except AnswerLost:
-            return False
+            return word(error) in _DONE_ALREADY
+        except AnswerLost as lost:
+            log.info("%s: it may have been done", lost)
         return True
 
     async def _richest(
@@ -223,33 +230,3 @@ class Sender:
             log.warning("message %s sent as text alone: %s", key, error)
         bare = Message(cut(escape(plain(message.text)), 3_000) or "(an empty message)")
         return await self._calls.persist(lambda: send(checked(bare, key) | {"blocks": []}), sent_already)
-
-
-class _InLane:
-    # Holds a channel's lane, and leaves it free only after the pace, if there is one.
-    def __init__(self, lane: _Lane, pace: float | None, clock: Callable[[], float], *, urgent: bool) -> None:
-        self._lane, self._pace, self._clock, self._urgent = lane, pace, clock, urgent
-
-    async def __aenter__(self) -> None:
-        self._lane.urgent += self._urgent
-        try:
-            await self._wait()
-            while self._lane.urgent and not self._urgent:
-                self._lane.lock.release()  # whoever waits is served in turn, so this one is the last now
-                await self._wait()
-        finally:
-            self._lane.urgent -= self._urgent
-
-    async def _wait(self) -> None:
-        await self._lane.lock.acquire()
-        try:
-            if self._pace is not None:
-                await asyncio.sleep(max(0.0, self._lane.free_at - self._clock()))
-        except BaseException:
-            self._lane.lock.release()
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._pace is not None:
-            self._lane.free_at = self._clock() + self._pace
-        self._lane.lock.release()

@@ -75,7 +75,7 @@ class Calls:
                 if asked is None and not _is_passing(error):
                     raise _final(error) from error
                 pause = wait if asked is None else asked
-                reason = _word(error)
+                reason = word(error)
             except AnswerLost as error:
                 unsure, pause, reason = True, wait, str(error)
             if self._clock() + pause > until:
@@ -139,7 +139,7 @@ class Calls:
                     "conversations.replies", http_verb="GET", params=asked | given(cursor=cursor)
                 )
             except SlackApiError as error:
-                if _word(error) in ("thread_not_found", "missing_scope", "unknown_method"):
+                if word(error) in ("thread_not_found", "missing_scope", "unknown_method"):
                     return
                 raise
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -155,7 +155,8 @@ def _status(error: SlackApiError) -> int:
     return int(getattr(error.response, "status_code", 0) or 0)
 
 
-def _word(error: SlackApiError) -> str:
+def word(error: SlackApiError) -> str:
+    """Slack's own word for what went wrong."""
     try:
         return str(error.response["error"])
     except (KeyError, TypeError):
@@ -164,7 +165,7 @@ def _word(error: SlackApiError) -> str:
 
 def retry_after(error: SlackApiError) -> float | None:
     """How many seconds Slack asks to wait; None where that is not what it said."""
-    if _status(error) != 429 and _word(error) != "ratelimited":
+    if _status(error) != 429 and word(error) != "ratelimited":
         return None
     headers = getattr(error.response, "headers", {}) or {}
     given = next((value for name, value in headers.items() if name.lower() == "retry-after"), "1")
@@ -175,12 +176,12 @@ def retry_after(error: SlackApiError) -> float | None:
 
 
 def _is_passing(error: SlackApiError) -> bool:
-    return _word(error) in _PASSING or _status(error) >= 500
+    return word(error) in _PASSING or _status(error) >= 500
 
 
 def _final(error: SlackApiError) -> Exception:
-    word = _word(error)
-    return Unreachable(word) if word in _AUTH else Refused(word)
+    said = word(error)
+    return Unreachable(said) if said in _AUTH else Refused(said)
 
 
 def given(**arguments: str) -> dict[str, str]:

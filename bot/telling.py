@@ -41,7 +41,7 @@ async def tell(
     Raises:
         Refused, Unreachable.
     """
-    own = await talk.begin("Writing the summary")
+    own = await talk.begin("Writing the summary") or ""
     plan = await asyncio.to_thread(_plan, tools, talk, report, own, line=line, anew=anew)
     ts = await talk.end(
         await asyncio.to_thread(message_at, tools.store, report, plan.place, tools.page(plan.place)), fine=True

@@ -148,7 +148,7 @@ async def _do(tools: Tools, job: Job, told: asyncio.Event) -> None:
         else:
             await _analyse(tools, job, talk)
     finally:
-        await talk.hush()
+        await talk.leave()
 
 
 def _conversation(tools: Tools, job: Job, told: asyncio.Event) -> Conversation:

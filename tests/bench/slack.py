@@ -117,7 +117,7 @@ async def _answered(links: list[Posted], slack: StandIn) -> list[Posted]:
     async with asyncio.timeout(PATIENCE):
         while True:
             for link in links:
-                if link.verdict is None and any("confidence" in shown(one) for one in replies(slack, link.message)):
+                if link.verdict is None and any("Confidence:" in shown(one) for one in replies(slack, link.message)):
                     link.verdict = time.monotonic()
             if all(link.verdict is not None for link in links):
                 return links

@@ -116,6 +116,43 @@ async def test_reactions_spend_the_same_budget() -> None:
     assert not await out.edit("C1", "1.0", Message("50 %"), "k", final=False)
 
 
+async def test_a_first_reaction_is_left_out_where_messages_wait_and_a_final_one_never() -> None:
+    client = Client()
+    out = sender(client, pace_seconds=0.1)
+    await out.post("C1", "1.0", Message("before"), "a")
+    assert out.is_busy("C1")
+    assert not await out.react("C1", "1.0", "eyes", final=False)
+    assert await out.react("C2", "1.0", "eyes", final=False)  # nothing waits there
+    assert await out.react("C1", "1.0", "white_check_mark")
+    assert [call["name"] for call in client.of("reactions.add")] == ["eyes", "white_check_mark"]
+
+
+async def test_final_reactions_wait_for_their_minute_instead_of_being_refused() -> None:
+    now = [1000.0]
+    client = Client()
+    out = sender(client, clock=lambda: now[0])
+    for number in range(50):
+        now[0] += 0.5
+        await out.react("C1", f"{number}.0", "x")
+    now[0] += 35 - 0.05  # the first of the fifty was made 59.45 s ago
+    late = asyncio.create_task(out.react("C1", "51.0", "x"))
+    await asyncio.sleep(0.1)
+    assert len(client.of("reactions.add")) == 50
+    assert await late
+    assert len(client.of("reactions.add")) == 51
+
+
+async def test_a_final_edit_does_not_wait_for_messages() -> None:
+    client = Client()
+    out = sender(client, pace_seconds=1.0)
+    await out.post("C1", "1.0", Message("verdict"), "v")
+    detail = asyncio.create_task(out.post("C1", "1.0", Message("detail"), "d", urgent=False))
+    await asyncio.sleep(0.01)
+    async with asyncio.timeout(0.5):
+        await out.edit("C1", "1.0", Message("final"), "v", final=True)
+    detail.cancel()
+
+
 async def test_a_progress_edit_gives_way_to_a_message_that_is_on_its_way() -> None:
     client = Client(seconds=0.1)
     out = sender(client)
