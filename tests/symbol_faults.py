@@ -17,7 +17,7 @@ from bot.child import ChildLimits, Order, start
 from bot.symbols.fetching import Limits, SymbolServers
 from bot.symbols.paths import Tiers
 from bot.symbols.reach import Reach
-from tests.bot.cabinets import LZX, MSZIP, cabinet
+from tests.bot.cabinets import LZX_PACKED, MSZIP, cabinet
 from tests.bot.symbol_store import Store, serving
 from tests.bot.test_symbol_stories import driver_frames, fill
 from tests.forge import Forged, forge
@@ -84,7 +84,7 @@ FAULTS = (
     Fault("none", lambda server: None, harmless=True),
     Fault("store with index2.txt", _indexed, harmless=True),
     Fault("compressed, MSZIP", _each(".pdb", _packed(MSZIP)), harmless=True),
-    Fault("compressed, LZX", _each(".pdb", _packed(LZX)), harmless=True),
+    Fault("compressed, LZX", _each(".pdb", _packed(LZX_PACKED)), harmless=True),
     Fault("redirect", _each(".pdb", _moved), harmless=True),
     Fault("500 once, then fine", _each(".pdb", _fault("once:500")), harmless=True),
     Fault("slow: 1.5 s before each file's end", _each(".pdb", _fault("slow")), harmless=True),

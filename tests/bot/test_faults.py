@@ -214,8 +214,10 @@ async def test_a_graceful_stop_gives_the_job_back_and_the_next_start_finishes_it
 
 
 @asynccontextmanager
-async def served(slack: StandIn, home: Path, seconds: float | None) -> AsyncIterator["asyncio.subprocess.Process"]:
-    """The bot in a process of its own, connected; killed at the end if it still runs."""
+async def served(
+    slack: StandIn, home: Path, seconds: float | None, **more: str
+) -> AsyncIterator["asyncio.subprocess.Process"]:
+    """The bot in a process of its own, connected; killed at the end if it still runs. ``more`` are settings."""
     before = len(slack.calls_of("apps.connections.open"))
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
@@ -225,6 +227,7 @@ async def served(slack: StandIn, home: Path, seconds: float | None) -> AsyncIter
         "PILEUP_SLACK_API_URL": slack.api_url,
         "PILEUP_ALLOW_PRIVATE_ADDRESSES": "true",
     }
+    environment |= more
     if seconds is not None:
         environment["ANALYSIS_TAKES"] = str(seconds)
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bot.served", env=environment, cwd=home)

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.bot.reports import sample
 from tests.bot.server import page, serving
 from tests.bot.symbol_store import Store
 from tests.bot.symbol_store import serving as symbols_on
+from tests.bot.test_faults import served
 from tests.symbols.pdbs import GUID, Pdb
 
 WANTED = PdbIdentity("probe.pdb", GUID, 1)
@@ -139,6 +141,45 @@ async def test_a_bot_that_is_stopped_while_it_waits_leaves_the_rest_to_the_next(
             await until(lambda: len(replies(slack, said)) == before + 1)
     assert (ours.found, following.found) == ([False], [True])
     assert "Edited: symbols that came late are taken into account." in told(slack, said)
+
+
+@pytest.mark.slow
+async def test_after_kill_9_while_it_waits_the_next_bot_edits_the_same_thread(
+    slack: StandIn, server: Store, tmp_path: Path
+) -> None:
+    settings = {
+        "ANALYSIS_ASKS": "1",
+        "PILEUP_SYMBOLS": f"srv*{tmp_path / 'cache'}*{server.url}",
+        "PILEUP_SYMBOL_FIRST_SECONDS": "0.1",
+    }
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files:
+        async with served(slack, tmp_path, None, **settings) as process:
+            said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+            await until(lambda: is_told(slack, said) and is_done(slack, said), 30)
+            assert PENDING in told(slack, said)
+            before = len(replies(slack, said))
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+        server.gate.set()
+        async with served(slack, tmp_path, None, **settings):
+            await until(lambda: "probe.sys did it." in told(slack, said), 30)
+            await until(lambda: len(replies(slack, said)) == before + 1, 30)
+    assert "Edited: symbols that came late are taken into account." in told(slack, said)
+
+
+async def test_a_job_that_waits_for_symbols_keeps_no_other_waiting(
+    slack: StandIn, server: Store, tmp_path: Path
+) -> None:
+    path = f"srv*{tmp_path / 'cache'}*{server.url}"
+    async with (
+        serving(**{"a.dmp": page(dump("seed")), "b.dmp": page(dump("deadlock"))}) as files,
+        bot(slack, tmp_path, analyst(), symbols=path, symbol_first_seconds=0.1, workers=1),
+    ):
+        first = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, first) and PENDING in told(slack, first))
+        second = slack.workspace.say(CRASHES, ANNA, files.url("/b.dmp"))
+        await until(lambda: is_told(slack, second))
+        assert PENDING in told(slack, first)
 
 
 def test_a_story_that_did_not_change_is_not_called_edited() -> None:

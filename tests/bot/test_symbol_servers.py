@@ -13,7 +13,7 @@ from bot.symbols.fetching import Answer, Limits, SymbolServers
 from bot.symbols.paths import Tiers
 from bot.symbols.reach import Reach
 from bot.symbols.stores import MISSING, NOTE
-from tests.bot.cabinets import LZX, MSZIP, STORED, cabinet
+from tests.bot.cabinets import LZX, LZX_PACKED, MSZIP, STORED, cabinet
 from tests.bot.symbol_store import Store, serving
 from tests.symbols.images import SIZE, build_image
 from tests.symbols.pdbs import GUID, Pdb
@@ -79,7 +79,7 @@ def test_a_store_with_an_index_is_asked_in_its_own_form_and_kept_in_it(server: S
     assert fetch(server, tmp_path).path == tmp_path / "pr" / PLACE[1:]
 
 
-@pytest.mark.parametrize("kind", [STORED, MSZIP, LZX])
+@pytest.mark.parametrize("kind", [STORED, MSZIP, LZX, LZX_PACKED])
 def test_a_compressed_file_is_unpacked(server: Store, tmp_path: Path, kind: int) -> None:
     whole = server.files.pop(PLACE)
     server.files[f"{FOLDER}/probe.pd_"] = cabinet("probe.pdb", whole, kind)
