@@ -11,11 +11,11 @@ import analysis.pipeline
 from analysis.errors import Absence, Unreadable
 from analysis.memory import Memory, open_memory
 from tests.forge import KINDS, SCENARIOS, Forged, all_builds, forge
+from tests.grids import thinned
 from tests.truth import hold_against_names, hold_against_truth, told
 
 
-@pytest.mark.parametrize("build", all_builds())
-@pytest.mark.parametrize("scenario", sorted(SCENARIOS))
+@pytest.mark.parametrize(("scenario", "build"), thinned(sorted(SCENARIOS), all_builds(), each=3))
 def test_every_story_on_every_build(scenario: str, build: int, tmp_path: Path) -> None:
     kind = KINDS[(build + len(scenario)) % len(KINDS)]
     forged = forge(scenario, build=build, kind=kind)
@@ -25,8 +25,7 @@ def test_every_story_on_every_build(scenario: str, build: int, tmp_path: Path) -
         hold_against_names(report, forged, symbols=symbols)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("build", all_builds())
+@pytest.mark.parametrize(("build", "kind"), thinned(all_builds(), KINDS))
 def test_the_seed_story_on_every_kind(build: int, kind: str, tmp_path: Path) -> None:
     forged = forge("seed", build=build, kind=kind)
     for symbols in (True, False):
@@ -36,8 +35,7 @@ def test_the_seed_story_on_every_kind(build: int, kind: str, tmp_path: Path) -> 
         assert report.verdict.confidence == "high"
 
 
-@pytest.mark.parametrize("seed", range(1, 5))
-@pytest.mark.parametrize("scenario", sorted(SCENARIOS))
+@pytest.mark.parametrize(("scenario", "seed"), thinned(sorted(SCENARIOS), range(1, 5)))
 def test_the_verdict_follows_a_drawn_cast(scenario: str, seed: int, tmp_path: Path) -> None:
     build = all_builds()[seed % len(all_builds())]
     forged = forge(scenario, build=build, kind="bitmap", seed=seed)
@@ -106,8 +104,9 @@ def image_pages(forged: Forged) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("symbols", [True, False], ids=["symbols", "none"])
-@pytest.mark.parametrize("build", [7601, 14393, 19041, 22000])
-@pytest.mark.parametrize("scenario", ["seed", "deadlock", "shared", "nolock-7e"])
+@pytest.mark.parametrize(
+    ("scenario", "build"), thinned(["seed", "deadlock", "shared", "nolock-7e"], [7601, 14393, 19041, 22000])
+)
 def test_without_the_images_stacks_are_scanned_and_the_verdict_holds(
     scenario: str, build: int, symbols: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=("bitmap", "full"), default=["bitmap", "full"])
     parser.add_argument("--times", type=int, default=3, help="warm runs of each; the fastest counts")
     arguments = parser.parse_args()
+    print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; wall time counts on an idle machine")
     triage = SHARED / "dumps" / "triage_x64.dmp"
     if triage.exists():
         show("triage dump, real", runs.analyze(triage, TABLES, times=arguments.times))
@@ -106,11 +107,12 @@ def show(what: str, measured: runs.Run) -> None:
 
 
 def compare(what: str, ours: runs.Run, peer: str, theirs: runs.Run) -> None:
-    """Both, and the ratio of their times."""
+    """Both, and the ratios of their times and peaks."""
     show(what, ours)
     show(f"    {peer}", theirs)
+    wall, processor = ours.seconds / theirs.seconds, ours.processor / theirs.processor
     print(
-        f"    time, ours to theirs {ours.seconds / theirs.seconds:6.2f}; peak {ours.peak / theirs.peak:6.2f}",
+        f"    ours to theirs: time {wall:.2f}, of the processor {processor:.2f}, peak {ours.peak / theirs.peak:.2f}",
         flush=True,
     )
 

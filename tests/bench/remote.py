@@ -29,7 +29,9 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=sorted(KINDS), default=["bitmap", "full"])
     parser.add_argument("--times", type=int, default=3, help="runs of each; the fastest counts")
     arguments = parser.parse_args()
-    print(f"{'dump':18} {'read':16} {'seconds':>8} {'peak MB':>8} {'MB fetched':>11} {'% of file':>10} {'requests':>9}")
+    print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; wall time counts on an idle machine")
+    costs = f"{'seconds':>8} {'processor':>10} {'peak MB':>8}"
+    print(f"{'dump':18} {'read':16} {costs} {'MB fetched':>11} {'% of file':>10} {'requests':>9}")
     for kind in arguments.kinds:
         with tempfile.TemporaryDirectory() as scratch:
             forged = forge("seed", kind=kind, build=19041, load=LOAD)
@@ -42,14 +44,17 @@ def main() -> None:
 def measure(name: str, dump: Path, symbols: Path, times: int) -> None:
     """One dump from the disk and from the network."""
     local = runs.analyze(dump, symbols, times=times)
-    print(f"{name:18} {'from the disk':16} {local.seconds:8.2f} {local.peak / 1e6:8.0f}", flush=True)
+    print(f"{name:18} {'from the disk':16} {_costs(local, local.peak)}", flush=True)
     for way, delay in WAYS:
         found = [_fetched(dump, symbols, delay) for _ in range(times)]
         measured, requests, sent = min(found, key=lambda one: one[0].seconds)
         share = 100 * sent / dump.stat().st_size
         peak = max(one[0].peak for one in found)
-        figures = f"{measured.seconds:8.2f} {peak / 1e6:8.0f} {sent / 1e6:11.1f} {share:10.2f} {requests:9}"
-        print(f"{name:18} {way:16} {figures}", flush=True)
+        print(f"{name:18} {way:16} {_costs(measured, peak)} {sent / 1e6:11.1f} {share:10.2f} {requests:9}", flush=True)
+
+
+def _costs(measured: runs.Run, peak: int) -> str:
+    return f"{measured.seconds:8.2f} {measured.processor:10.2f} {peak / 1e6:8.0f}"
 
 
 def _fetched(dump: Path, symbols: Path, delay: float) -> tuple[runs.Run, int, int]:

@@ -150,12 +150,12 @@ def test_wrong_settings_are_2_and_name_themselves(monkeypatch: pytest.MonkeyPatc
 def test_what_is_no_dump_is_3_and_one_line(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "thing.dmp"
     path.write_bytes(content)
-    done = pileup("analyze", path, "--json")
-    last = done.stderr.strip().split("\n")[-1]
-    assert (done.returncode, done.stdout) == (3, "")
+    status, out, err = run("analyze", str(path), "--json")
+    last = err.strip().split("\n")[-1]
+    assert (status, out) == (3, "")
     assert last.startswith("pileup: ")
     assert said in last
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in err
 
 
 async def test_a_link_that_cannot_be_fetched_is_4_and_a_limit_is_5(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:

@@ -13,6 +13,7 @@ from analysis.memory.reader import Memory
 from analysis.trust import Trust
 from tests.forge import SCENARIOS, all_builds, forge
 from tests.forge.facts import Facts, ThreadFact
+from tests.grids import thinned
 from tests.kernel.test_forged import scene_of
 
 BUILDS = all_builds()
@@ -39,8 +40,7 @@ def waiting(scene: Scene, facts: Facts) -> list[tuple[Thread, ThreadFact]]:
     return [(thread, fact) for thread, fact in pairs if thread is not None and thread.state == "Waiting"]
 
 
-@pytest.mark.parametrize("symbols", [True, False])
-@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize(("build", "symbols"), thinned(BUILDS, [True, False], each=1))
 def test_every_waiting_thread_is_unwound_exactly_as_it_was_written(build: int, symbols: bool, tmp_path: Path) -> None:
     forged = forge("seed", build=build, kind="bitmap", seed=build)
     with scene_of(forged, tmp_path, symbols=symbols) as scene:
@@ -105,8 +105,7 @@ def test_without_images_frames_are_found_and_none_is_called_unwound(
             assert wrong * NOISE <= total
 
 
-@pytest.mark.parametrize("symbols", [True, False])
-@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize(("build", "symbols"), thinned(BUILDS, [False, True], each=1))
 def test_the_holder_of_the_seed_story_works_on_its_device_and_the_shutdown_is_seen(
     build: int, symbols: bool, tmp_path: Path
 ) -> None:
