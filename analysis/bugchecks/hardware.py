@@ -37,6 +37,9 @@ STEPS = {
 }
 
 
+SOURCES = {0: "processor", 3: "nmi", 4: "pcie"}  # parameter 1 of 0x124 → what the error is about
+
+
 def explain_whea(view: View) -> Explained:
     """WHEA_UNCORRECTABLE_ERROR: what the error record says; without it, what the parameters say."""
     one = explained(view, Stop.HARDWARE, "The hardware reported an error that could not be corrected.", NO_STACK)
@@ -44,7 +47,7 @@ def explain_whea(view: View) -> Explained:
     if record is not None and (record.facts or record.unread):
         return _by_record(one, record)
     status = _status(view) if view.parameters[0] == MACHINE_CHECK_SOURCE else None
-    return _by_status(one, status) if status is not None else _unknown(one)
+    return _by_status(one, status) if status is not None else _by_source(one)
 
 
 def explain_machine_check(view: View) -> Explained:
@@ -97,6 +100,17 @@ def _by_status(one: Explained, status: BankStatus, bank: str | None = None) -> E
         next_steps=STEPS[status.kind],
         cannot_tell=(*one.cannot_tell, *((missing,) if missing else ())),
     )
+
+
+def _by_source(one: Explained) -> Explained:
+    # Parameter 1 tells at least through whom the error was reported.
+    source = one.parameters[0].resolved
+    if source is None:
+        return _unknown(one)
+    why = f"parameter 1 gives the source of the error: {source}"
+    steps = STEPS.get(SOURCES.get(one.parameters[0].value, "other"), ())
+    blamed = Blamed("hardware", f"the hardware (reported as: {source})", None, "medium", (RAISED, why))
+    return replace(one, blamed=blamed, next_steps=steps)
 
 
 def _unknown(one: Explained) -> Explained:

@@ -16,7 +16,7 @@ from analysis.kernel.printed.scene import number_in
 from analysis.kernel.symbolize import KERNEL_MODULE
 from analysis.trust import Trust
 from analysis.verdict.functions import is_fault_entry
-from analysis.verdict.modules import is_bus, is_kernel_name
+from analysis.verdict.modules import USER_MODE, is_bus, is_kernel_name, stem
 from analysis.verdict.scene_view import SceneView
 from analysis.verdict.surroundings import Surroundings
 
@@ -83,6 +83,8 @@ def take_over(scene: PrintedScene, one: Explained) -> Explained | None:
         return replace(one, blamed=Blamed(kind, "memory" if kind == "memory" else "the hardware", None, "low", (why,)))
     if is_kernel_name(theirs):
         return replace(one, blamed=Blamed("windows", "Windows' own kernel", KERNEL_MODULE, "low", (why,)))
+    if stem(theirs) in USER_MODE:
+        return None  # no program and none of its libraries stops the kernel
     symbol = scene.text.fields.get("SYMBOL_NAME")
     hint = Hint(scene.images.image(theirs), why, spell(symbol) if symbol else None, decisive=True, trust=Trust.SCAN)
     return with_caps(with_hints(one, [hint]), Cap("low", "nothing but WinDbg's own conclusion speaks for it"))

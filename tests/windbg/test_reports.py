@@ -152,7 +152,38 @@ def test_locks_alone_tell_a_deadlock_and_who_is_at_its_front(tmp_path: Path) -> 
     assert len(cycle.blocking.deadlocks) == 1
     assert "zvfs7.sys" in cycle.verdict.summary
     assert "wqflt2.sys" in cycle.verdict.summary
-    chain = report_of(
-        tmp_path, LOCKS_ALONE.replace("1080       \n", "3080       \n", 1).replace("aaaa1080", "cccc1080", 1)
-    )
+    chain = report_of(tmp_path, LOCKS_ALONE.replace("aaaa1080-01<*>", "cccc1080-01<*>"))
     assert chain.blocking.deadlocks == ()
+    assert chain.blocking.root is not None
+    assert chain.blocking.root.thread == "0xffffe001cccc1080"
+
+
+ENDED = """CRITICAL_PROCESS_DIED (ef)
+Arguments:
+Arg1: ffffc10a2f0b5080, Process object or thread object
+Arg2: 0000000000000000, If this is 0, a process died. If this is 1, a thread died.
+Debugging Details:
+STACK_TEXT:
+ffffa00d`5a2c7938 fffff802`6ef0b4d2 : nt!KeBugCheckEx
+ffffa00d`5a2c7a50 fffff802`6ea0aab8 : nt!NtTerminateProcess+0x2c
+MODULE_NAME: ntdll
+IMAGE_NAME:  ntdll.dll
+"""
+
+
+def test_a_library_of_programs_is_no_culprit_and_the_process_that_ended_is_named(tmp_path: Path) -> None:
+    assert named(report_of(tmp_path, ENDED)) is None
+    for told in (
+        "CRITICAL_PROCESS:  zvhost.exe\n",
+        "FAILURE_BUCKET_ID:  0xEF_zvhost.exe_BUGCHECK_CRITICAL_PROCESS_2f0a4080_ntdll!NtTerminateProcess\n",
+    ):
+        report = report_of(tmp_path, ENDED + told)
+        assert report.verdict.culprit is not None
+        assert (report.verdict.culprit.module, report.verdict.culprit.kind) == ("zvhost.exe", "process")
+
+
+def test_the_source_of_a_hardware_error_is_told_where_its_record_is_not_shown(tmp_path: Path) -> None:
+    head = ENDED.replace("CRITICAL_PROCESS_DIED (ef)", "WHEA_UNCORRECTABLE_ERROR (124)")
+    report = report_of(tmp_path, head.replace("Arg1: ffffc10a2f0b5080, Process", "Arg1: 0000000000000004, PCI"))
+    assert "PCI Express" in report.verdict.summary
+    assert any("PCI Express" in step for step in report.verdict.next_steps)

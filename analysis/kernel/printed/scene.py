@@ -27,7 +27,14 @@ HOW = "names are those that WinDbg printed"
 UNNAMED = VirtAddr(0)  # stands for the thread of a stack that the text shows without saying whose it is
 MAJOR = re.compile(r"(?<!\d)\d{4,6}(?!\d)")
 _STOPPING = ("KeBugCheckEx", "KeBugCheck2", "KeBugCheck", "KiBugCheckDebugBreak", "RtlpBreakWithStatusInstruction")
+# "0xEF_svchost.exe_BUGCHECK_CRITICAL_PROCESS_2f0a4080_ntdll!NtTerminateProcess"
+_CRITICAL = re.compile(r"(?:X64_)?0xEF_(\S{1,60}?)_BUGCHECK_CRITICAL_PROCESS_")
 _COMMAND_THREAD = re.compile(rf"\.thread (?:/\w+ )*({HEX})\b")
+
+
+def _in_bucket(bucket: str) -> str | None:
+    found = _CRITICAL.match(bucket)
+    return found[1] if found else None
 
 
 class _NoMemory(Memory):
@@ -128,8 +135,13 @@ class PrintedScene(Scene):
         """A process that a thread names as its owner, or the one of the critical process that the analysis names."""
         found = self.facts.processes.get(VirtAddr(address))
         fields = self.text.fields
-        if found is not None or not address or number_in(fields.get("PROCESS_OBJECT", "")) != address:
+        if found is not None or not address:
             return found
+        ended = fields.get("CRITICAL_PROCESS") or _in_bucket(fields.get("FAILURE_BUCKET_ID", ""))
+        if ended and address == self.text.parameters[0]:
+            return Process(VirtAddr(address), 0, ended)
+        if number_in(fields.get("PROCESS_OBJECT", "")) != address:
+            return None
         image = fields.get("IMAGE_NAME", "")
         name = image if image.lower().endswith(".exe") else fields.get("PROCESS_NAME", "")
         return Process(VirtAddr(address), 0, name) if name else None
