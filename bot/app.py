@@ -6,7 +6,6 @@ Slack forgets it. The listener is one SQLite transaction in a thread: far below 
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,10 +21,9 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 )
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot import modals
 from bot.listeners import buttons, intake
-from bot.stopping import Stops, stop_jobs
-from storage.jobs import Job
-from storage.store import Store
+from bot.stopping import stop_jobs
 
 log = logging.getLogger(__name__)
 
@@ -73,15 +71,11 @@ def goes_direct(url: str) -> bool:
 def create_app(
     identity: Identity,
     api_url: str,
-    store: Store,
     rules: intake.Rules,
-    announce: Callable[[list[Job]], None],
-    *,
-    stops: Stops,
+    desk: buttons.Desk,
 ) -> AsyncApp:
-    """The app with its listeners. ``announce`` is called with new jobs once they are stored; ``stops`` hears of jobs
-    that are not wanted any more.
-    """
+    """The app with its listeners, which work with what ``desk`` has."""
+    store = desk.store
 
     async def authorize(**_: Any) -> AuthorizeResult:
         # Who we are was asked once, at the start: taking an event must not wait for Slack's answer.
@@ -100,7 +94,7 @@ def create_app(
         gone = intake.deleted(body)
         if gone is not None:
             jobs = await asyncio.to_thread(store.jobs.of_message, *gone)
-            await stop_jobs(store, stops, jobs, "deleted")
+            await stop_jobs(store, desk.stops, jobs, "deleted")
             return
         wanted = intake.requests(body, rules)
         if not wanted:
@@ -108,17 +102,30 @@ def create_app(
         made = await asyncio.to_thread(store.events.accept, body["event_id"], wanted)
         log.info("event %s: %d of %d requests are new", body["event_id"], len(made), len(wanted))
         if made:
-            announce(made)
+            desk.announce(made)
 
-    async def press(ack: AsyncAck, body: dict[str, Any]) -> None:
+    async def acknowledge(ack: AsyncAck) -> None:
         await ack()
-        what = buttons.pressed(body, rules)
-        if what is not None:
-            log.info("button %s", what.action)
-            await buttons.ACTIONS[what.action](buttons.Desk(store, stops), what)
+
+    async def press(body: dict[str, Any]) -> None:
+        await buttons.press(desk, rules, body)
+
+    async def check(ack: AsyncAck, body: dict[str, Any]) -> None:
+        view = body["view"]
+        mistakes = modals.mistakes(view["callback_id"], modals.filled_in(view))
+        if mistakes:
+            await ack(response_action="errors", errors=mistakes)
+        else:
+            await ack()
+
+    async def submit(body: dict[str, Any]) -> None:
+        await buttons.submit(desk, rules, body)
 
     app.event("app_mention")(hear)
     app.event("message")(hear)
+    # What a person did with a button is acknowledged before it is done: history may be slow, three seconds are not.
     for action in buttons.ACTIONS:
-        app.action(action)(press)
+        app.action(action)(ack=acknowledge, lazy=[press])
+    for form in buttons.FORMS:
+        app.view(form)(ack=check, lazy=[submit])
     return app

@@ -60,6 +60,15 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True)
+class Picker:
+    """A choice of a person below a message: which action it is, its words, who is chosen already."""
+
+    action: str
+    text: str
+    chosen: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One problem of an archive: its first dump's report, and the names of all its dumps."""
 
@@ -168,7 +177,7 @@ def progress(
     return with_buttons(shown, buttons)
 
 
-def with_buttons(message: Message, buttons: tuple[Button, ...]) -> Message:
+def with_buttons(message: Message, buttons: tuple[Button | Picker, ...]) -> Message:
     """The message with buttons below it; without any it is as it was."""
     return replace(message, blocks=(*message.blocks, _buttons(buttons))) if buttons else message
 
@@ -201,19 +210,24 @@ def password_wanted(source: str, *, again: bool) -> Message:
     return render("password", source=source, again=again)
 
 
-def _buttons(buttons: tuple[Button, ...]) -> Block:
-    elements = [
-        {
-            "type": "button",
-            "action_id": button.action,
-            "value": button.value,
-            "text": {"type": "plain_text", "text": button.text},
-            "accessibility_label": button.label,
-            **({"style": "danger"} if button.is_danger else {}),
-        }
-        for button in buttons
-    ]
-    return {"type": "actions", "elements": elements}
+def _buttons(buttons: tuple[Button | Picker, ...]) -> Block:
+    return {"type": "actions", "elements": [_element(button) for button in buttons]}
+
+
+def _element(button: Button | Picker) -> Block:
+    text = {"type": "plain_text", "text": button.text}
+    if isinstance(button, Picker):
+        chosen = {"initial_user": button.chosen} if button.chosen else {}
+        return {"type": "users_select", "action_id": button.action, "placeholder": text, **chosen}
+    style = {"style": "danger"} if button.is_danger else {}
+    return {
+        "type": "button",
+        "action_id": button.action,
+        "value": button.value,
+        "text": text,
+        "accessibility_label": button.label,
+        **style,
+    }
 
 
 def failure(sentence: str, source: str) -> Message:

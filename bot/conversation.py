@@ -284,6 +284,12 @@ def dump_slot(number: int) -> str:
     return f"dump-{number}"
 
 
+def dump_number(slot: str) -> int | None:
+    """Which of several dumps a part tells; None for the only one."""
+    number = slot.removeprefix("dump-")
+    return int(number) if number.isdecimal() else None
+
+
 def _parts(report: Report, before: Report | None) -> Iterator[tuple[str, Callable[[], Message | Upload | None]]]:
     late = "" if before is None else "-late"
     yield "pile-up", lambda: blocks.pile_up(report)

@@ -82,10 +82,11 @@ def edited_line(first: Report, second: Report, came: tuple[str, ...]) -> str:
     shown, more = names[:SHOWN_NAMES], len(names) - SHOWN_NAMES
     which = f" ({', '.join(shown)}{f' and {more} more' if more > 0 else ''})" if shown else ""
     line = f"Edited: symbols that came late{which} are taken into account."
-    before, after = _blamed(first), _blamed(second)
+    before, after = blamed(first), blamed(second)
     return line if before == after else f"{line} The first verdict blamed {before or 'nobody'}."
 
 
-def _blamed(report: Report) -> str | None:
+def blamed(report: Report) -> str | None:
+    """Whom a report blames; None for nobody."""
     culprit = report.verdict.culprit
     return (culprit.module or culprit.function) if culprit else None

@@ -6,11 +6,12 @@ Limits: docs.slack.dev/reference/block-kit/blocks and the method pages.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 Block = dict[str, Any]
+Check = Callable[[Block, str], Iterator[str]]
 
 EVENT_TYPE = "pileup_reply"  # metadata on every message of ours; the payload's key names job and part
 
@@ -27,6 +28,12 @@ MAX_BUTTON_VALUE = 2_000
 MAX_URL = 3_000
 MAX_ID = 255
 MAX_ALT = 2_000
+MAX_VIEW_BLOCKS = 100
+MAX_TITLE = 24
+MAX_CARRIED = 3_000
+MAX_LABEL = 2_000
+MAX_INPUT = 3_000
+MAX_PLACEHOLDER = 150
 MAX_RICH_TEXT = 12_000  # not documented; above this Slack was seen to answer msg_blocks_too_long
 
 _SEQUENCE = re.compile(r"<([^<>]*)>")
@@ -61,7 +68,7 @@ def checked(message: Message, key: str) -> dict[str, Any]:
     Raises:
         BadMessage: it breaks a limit, lacks its text, or carries a sequence that none of our templates writes.
     """
-    problems = [*_text_problems(message.text, message.mentions), *_block_problems(message)]
+    problems = [*_text_problems(message.text, message.mentions), *_block_problems(message, MAX_BLOCKS, _BLOCKS)]
     if not key or len(key) > MAX_ID:
         problems.append(f"a message key of {len(key)} characters")
     if problems:
@@ -75,6 +82,44 @@ def checked(message: Message, key: str) -> dict[str, Any]:
     if message.blocks:
         arguments["blocks"] = list(message.blocks)
     return arguments
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A window: ``kind`` names it when it comes back, ``submit`` is the word on its button where it is a form, and
+    ``carries`` comes back with it."""
+
+    kind: str
+    title: str
+    blocks: tuple[Block, ...]
+    submit: str | None = None
+    carries: str = ""
+
+
+def checked_view(view: View) -> dict[str, Any]:
+    """A window as views.open takes it.
+
+    Raises:
+        BadMessage: it breaks a limit.
+    """
+    problems = list(_block_problems(Message(view.title, view.blocks), MAX_VIEW_BLOCKS, _BLOCKS | {"input": _input}))
+    words = [view.title, *([view.submit] if view.submit else [])]
+    problems += [f"{word!r} is longer than {MAX_TITLE}" for word in words if not 0 < len(word) <= MAX_TITLE]
+    if len(view.carries) > MAX_CARRIED:
+        problems.append(f"it carries {len(view.carries)} characters, {MAX_CARRIED} allowed")
+    if (view.submit is None) == any(block.get("type") == "input" for block in view.blocks):
+        problems.append("a form needs a button to send it, and only a form does")
+    if problems:
+        raise BadMessage(problems)
+    shown: dict[str, Any] = {
+        "type": "modal",
+        "callback_id": view.kind,
+        "title": {"type": "plain_text", "text": view.title},
+        "close": {"type": "plain_text", "text": "Close"},
+        "blocks": list(view.blocks),
+        "private_metadata": view.carries,
+    }
+    return shown | ({"submit": {"type": "plain_text", "text": view.submit}} if view.submit else {})
 
 
 def checked_comment(text: str) -> str:
@@ -105,14 +150,14 @@ def _markup_problems(text: str, where: str, mentions: frozenset[str]) -> Iterato
         yield f"{where} holds an unescaped ampersand"
 
 
-def _block_problems(message: Message) -> Iterator[str]:
+def _block_problems(message: Message, most: int, kinds: Mapping[str, Check]) -> Iterator[str]:
     blocks = message.blocks
-    if len(blocks) > MAX_BLOCKS:
-        yield f"{len(blocks)} blocks, {MAX_BLOCKS} allowed"
+    if len(blocks) > most:
+        yield f"{len(blocks)} blocks, {most} allowed"
     seen: set[str] = set()
     for index, block in enumerate(blocks):
         where = f"block {index + 1} ({block.get('type')})"
-        check = _BLOCKS.get(str(block.get("type")))
+        check = kinds.get(str(block.get("type")))
         if check is None:
             yield f"{where} is of a type we do not send"
             continue
@@ -182,8 +227,11 @@ def _actions(block: Block, where: str) -> Iterator[str]:
     if len(set(actions)) != len(actions) or any(not 0 < len(action) <= MAX_ID for action in actions):
         yield f"{where}: action_ids must differ and have 1 to {MAX_ID} characters"
     for item in elements:
+        if item.get("type") == "users_select":
+            yield from _text_object(item.get("placeholder"), MAX_PLACEHOLDER, where, ("plain_text",))
+            continue
         if item.get("type") != "button" or not item.get("accessibility_label"):
-            yield f"{where}: only buttons with an accessibility label"
+            yield f"{where}: only buttons with an accessibility label, and choices of a person"
         yield from _text_object(item.get("text"), MAX_BUTTON, where, ("plain_text",))
         if len(item.get("value", "")) > MAX_BUTTON_VALUE or len(item.get("url", "")) > MAX_URL:
             yield f"{where}: value or url too long"
@@ -215,6 +263,15 @@ def _rich_text(block: Block, where: str) -> Iterator[str]:
         yield f"{where}: {total} characters, {MAX_RICH_TEXT} allowed"
 
 
+def _input(block: Block, where: str) -> Iterator[str]:
+    yield from _text_object(block.get("label"), MAX_LABEL, where, ("plain_text",))
+    element = block.get("element") or {}
+    if element.get("type") != "plain_text_input" or not element.get("action_id") or not block.get("block_id"):
+        yield f"{where}: only fields for text, each with its names"
+    if not 0 < element.get("max_length", 0) <= MAX_INPUT or len(element.get("initial_value", "")) > MAX_INPUT:
+        yield f"{where}: a field takes 1 to {MAX_INPUT} characters"
+
+
 def _leaves(elements: list[Block]) -> Iterator[Block]:
     for element in elements:
         inner = element.get("elements")
@@ -224,7 +281,7 @@ def _leaves(elements: list[Block]) -> Iterator[Block]:
             yield from _leaves(inner)
 
 
-_BLOCKS: dict[str, Callable[[Block, str], Iterator[str]]] = {
+_BLOCKS: dict[str, Check] = {
     "header": _header,
     "section": _section,
     "context": _context,

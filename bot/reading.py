@@ -17,7 +17,7 @@ from analysis.errors import BadRules
 from analysis.formats.raw import RawFile
 from analysis.formats.windbg.sniff import is_windbg_text
 from analysis.verdict.report import Report
-from bot import late, wording
+from bot import again, late, wording
 from bot.archives.limits import ArchiveFailed
 from bot.archives.opening import Opened, open_archive
 from bot.child import AnalysisFailed
@@ -76,6 +76,15 @@ async def story(tools: Tools, job: Job, talk: Conversation, desk: Desk) -> dict[
     """
     symbols = desk.symbols
     noting = functools.partial(remember, tools, job)
+    if job.payload.get("again"):
+
+        async def fetch() -> tuple[tuple[str, Fetched], ...]:
+            opened = await _opened(tools, job, talk, desk, quiet=True)
+            assert isinstance(opened, Opened)  # noqa: S101  # without a tag, a server cannot say "unchanged"
+            return opened.dumps
+
+        await again.analyse_again(tools, job, talk, fetch, symbols=symbols, remember=noting)
+        return {}
     several = await recalled(tools.store, job.memory)
     if several is not None:
         await tell_several(tools, talk, several)
@@ -140,7 +149,7 @@ async def _resume_late(
 ) -> None:
     noting = functools.partial(remember, tools, job)
     try:
-        opened = await _opened(tools, job, talk, desk, again=True)
+        opened = await _opened(tools, job, talk, desk, quiet=True)
     except (FetchFailed, ArchiveFailed):
         await late.leave(tools, talk, told, noting)
         return
@@ -250,10 +259,10 @@ async def _is_current(tools: Tools, known: Report) -> bool:
 
 
 async def _opened(
-    tools: Tools, job: Job, talk: Conversation, desk: Desk, *, again: bool = False, whole: str | None = None
+    tools: Tools, job: Job, talk: Conversation, desk: Desk, *, quiet: bool = False, whole: str | None = None
 ) -> Opened | Report:
     # The dumps behind the link; or the report, where the server says that it is still the one we had from this link.
-    # ``again``: a verdict stands in the thread already, and no progress may take its place. ``whole``: why the file
+    # ``quiet``: a verdict stands in the thread already, and no progress may take its place. ``whole``: why the file
     # may not stay where it is.
     if job.payload.get("pasted"):
         text = await asyncio.to_thread(pasted, desk.directory / "pasted.txt", job.secret or "", job.payload["shown"])
@@ -264,7 +273,7 @@ async def _opened(
         wanted = replace(wanted, label=job.payload["shown"], shown=job.payload["shown"], is_upload=True)
 
     def show(stage: str, fraction: float | None, detail: str) -> None:
-        if not again:
+        if not quiet:
             talk.progress(stage, fraction, detail)
 
     def arrived(so_far: Arrived) -> None:
@@ -273,7 +282,7 @@ async def _opened(
     def unpacked(size: int) -> None:
         show("Unpacking", None, f"{wording.size(size)} so far")
 
-    tag, number, known = (None, 0, None) if again or whole else await _answered(tools, address)
+    tag, number, known = (None, 0, None) if quiet or whole else await _answered(tools, address)
     try:
         fetched = await tools.fetch(wanted, desk.directory / "dump", arrived, tag, whole)
     except Unchanged:

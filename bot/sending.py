@@ -17,7 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.lanes import InLane, Lane, Window
 from bot.mrkdwn import cut, escape, plain
-from bot.outbound import BadMessage, Message, checked, checked_comment
+from bot.outbound import BadMessage, Message, View, checked, checked_comment, checked_view
 from bot.slack_calls import PATIENCE_SECONDS, Answer, AnswerLost, Calls, Refused, Unreachable, given, retry_after, word
 
 log = logging.getLogger(__name__)
@@ -180,6 +180,36 @@ class Sender:
 
         async with self._lane(channel, urgent=False):
             return str((await self._calls.persist(send, sent_already))["id"])
+
+    async def whisper(self, channel: str, thread_ts: str | None, user: str, message: Message) -> None:
+        """Tell one person something that nobody else needs to see. It may be lost.
+
+        Raises:
+            Refused, Unreachable.
+        """
+        content = checked(message, "whisper")
+        del content["metadata"]  # such a message has none
+        place = {"channel": channel, "user": user} | given(thread_ts=thread_ts or "")
+        await self._calls.persist(lambda: self._calls.once("chat.postEphemeral", place | content))
+
+    async def open_view(self, trigger: str, view: View) -> str | None:
+        """Open a window for who pressed a button; its id. None where that did not succeed at once: a trigger lives
+        three seconds and works once."""
+        try:
+            answer = await self._calls.once("views.open", {"trigger_id": trigger, "view": checked_view(view)})
+        except (SlackApiError, AnswerLost) as error:
+            log.warning("a window did not open: %s", error)
+            return None
+        return str(answer["view"]["id"])
+
+    async def change_view(self, view_id: str, view: View) -> None:
+        """Change what a window shows. Raises: Refused, Unreachable."""
+        content = {"view_id": view_id, "view": checked_view(view)}
+        await self._calls.persist(lambda: self._calls.once("views.update", content))
+
+    async def message(self, channel: str, thread_ts: str, ts: str) -> Answer | None:
+        """A message in a thread, whoever wrote it; None where it is gone. Raises: Refused, Unreachable."""
+        return await self._calls.persist(lambda: self._calls.message(channel, thread_ts, ts))
 
     async def find(self, channel: str, thread_ts: str, key: str) -> str | None:
         """The time stamp of our message with this key in a thread, None when it is not there.

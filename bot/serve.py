@@ -26,6 +26,7 @@ from bot.fetch.links import Link
 from bot.fetch.remote import reach
 from bot.greeting import Greeter
 from bot.housekeeping import keep_house
+from bot.listeners import buttons
 from bot.listeners.intake import Rules
 from bot.orphans import bereave
 from bot.sending import PACE_SECONDS, Sender
@@ -98,8 +99,9 @@ async def serve(
                 event.set()
             greeter.greet(jobs)
 
-        rules = Rules(identity.user, settings.channels, settings.users, settings.link_hosts)
-        app = create_app(identity, settings.slack_api_url, store, rules, announce, stops=tools.stops)
+        rules = Rules(identity.user, settings.channels, settings.users, settings.link_hosts, settings.managers)
+        desk = buttons.Desk(store, tools.stops, sender, announce)
+        app = create_app(identity, settings.slack_api_url, rules, desk)
         handler = AsyncSocketModeHandler(app, app_token, ping_interval=PING_SECONDS)
         await _connect(handler)
         stack.push_async_callback(handler.close_async)

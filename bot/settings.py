@@ -130,6 +130,11 @@ class Settings(BaseSettings):
         "Empty: wherever it is invited.",
     )
     users: Words = Field(default=frozenset(), description="User ids the bot listens to. Empty: everybody.")
+    managers: Words = Field(
+        default=frozenset(),
+        description="User ids that may acknowledge, assign, mute, mark as known or wrong, and analyze again."
+        " Empty: everybody.",
+    )
     broadcast_channels: Words = Field(
         default=frozenset(), description="Channel ids where the summary is also shown in the channel itself."
     )

@@ -6,9 +6,11 @@ message is what history says of its report, of the failure, and of the place.
 
 import asyncio
 import logging
+from dataclasses import replace
 
 from analysis.verdict.report import Report
 from bot import blocks
+from bot.acts import buttons_at
 from bot.conversation import message_key
 from bot.outbound import Message
 from bot.questions import Row
@@ -23,6 +25,7 @@ from storage.threads import Thread
 log = logging.getLogger(__name__)
 
 SHOW = "show"  # the kind of jobs that bring messages up to date
+DETAILS = "details"  # the kind of jobs that follow a short answer with its details
 
 
 def message_at(store: Store, report: Report, place: Thread, page: str | None = None) -> Message:
@@ -41,7 +44,9 @@ def message_at(store: Store, report: Report, place: Thread, page: str | None = N
         case _:
             message = blocks.summary(report, before, _relatives(seen.similar), place.line, stands)
     message = blocks.with_page(message, page)
-    return message if place.name is None else blocks.of_archive(place.name, message)
+    if place.name is not None:
+        message = blocks.of_archive(place.name, message)
+    return blocks.with_buttons(message, buttons_at(place, stands, seen_before=before is not None))
 
 
 def told_elsewhere(same: SameDump | None, channel: str, own: str) -> str | None:
@@ -58,20 +63,54 @@ def show_job(key: str, place: Thread, *, alone: bool) -> NewJob:
     return NewJob(f"show:{key}", payload | {"summary": place.summary_ts, "alone": "yes" if alone else ""}, SHOW)
 
 
+def details_job(place: Thread) -> NewJob:
+    """The job that shows the details of a crash that was answered in short."""
+    job = show_job("", place, alone=True)
+    return NewJob(f"details:{place.team}:{place.channel}:{place.summary_ts}", job.payload, DETAILS)
+
+
+async def unfold(tools: Tools, payload: dict[str, str]) -> tuple[Thread, Report] | None:
+    """Turn a short answer into the whole summary: its place and report; None where history knows neither.
+
+    Raises:
+        Unreachable.
+    """
+    found = await _of_payload(tools, payload)
+    if found is not None and found[0].form == "short":
+        await _change(tools, replace(found[0], form="full"))
+    return found
+
+
+async def relabel(tools: Tools, place: Thread, line: str) -> None:
+    """Let a message say something else of itself. Raises: Unreachable."""
+    await _change(tools, replace(place, line=line))
+
+
+async def _change(tools: Tools, place: Thread) -> None:
+    await asyncio.to_thread(tools.store.threads.note, place)
+    await restate(tools, place)
+
+
+async def _of_payload(tools: Tools, payload: dict[str, str]) -> tuple[Thread, Report] | None:
+    threads = tools.store.threads
+    place = await asyncio.to_thread(threads.of_summary, payload["team"], payload["channel"], payload["summary"])
+    report = None if place is None else await asyncio.to_thread(tools.store.reports.report, place.report_id)
+    return None if place is None or report is None else (place, report)
+
+
 async def show(tools: Tools, payload: dict[str, str]) -> None:
     """Do such a job: the place that it names first, the others from the latest to the oldest.
 
     Raises:
         Unreachable.
     """
-    store = tools.store
-    place = await asyncio.to_thread(store.threads.of_summary, payload["team"], payload["channel"], payload["summary"])
-    report = None if place is None else await asyncio.to_thread(store.reports.report, place.report_id)
-    if place is None or report is None:
+    found = await _of_payload(tools, payload)
+    if found is None:
         return  # it has left history since
+    place, report = found
     await restate(tools, place)
     if not payload["alone"]:
-        for other in reversed(await asyncio.to_thread(store.places, report)):
+        for other in reversed(await asyncio.to_thread(tools.store.places, report)):
             if other != place:
                 await restate(tools, other)
 

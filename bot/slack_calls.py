@@ -22,7 +22,7 @@ LONGEST_WAIT = 120.0
 UPLOAD_SECONDS = 120.0
 
 # Blocks and metadata need a JSON body; the file methods know forms and addresses only.
-_AS_JSON = frozenset({"chat.postMessage", "chat.update"})
+_AS_JSON = frozenset({"chat.postMessage", "chat.update", "chat.postEphemeral", "views.open", "views.update"})
 _PASSING = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "ratelimited"})
 _AUTH = frozenset({"invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"})
 
@@ -112,6 +112,13 @@ class Calls:
             raise AnswerLost(f"upload: status {status}")
         if status != 200:
             raise Refused(f"upload status {status}")
+
+    async def message(self, channel: str, thread_ts: str, ts: str) -> dict[str, Any] | None:
+        """A message in a thread, anybody's; None where it is gone. Raises: SlackApiError, AnswerLost."""
+        async for message in self._replies(channel, thread_ts):
+            if message.get("ts") == ts:
+                return message
+        return None
 
     async def find(self, channel: str, thread_ts: str, key: str) -> str | None:
         """The time stamp of our message with this key in a thread. Raises: SlackApiError, AnswerLost."""

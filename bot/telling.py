@@ -129,23 +129,11 @@ def _form(seen: Seen, stands: Standing, known: Thread | None, channel: str, own:
 
 async def _note(tools: Tools, report: Report, plan: _Plan, ts: str) -> None:
     # Where a report was told, for those who post the same dump later and for all that is said of the failure later.
-    place = replace(plan.place, summary_ts=ts)
-    if not place.report_id:
+    if not plan.place.report_id:
         return
-    await asyncio.to_thread(
-        tools.store.threads.add,
-        place.report_id,
-        team=place.team,
-        channel=place.channel,
-        ts=place.ts,
-        summary_ts=ts,
-        permalink=tools.permalink(place.channel, ts, place.ts),
-        form=place.form,
-        line=place.line,
-        job=place.job,
-        slot=place.slot,
-        name=place.name,
-    )
+    link = tools.permalink(plan.place.channel, ts, plan.place.ts)
+    place = replace(plan.place, summary_ts=ts, permalink=link)
+    await asyncio.to_thread(tools.store.threads.note, place)
     key = f"{place.job}:{place.slot}"
     if await asyncio.to_thread(standing, tools.store, report, place.channel) != plan.stands:
         # Somebody said something while this was being told, and it could not be edited then.

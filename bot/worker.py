@@ -7,12 +7,14 @@ the thread and the job's memory say. Stopped gracefully, it gives the job back a
 import asyncio
 import logging
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from typing import Any
 
 from bot import blocks
+from bot.again import AGAIN, ask_again, leave
 from bot.archives.limits import ArchiveFailed
 from bot.child import AnalysisFailed
-from bot.conversation import Conversation, Place
+from bot.conversation import Conversation, Place, dump_number
 from bot.fetch.problems import FetchFailed
 from bot.fetch.workspace import job_name, workspace_aside
 from bot.listeners.buttons import STOP
@@ -20,7 +22,7 @@ from bot.listeners.intake import ANALYZE, ASK, UNLOCK
 from bot.orphans import worker_name
 from bot.reading import Desk, LostJob, NothingToSay, remember, retold, story
 from bot.sending import Refused, Unreachable
-from bot.showing import SHOW, show
+from bot.showing import DETAILS, SHOW, show, unfold
 from bot.stopping import SAID
 from bot.tools import Tools
 from storage.jobs import Job
@@ -33,7 +35,7 @@ MAX_HELD = 50  # jobs of one worker whose details are still to be told
 PASSWORD_SECONDS = 24 * 3600.0
 
 
-QUICK = (ASK, UNLOCK, SHOW)  # kinds of jobs that take no time to speak of
+QUICK = (ASK, UNLOCK, SHOW, DETAILS, AGAIN)  # kinds of jobs that take no time to speak of
 ALL = (ANALYZE, *QUICK)
 
 
@@ -99,7 +101,10 @@ async def _withdrawn(tools: Tools, job: Job) -> Exception | None:
     line = SAID.get(now.memory.get("stopped", ""), SAID["asked"])
     talk = _conversation(tools, job, asyncio.Event())
     try:
-        await talk.withdraw(blocks.failure(line, talk.source))
+        if job.payload.get("again"):
+            await leave(tools, job)
+        else:
+            await talk.withdraw(blocks.failure(line, talk.source))
     except (Refused, Unreachable, LostJob) as error:
         return error
     await asyncio.to_thread(tools.store.jobs.fail, job, "stopped", line)
@@ -145,6 +150,11 @@ async def _do(tools: Tools, job: Job, told: asyncio.Event) -> None:
         elif job.kind == SHOW:
             await show(tools, job.payload)
             await asyncio.to_thread(tools.store.jobs.finish, job)
+        elif job.kind == DETAILS:
+            await _unfold(tools, job)
+        elif job.kind == AGAIN:
+            await ask_again(tools, job)
+            await asyncio.to_thread(tools.store.jobs.finish, job)
         else:
             await _analyse(tools, job, talk)
     finally:
@@ -179,9 +189,21 @@ async def _give_up(tools: Tools, job: Job, talk: Conversation) -> None:
         await asyncio.to_thread(tools.store.jobs.finish, job)
         return
     line = f"The analysis ended without a result {job.attempts_allowed} times; it will not be tried again."
-    if job.kind == ANALYZE:
+    if job.payload.get("again"):
+        await leave(tools, job)
+    elif job.kind == ANALYZE:
         await talk.end(blocks.failure(line, talk.source), fine=False)
     await asyncio.to_thread(tools.store.jobs.fail, job, "exhausted", line)
+
+
+async def _unfold(tools: Tools, job: Job) -> None:
+    # The details are part of the first job's story, so that whatever edits that one later edits them, too.
+    found = await unfold(tools, job.payload)
+    place, report = found or (None, None)
+    if place is not None and report is not None and place.job is not None:
+        talk = _conversation(tools, replace(job, key=place.job), asyncio.Event())
+        await talk.details(report, number=dump_number(place.slot))
+    await asyncio.to_thread(tools.store.jobs.finish, job)
 
 
 async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:

@@ -70,6 +70,22 @@ class Threads:
             [team, channel, ts, summary_ts, permalink, report_id, stamp(self._clock()), form, line, job, slot, name],
         )
 
+    def note(self, place: Thread) -> None:
+        """Note a place as it is now: ``add`` from the value, whose time counts for nothing."""
+        self.add(
+            place.report_id,
+            team=place.team,
+            channel=place.channel,
+            ts=place.ts,
+            summary_ts=place.summary_ts,
+            permalink=place.permalink,
+            form=place.form,
+            line=place.line,
+            job=place.job,
+            slot=place.slot,
+            name=place.name,
+        )
+
     def of_report(self, report_id: int) -> list[Thread]:
         """Every place where the report was told, oldest first; pointers to such places are left out."""
         return [thread for thread in self.of_reports([report_id]) if thread.form != "pointer"]

@@ -1,55 +1,216 @@
-"""Buttons below our messages: which there are, and what a press does. A press is acknowledged first, then done.
+"""Buttons below our messages and the windows they open: which there are, and what a press does.
 
-A new button is a row of ``ACTIONS``; its value names what it is about and is checked against history, never believed.
+A press is acknowledged first, then done. A new button is a row of ``ACTIONS``. What it is about is the message that it
+stands below, looked up in history: nothing that comes with a press is believed.
 """
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bot import acts, modals
+from bot.again import again_job
 from bot.listeners.intake import Rules
+from bot.modals import About
+from bot.outbound import View
+from bot.sending import Refused, Sender, Unreachable
+from bot.showing import details_job, show_job
+from bot.slack_text import render
 from bot.stopping import Stops, stop_jobs
+from storage.jobs import Job
+from storage.knowledge import Deed
 from storage.store import Store
+from storage.threads import Thread
+
+log = logging.getLogger(__name__)
 
 STOP = "stop"
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What an action works with."""
+    """What an action works with. ``announce`` is called with new jobs once they are stored."""
 
     store: Store
     stops: Stops
+    sender: Sender
+    announce: Callable[[list[Job]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """A button as it was pressed: which, its value, by whom, in which channel."""
+    """A button as it was pressed: which, its value (of a choice: the person), by whom, below which message.
+
+    ``trigger`` is another for each press.
+    """
 
     action: str
     value: str
     user: str
-    channel: str
+    about: About
+    thread: str | None
+    trigger: str
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a button does. ``managed``: only those may who are set as managers, where anybody is."""
+
+    do: Callable[[Desk, Pressed], Awaitable[None]]
+    managed: bool = True
 
 
 def pressed(body: Mapping[str, Any], rules: Rules) -> Pressed | None:
     """What was pressed, or None for a button of somebody else's or a person the bot does not listen to."""
     actions = body.get("actions") or [{}]
-    action, value = actions[0].get("action_id"), actions[0].get("value")
+    action, value = actions[0].get("action_id"), actions[0].get("value", actions[0].get("selected_user"))
     user = (body.get("user") or {}).get("id") or ""
-    channel = (body.get("channel") or {}).get("id") or (body.get("container") or {}).get("channel_id") or ""
-    if action not in ACTIONS or not isinstance(value, str) or (rules.users and user not in rules.users):
+    container = body.get("container") or {}
+    channel = (body.get("channel") or {}).get("id") or container.get("channel_id") or ""
+    if action not in ACTIONS or not isinstance(value, str) or not _is_heard(user, rules):
         return None
-    return Pressed(action, value, user, channel)
+    about = About((body.get("team") or {}).get("id") or "", channel, container.get("message_ts") or "")
+    return Pressed(action, value, user, about, container.get("thread_ts"), str(body.get("trigger_id") or ""))
 
 
-async def _stop(desk: Desk, press: Pressed) -> None:
+async def press(desk: Desk, rules: Rules, body: Mapping[str, Any]) -> None:
+    """Do what a pressed button says, or tell the person why not."""
+    what = pressed(body, rules)
+    if what is None:
+        return
+    log.info("button %s", what.action)
+    action = ACTIONS[what.action]
+    if action.managed and not _may(what.user, rules):
+        await _whisper(desk, what, "denied")
+        return
+    await action.do(desk, what)
+
+
+async def submit(desk: Desk, rules: Rules, body: Mapping[str, Any]) -> None:
+    """Take a form that was sent; one with mistakes was refused already."""
+    view = body.get("view") or {}
+    kind, given = str(view.get("callback_id")), modals.filled_in(view)
+    about = modals.unpack(view.get("private_metadata"))
+    user = (body.get("user") or {}).get("id") or ""
+    if about is None or modals.mistakes(kind, given) or not (_is_heard(user, rules) and _may(user, rules)):
+        return
+    what = Pressed(kind, "", user, about, None, str(body.get("trigger_id") or ""))
+    await _act(desk, what, FORMS[what.action], given)
+
+
+def _is_heard(user: str, rules: Rules) -> bool:
+    return not rules.users or user in rules.users
+
+
+def _may(user: str, rules: Rules) -> bool:
+    return not rules.managers or user in rules.managers
+
+
+async def _stop(desk: Desk, what: Pressed) -> None:
     jobs = [
         job
         for job in desk.store.jobs.active()
-        if (str(job.id), job.payload.get("channel")) == (press.value, press.channel)
+        if (str(job.id), job.payload.get("channel")) == (what.value, what.about.channel)
     ]
     await stop_jobs(desk.store, desk.stops, jobs, "asked")
 
 
-ACTIONS: dict[str, Callable[[Desk, Pressed], Awaitable[None]]] = {STOP: _stop}
+def _deed(deed: Deed, detail: Callable[[Pressed], dict[str, str]]) -> Callable[[Desk, Pressed], Awaitable[None]]:
+    async def do(desk: Desk, what: Pressed) -> None:
+        await _act(desk, what, deed, detail(what))
+
+    return do
+
+
+async def _act(desk: Desk, what: Pressed, deed: Deed, detail: dict[str, str]) -> None:
+    # Kept, and shown wherever a crash of this failure is shown, whatever happens to this process in between.
+    place = await _place(desk, what)
+    if place is not None and await _is_first(desk, what):
+        job = show_job(what.trigger, place, alone=False)
+        done = await asyncio.to_thread(desk.store.act, place.report_id, deed, what.user, detail, job)
+        desk.announce([] if done is None else [done])
+
+
+async def _details(desk: Desk, what: Pressed) -> None:
+    place = await _place(desk, what)
+    if place is not None and await _is_first(desk, what):
+        desk.announce([(await asyncio.to_thread(desk.store.jobs.enqueue, details_job(place))).job])
+
+
+async def _again(desk: Desk, what: Pressed) -> None:
+    place = await _place(desk, what)
+    if place is not None and await _is_first(desk, what):
+        desk.announce([(await asyncio.to_thread(desk.store.jobs.enqueue, again_job(place, what.user))).job])
+
+
+async def _known(desk: Desk, what: Pressed) -> None:
+    def form(place: Thread) -> View:
+        report = desk.store.reports.report(place.report_id)
+        issue = None if report is None else desk.store.known(report).issue
+        return modals.known_form(what.about, issue)
+
+    await _window(desk, what, modals.KNOWN_FORM, form)
+
+
+async def _wrong(desk: Desk, what: Pressed) -> None:
+    await _window(desk, what, modals.WRONG_FORM, lambda _: modals.wrong_form(what.about))
+
+
+async def _threads(desk: Desk, what: Pressed) -> None:
+    def listed(place: Thread) -> View:
+        report = desk.store.reports.report(place.report_id)
+        return modals.thread_list([] if report is None else desk.store.places(report))
+
+    await _window(desk, what, modals.LIST, listed)
+
+
+async def _window(desk: Desk, what: Pressed, kind: str, content: Callable[[Thread], View]) -> None:
+    # Open at once, whatever history takes to answer; a second delivery of the press finds its trigger used.
+    opened = await desk.sender.open_view(what.trigger, modals.loading(kind))
+    if opened is None:
+        return
+    place = await asyncio.to_thread(
+        desk.store.threads.of_summary, what.about.team, what.about.channel, what.about.message
+    )
+    view = modals.sorry(kind) if place is None else await asyncio.to_thread(content, place)
+    try:
+        await desk.sender.change_view(opened, view)
+    except (Refused, Unreachable) as error:  # it was closed meanwhile
+        log.info("a window was not filled: %s", error)
+
+
+async def _place(desk: Desk, what: Pressed) -> Thread | None:
+    about = what.about
+    place = await asyncio.to_thread(desk.store.threads.of_summary, about.team, about.channel, about.message)
+    if place is None:
+        await _whisper(desk, what, "forgotten")
+    return place
+
+
+async def _is_first(desk: Desk, what: Pressed) -> bool:
+    return await asyncio.to_thread(desk.store.events.first, f"press:{what.trigger}")
+
+
+async def _whisper(desk: Desk, what: Pressed, template: str) -> None:
+    try:
+        await desk.sender.whisper(what.about.channel, what.thread, what.user, render(template))
+    except (Refused, Unreachable) as error:
+        log.warning("%s was not told that: %s: %s", what.user, template, error)
+
+
+ACTIONS: dict[str, Action] = {
+    STOP: Action(_stop, managed=False),
+    acts.ACKNOWLEDGE: Action(_deed("acknowledge", lambda _: {})),
+    acts.ASSIGN_ME: Action(_deed("assign", lambda what: {"to": what.user})),
+    acts.ASSIGN: Action(_deed("assign", lambda what: {"to": what.value})),
+    acts.MUTE: Action(_deed("mute", lambda what: {"channel": what.about.channel})),
+    acts.UNMUTE: Action(_deed("unmute", lambda what: {"channel": what.about.channel})),
+    acts.KNOWN: Action(_known),
+    acts.WRONG: Action(_wrong),
+    acts.AGAIN: Action(_again),
+    acts.THREADS: Action(_threads, managed=False),
+    acts.DETAILS: Action(_details, managed=False),
+}
+FORMS: dict[str, Deed] = {modals.KNOWN_FORM: "known", modals.WRONG_FORM: "wrong"}

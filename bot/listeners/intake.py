@@ -29,12 +29,16 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Whom and where the bot listens to; empty sets allow everybody and everywhere, direct messages need no channel."""
+    """Whom and where the bot listens to; empty sets allow everybody and everywhere, direct messages need no channel.
+
+    ``managers`` are those who may do what changes what is said of a failure.
+    """
 
     bot_user: str
     channels: frozenset[str] = frozenset()
     users: frozenset[str] = frozenset()
     link_hosts: frozenset[str] = frozenset()
+    managers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ TEXT_LIMIT = 40_000
 METADATA_LIMIT = 8_000
 
 # type of block: required keys, allowed keys
-_SHAPES: dict[str, tuple[set[str], set[str]]] = {
+Shapes = dict[str, tuple[set[str], set[str]]]
+_SHAPES: Shapes = {
     "actions": ({"elements"}, set()),
     "context": ({"elements"}, set()),
     "divider": (set(), set()),
@@ -23,6 +24,7 @@ _SHAPES: dict[str, tuple[set[str], set[str]]] = {
     "section": (set(), {"text", "fields", "accessory", "expand"}),
     "table": ({"rows"}, {"column_settings"}),
 }
+_VIEW = {"type", "callback_id", "title", "submit", "close", "blocks", "private_metadata", "clear_on_close"}
 _RICH = {"rich_text_section", "rich_text_list", "rich_text_preformatted", "rich_text_quote"}
 
 
@@ -39,9 +41,29 @@ def check_message(text: str, blocks: Any, attachments: Any = None) -> None:
         raise SlackError("invalid_blocks", tuple(f"[ERROR] {problem}" for problem in problems))
 
 
-def _problems(blocks: list[Any]) -> Iterator[str]:
-    if len(blocks) > 50:
-        yield "no more than 50 items allowed [json-pointer:/blocks]"
+def check_view(view: Any) -> None:
+    """Hold a modal window against the limits. Source: docs.slack.dev/reference/views. Raises: SlackError."""
+    if not isinstance(view, dict) or not isinstance(view.get("blocks"), list):
+        raise SlackError("invalid_arguments", ("[ERROR] missing required field: blocks [json-pointer:/view]",))
+    problems = [f"unknown field: {name}" for name in sorted(set(view) - _VIEW)]
+    if view.get("type") != "modal":
+        problems.append("only a modal is opened [json-pointer:/view/type]")
+    for name in ("title", "submit", "close"):
+        if name == "title" or name in view:
+            problems += _text(view.get(name), f"/view/{name}", 24, ("plain_text",))
+    if len(str(view.get("private_metadata", ""))) > 3000 or len(str(view.get("callback_id", ""))) > 255:
+        problems.append("private_metadata or callback_id is too long [json-pointer:/view]")
+    if any(isinstance(b, dict) and b.get("type") == "input" for b in view["blocks"]) and "submit" not in view:
+        problems.append("submit is required when an input block is within blocks array [json-pointer:/view]")
+    problems += _problems(view["blocks"], 100, _SHAPES | {"input": ({"label", "element"}, {"optional", "hint"})})
+    if problems:
+        raise SlackError("invalid_arguments", tuple(f"[ERROR] {problem}" for problem in problems))
+
+
+def _problems(blocks: list[Any], most: int = 50, shapes: Shapes | None = None) -> Iterator[str]:
+    shapes = shapes or _SHAPES
+    if len(blocks) > most:
+        yield f"no more than {most} items allowed [json-pointer:/blocks]"
     ids = [block.get("block_id") for block in blocks if isinstance(block, dict) and block.get("block_id")]
     if len(ids) != len(set(ids)):
         yield "block_id must be unique [json-pointer:/blocks]"
@@ -49,10 +71,10 @@ def _problems(blocks: list[Any]) -> Iterator[str]:
         yield "only one table allowed [json-pointer:/blocks]"
     for index, block in enumerate(blocks):
         place = f"/blocks/{index}"
-        if not isinstance(block, dict) or block.get("type") not in _SHAPES:
+        if not isinstance(block, dict) or block.get("type") not in shapes:
             yield f"unsupported type [json-pointer:{place}/type]"
             continue
-        required, optional = _SHAPES[block["type"]]
+        required, optional = shapes[block["type"]]
         keys = set(block) - {"type", "block_id"}
         for missing in sorted(required - keys):
             yield f"missing required field: {missing} [json-pointer:{place}]"
@@ -75,6 +97,11 @@ def _content(block: dict[str, Any], place: str) -> Iterator[str]:
                 yield from _text(item, place, 3000)
     elif kind == "actions":
         yield from _actions(block, place)
+    elif kind == "input":
+        yield from _text(block["label"], place, 2000, ("plain_text",))
+        element = block["element"]
+        if element.get("type") != "plain_text_input" or not 0 < element.get("max_length", 3000) <= 3000:
+            yield f"invalid element [json-pointer:{place}/element]"
     elif kind == "image":
         if not 0 < len(str(block["alt_text"])) <= 2000 or not (block.get("image_url") or block.get("slack_file")):
             yield f"image needs alt_text and a source [json-pointer:{place}]"
@@ -106,6 +133,10 @@ def _actions(block: dict[str, Any], place: str) -> Iterator[str]:
     for item in block["elements"]:
         if item.get("type") == "button":
             yield from _text(item.get("text"), place, 75, ("plain_text",))
+        elif item.get("type") == "users_select":
+            yield from _text(item.get("placeholder"), place, 150, ("plain_text",))
+        else:
+            yield f"unsupported element [json-pointer:{place}/elements]"
 
 
 def _text(value: Any, place: str, limit: int, kinds: tuple[str, ...] = ("plain_text", "mrkdwn")) -> Iterator[str]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.sandbox.arguments import Arguments
-from bot.sandbox.block_rules import METADATA_LIMIT, check_message
+from bot.sandbox.block_rules import METADATA_LIMIT, check_message, check_view
 from bot.sandbox.errors import SlackError
-from bot.sandbox.workspace import Channel, File, Message, Workspace
+from bot.sandbox.workspace import Channel, File, Message, Whisper, Workspace
 
 Answer = dict[str, Any]
 PAGE = 100  # messages of one page, unless the caller asks for fewer
@@ -126,6 +126,32 @@ def chat_update(caller: Caller, arguments: Arguments) -> Answer:
         message.metadata = metadata
     caller.workspace.edit(channel, message, text, blocks)
     return {"channel": channel.id, "ts": message.ts, "text": message.text, "message": message.to_json()}
+
+
+def chat_post_ephemeral(caller: Caller, arguments: Arguments) -> Answer:
+    channel = _writable(caller, arguments)
+    check_message(arguments.get("text", ""), arguments.get("blocks", []))
+    if arguments["user"] not in channel.members:
+        raise SlackError("user_not_in_channel")
+    whisper = Whisper(channel.id, arguments["user"], arguments.get("text", ""), arguments.get("thread_ts"))
+    caller.workspace.whispers.append(whisper)
+    return {"message_ts": caller.workspace.new_ts()}
+
+
+def views_open(caller: Caller, arguments: Arguments) -> Answer:
+    check_view(arguments["view"])
+    return {"view": caller.workspace.open_view(arguments["trigger_id"], arguments["view"]).to_json()}
+
+
+def views_update(caller: Caller, arguments: Arguments) -> Answer:
+    check_view(arguments["view"])
+    view = caller.workspace.views.get(arguments.get("view_id", ""))
+    if view is None:
+        raise SlackError("not_found")
+    if arguments.get("hash") not in (None, view.hash):
+        raise SlackError("hash_conflict")
+    caller.workspace.change_view(view, arguments["view"])
+    return {"view": view.to_json()}
 
 
 def chat_delete(caller: Caller, arguments: Arguments) -> Answer:
@@ -264,6 +290,11 @@ METHODS: dict[str, Method] = {
         "chat:write",
         "channel! ts! text blocks:json attachments:json link_names:bool parse metadata:json reply_broadcast:bool",
     ),
+    "chat.postEphemeral": Method(
+        chat_post_ephemeral, "chat:write", "channel! user! text blocks:json thread_ts parse link_names:bool"
+    ),
+    "views.open": Method(views_open, None, "trigger_id! view:json!"),
+    "views.update": Method(views_update, None, "view:json! view_id hash"),
     "chat.delete": Method(chat_delete, "chat:write", "channel! ts!"),
     "chat.getPermalink": Method(chat_get_permalink, None, "channel! message_ts!"),
     "reactions.add": Method(reactions_add, "reactions:write", "channel! timestamp! name!"),

@@ -158,6 +158,8 @@ def _leaf(leaf: dict[str, Any], workspace: Workspace) -> Markup:
 
 
 def _button(element: dict[str, Any], press: str) -> Markup:
+    if element.get("type") == "users_select":
+        return Markup('<span class="button">{}</span>').format(element["placeholder"]["text"])
     label = element.get("text", {}).get("text", "")
     url = str(element.get("url", ""))
     if url.startswith(("http://", "https://")):

@@ -13,7 +13,7 @@ from bot.sandbox.arguments import Arguments, read_arguments, typed
 from bot.sandbox.errors import SlackError
 from bot.sandbox.faults import Faults
 from bot.sandbox.methods import METHODS, Caller
-from bot.sandbox.socket_mode import Delivery, SocketMode, events_of, press_of
+from bot.sandbox.socket_mode import ACK_SECONDS, Delivery, SocketMode, events_of, press_of, submission_of
 from bot.sandbox.workspace import Channel, Message, Workspace
 
 BOT_TOKEN = "xoxb-sandbox-bot"  # noqa: S105  # the stand-in's own, worth nothing elsewhere
@@ -65,8 +65,8 @@ class StandIn:
         """The address for PILEUP_SLACK_API_URL."""
         return f"{self.base}api/"
 
-    def press(self, channel: str, ts: str, action: str, user: str) -> Delivery:
-        """A person presses a button of a message. Raises: KeyError when there is none of that action."""
+    def press(self, channel: str, ts: str, action: str, user: str, chosen: str | None = None) -> Delivery:
+        """A person presses a button of a message, or chooses somebody. Raises: KeyError: there is no such action."""
         place = self.workspace.channels[channel]
         message = place.messages[ts]
         buttons = {
@@ -75,7 +75,22 @@ class StandIn:
             if block["type"] == "actions"
             for element in block["elements"]
         }
-        return self.socket_mode.interact(press_of(self.workspace, place, message, user, buttons[action]))
+        pressed = buttons[action] | ({} if chosen is None else {"selected_user": chosen})
+        return self.socket_mode.interact(press_of(self.workspace, place, message, user, pressed))
+
+    async def submit(self, view_id: str, values: dict[str, str]) -> Delivery:
+        """A person sends a form. It closes, or shows what must be mended. Raises: KeyError, TimeoutError: no answer."""
+        view = self.workspace.views[view_id]
+        delivery = self.socket_mode.interact(submission_of(self.workspace, view, values))
+        async with asyncio.timeout(ACK_SECONDS):
+            while delivery.acked_after is None:  # noqa: ASYNC110  # any of its attempts counts
+                await asyncio.sleep(0.01)
+        said = delivery.answer or {}
+        if said.get("response_action") == "errors":
+            view.errors = said["errors"]
+        elif self.workspace.views.get(view_id) is view:
+            del self.workspace.views[view_id]
+        return delivery
 
     def calls_of(self, method: str, *, ok: bool = True) -> list[Call]:
         """The calls of one method, only the successful ones unless told otherwise."""

@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from bot.sandbox.faults import Faults
-from bot.sandbox.workspace import Channel, Message, Workspace
+from bot.sandbox.workspace import Channel, Message, View, Workspace
 
 ACK_SECONDS = 3.0
 MAX_ATTEMPTS = 4  # the first delivery and three retries
@@ -22,7 +22,10 @@ MAX_ATTEMPTS = 4  # the first delivery and three retries
 
 @dataclass(slots=True)
 class Delivery:
-    """An event on its way: ``acked_after`` is seconds from the last sending, None while nobody acknowledged."""
+    """An event on its way: ``acked_after`` is seconds from the last sending, None while nobody acknowledged.
+
+    ``answer`` is what came with the acknowledgement.
+    """
 
     event_id: str
     payload: dict[str, Any]
@@ -31,6 +34,7 @@ class Delivery:
     sent_at: float = 0.0
     acked_after: float | None = None
     given_up: bool = False
+    answer: dict[str, Any] | None = None
 
 
 class SocketMode:
@@ -153,7 +157,7 @@ class SocketMode:
             body = {
                 "envelope_id": envelope,
                 "type": delivery.kind,
-                "accepts_response_payload": False,
+                "accepts_response_payload": delivery.kind != "events_api",
                 "payload": delivery.payload,
                 "retry_attempt": delivery.attempts,
                 "retry_reason": "timeout" if delivery.attempts else "",
@@ -174,20 +178,25 @@ class SocketMode:
         if self._faults.deaf:
             return
         try:
-            envelope = json.loads(text).get("envelope_id", "")
+            frame = json.loads(text)
         except ValueError:
             return
+        envelope = frame.get("envelope_id", "")
         found = self._waiting.get(envelope)
         if found is not None:
             delivery, acked = found
             delivery.acked_after = time.monotonic() - delivery.sent_at
+            delivery.answer = frame.get("payload")
             acked.set()
 
 
 def press_of(
     workspace: Workspace, channel: Channel, message: Message, user: str, button: dict[str, Any]
 ) -> dict[str, Any]:
-    """The payload of a pressed button. Source: docs.slack.dev/reference/interaction-payloads/block_actions-payload."""
+    """The payload of a pressed button, or of a person chosen in its ``selected_user``.
+
+    Source: docs.slack.dev/reference/interaction-payloads/block_actions-payload.
+    """
     now = workspace.new_ts()
     place = {"message_ts": message.ts, "channel_id": channel.id, "is_ephemeral": False}
     return {
@@ -196,7 +205,7 @@ def press_of(
         "api_app_id": workspace.app_id,
         "token": "sandbox",
         "container": {"type": "message", **place} | ({"thread_ts": message.thread_ts} if message.thread_ts else {}),
-        "trigger_id": f"{now}.sandbox",
+        "trigger_id": workspace.new_trigger(user),
         "team": {"id": workspace.team_id, "domain": "sandbox"},
         "enterprise": None,
         "is_enterprise_install": False,
@@ -204,6 +213,35 @@ def press_of(
         "message": message.to_json(),
         "state": {"values": {}},
         "actions": [{"block_id": "b", "action_ts": now, **button}],
+    }
+
+
+def submission_of(workspace: Workspace, view: View, values: dict[str, str]) -> dict[str, Any]:
+    """The payload of a form that was sent: every field of it, those left empty as None.
+
+    Source: docs.slack.dev/reference/interaction-payloads/view-interactions-payload.
+    """
+    state = {
+        block["block_id"]: {
+            block["element"]["action_id"]: {
+                "type": "plain_text_input",
+                "value": values.get(block["block_id"], block["element"].get("initial_value")) or None,
+            }
+        }
+        for block in view.content["blocks"]
+        if block["type"] == "input"
+    }
+    return {
+        "type": "view_submission",
+        "team": {"id": workspace.team_id, "domain": "sandbox"},
+        "user": {"id": view.user, "username": workspace.users[view.user].name, "team_id": workspace.team_id},
+        "api_app_id": workspace.app_id,
+        "token": "sandbox",
+        "trigger_id": workspace.new_trigger(view.user),
+        "view": view.to_json() | {"state": {"values": state}},
+        "response_urls": [],
+        "is_enterprise_install": False,
+        "enterprise": None,
     }
 
 

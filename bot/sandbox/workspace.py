@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.sandbox.errors import SlackError
+
+TRIGGER_SECONDS = 3.0
 Change = Callable[[str, "Channel", "Message"], None]
 
 
@@ -98,6 +101,31 @@ class Channel:
         return (message for message in self.messages.values() if message.thread_ts in (None, message.ts))
 
 
+@dataclass(slots=True)
+class View:
+    """A window of one person's. ``hash`` changes with each change; ``errors`` are those of the last attempt to send."""
+
+    id: str
+    user: str
+    content: dict[str, Any]
+    hash: str
+    errors: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The window as Slack's API shows it. Source: docs.slack.dev/reference/views."""
+        return self.content | {"id": self.id, "hash": self.hash, "state": {"values": {}}, "root_view_id": self.id}
+
+
+@dataclass(slots=True)
+class Whisper:
+    """A message that one person saw, and nobody can find again."""
+
+    channel: str
+    user: str
+    text: str
+    thread_ts: str | None
+
+
 class Workspace:
     """One workspace with a bot, a few people and channels. Listeners hear of every change."""
 
@@ -121,6 +149,9 @@ class Workspace:
             )
         }
         self.files: dict[str, File] = {}
+        self.views: dict[str, View] = {}  # open windows
+        self.whispers: list[Whisper] = []
+        self._triggers: dict[str, tuple[str, float, bool]] = {}  # whose, since when, used
         self.listeners: list[Change] = []
         self._clock = clock
         self._counter = 0
@@ -135,6 +166,31 @@ class Workspace:
         """An identifier of Slack's looks: a letter and ten characters."""
         self._counter += 1
         return f"{letter}0{self._counter:09X}"
+
+    def new_trigger(self, user: str) -> str:
+        """What a press brings: it opens one window for that person, within three seconds."""
+        self._counter += 1
+        trigger = f"{self._counter}.sandbox.{user.lower()}"
+        self._triggers[trigger] = (user, self._clock(), False)
+        return trigger
+
+    def open_view(self, trigger: str, content: dict[str, Any]) -> View:
+        """Open a window for who has the trigger, in exchange for it. Raises: SlackError."""
+        if trigger not in self._triggers:
+            raise SlackError("invalid_trigger_id")
+        user, since, is_used = self._triggers[trigger]
+        if is_used:
+            raise SlackError("exchanged_trigger_id")
+        if self._clock() - since > TRIGGER_SECONDS:
+            raise SlackError("expired_trigger_id")
+        self._triggers[trigger] = (user, since, True)
+        view = View(self.new_id("V"), user, content, self.new_ts())
+        self.views[view.id] = view
+        return view
+
+    def change_view(self, view: View, content: dict[str, Any]) -> None:
+        """Change what a window shows."""
+        view.content, view.hash, view.errors = content, self.new_ts(), {}
 
     def find(self, channel: str, ts: str) -> Message | None:
         """A message by its place."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bot.outbound import BadMessage, Message, checked, checked_comment
+from bot.outbound import BadMessage, Message, View, checked, checked_comment, checked_view
 
 
 def section(text: str, **more: Any) -> dict[str, Any]:
@@ -106,3 +106,33 @@ def test_a_file_comment_obeys_the_same_rules() -> None:
     assert checked_comment("the report") == "the report"
     with pytest.raises(BadMessage, match="channel"):
         checked_comment("<!channel>")
+
+
+def field(**more: Any) -> dict[str, Any]:
+    element = {"type": "plain_text_input", "action_id": "a", "max_length": 3000, **more}
+    return {"type": "input", "block_id": "a", "label": {"type": "plain_text", "text": "Why?"}, "element": element}
+
+
+BAD_VIEWS = [
+    ("longer than 24", View("k", "t" * 25, (section("x"),))),
+    ("longer than 24", View("k", "t", (field(),), "s" * 25)),
+    ("3000 allowed", View("k", "t", (section("x"),), carries="c" * 3001)),
+    ("100 allowed", View("k", "t", tuple(section("x") for _ in range(101)))),
+    ("a form needs a button", View("k", "t", (field(),))),
+    ("a form needs a button", View("k", "t", (section("x"),), "Send")),
+    ("1 to 3000 characters", View("k", "t", (field(max_length=3001),), "Send")),
+    ("only fields for text", View("k", "t", (field(type="file_input"),), "Send")),
+    ("<!channel>", View("k", "t", (section("<!channel>"),))),
+]
+
+
+@pytest.mark.parametrize(("problem", "view"), BAD_VIEWS)
+def test_a_window_that_breaks_a_rule_is_refused_and_the_rule_named(problem: str, view: View) -> None:
+    with pytest.raises(BadMessage, match=re.escape(problem)):
+        checked_view(view)
+
+
+def test_a_field_stands_in_windows_only() -> None:
+    assert checked_view(View("k", "t", (field(),), "Send", "c" * 3000))["private_metadata"] == "c" * 3000
+    with pytest.raises(BadMessage, match="a type we do not send"):
+        checked(Message("x", (field(),)), "k")

@@ -1,0 +1,117 @@
+"""What the bot asks in a window of its own: first a view that says that it is looking, then the form or the list.
+
+A press opens a window within three seconds or never, so nothing is looked up before it is open. What a form carries
+(which message it is about) comes back with it and is checked against history again.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.outbound import Block, View
+from bot.slack_text import render
+from storage.knowledge import MAX_TEXT, KnownIssue, numbers
+from storage.threads import Thread
+
+KNOWN_FORM, WRONG_FORM, LIST = "known-form", "wrong-form", "list"
+TITLES = {KNOWN_FORM: "Known issue", WRONG_FORM: "Wrong verdict", LIST: "All threads"}
+MAX_LISTED = 40
+NOTE, TICKET, FIXED_IN, REASON = "note", "ticket", "fixed_in", "reason"
+MAX_SHORT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The message that a window is about."""
+
+    team: str
+    channel: str
+    message: str
+
+    def pack(self) -> str:
+        """As it travels with the window."""
+        return json.dumps([self.team, self.channel, self.message])
+
+
+def unpack(text: object) -> About | None:
+    """What came back with a window; None where it is nothing of ours."""
+    try:
+        team, channel, message = json.loads(str(text))
+    except (ValueError, TypeError):
+        return None
+    return About(str(team), str(channel), str(message))
+
+
+def loading(kind: str) -> View:
+    """The window while its content is looked up."""
+    return View(kind, TITLES[kind], render("window_loading").blocks)
+
+
+def sorry(kind: str) -> View:
+    """The window about a message that history no longer knows."""
+    return View(kind, TITLES[kind], render("window_gone").blocks)
+
+
+def known_form(about: About, issue: KnownIssue | None) -> View:
+    """What is known of a failure; filled in with what is known so far."""
+    blocks = (
+        _input(NOTE, "What is known?", issue.note if issue else "", lines=True),
+        _input(TICKET, "Ticket (an address or a number)", (issue.ticket if issue else "") or "", optional=True),
+        _input(FIXED_IN, "Fixed in version, such as 4.2.1", (issue.fixed_in if issue else "") or "", optional=True),
+    )
+    return View(KNOWN_FORM, TITLES[KNOWN_FORM], blocks, "Save", about.pack())
+
+
+def wrong_form(about: About) -> View:
+    """Why a verdict is wrong."""
+    blocks = (_input(REASON, "What is it really, and how do you know?", "", lines=True),)
+    return View(WRONG_FORM, TITLES[WRONG_FORM], blocks, "Send", about.pack())
+
+
+def thread_list(places: list[Thread]) -> View:
+    """Every thread about a failure, the latest first."""
+    latest = places[::-1]
+    shown = render("window_threads", places=latest[:MAX_LISTED], more=max(0, len(latest) - MAX_LISTED))
+    return View(LIST, TITLES[LIST], shown.blocks)
+
+
+def filled_in(view: Mapping[str, Any]) -> dict[str, str]:
+    """What a person wrote into a form, by field; white space around it is taken away."""
+    values = (view.get("state") or {}).get("values") or {}
+    found = {}
+    for block, elements in values.items():
+        for element in elements.values():
+            found[str(block)] = str(element.get("value") or "").strip()[:MAX_TEXT]
+    return found
+
+
+def mistakes(kind: str, given: Mapping[str, str]) -> dict[str, str]:
+    """What must be mended before a form can be taken, by field."""
+    found = {}
+    if kind == KNOWN_FORM:
+        if not given.get(NOTE):
+            found[NOTE] = "Say what is known."
+        if given.get(FIXED_IN) and numbers(given[FIXED_IN]) is None:
+            found[FIXED_IN] = "This has no version number, such as 4.2.1."
+    elif not given.get(REASON):
+        found[REASON] = "Say why."
+    return found
+
+
+def _input(field: str, label: str, initial: str, *, lines: bool = False, optional: bool = False) -> Block:
+    element: Block = {
+        "type": "plain_text_input",
+        "action_id": field,
+        "multiline": lines,
+        "max_length": MAX_TEXT if lines else MAX_SHORT,
+    }
+    if initial:
+        element["initial_value"] = initial[: element["max_length"]]
+    return {
+        "type": "input",
+        "block_id": field,
+        "label": {"type": "plain_text", "text": label},
+        "optional": optional,
+        "element": element,
+    }
