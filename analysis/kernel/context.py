@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from analysis.address import is_kernel, is_user
+from analysis.address import KERNEL_START_57, is_user
 from analysis.errors import Absence, Unreadable
 from analysis.memory.reader import Memory
 
@@ -70,7 +70,7 @@ def context_registers(context: bytes) -> Registers | None:
         return None
     *general, rip = struct.unpack_from("<17Q", context, CONTEXT_REGISTERS)
     rsp = general[RSP]
-    if rsp & 7 or not (is_kernel(rsp) or is_user(rsp)):
+    if rsp & 7 or not (rsp >= KERNEL_START_57 or is_user(rsp)):
         return None  # an impossible rip is a crash like any other; an impossible rsp is no context
     return Registers(rip, rsp, {number: value for number, value in enumerate(general) if number != RSP})
 

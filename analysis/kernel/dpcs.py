@@ -8,7 +8,7 @@ forward (DpcList), the last one with a null pointer.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import MissingLayout, Unreadable
 from analysis.kernel.lists import walk_list
 from analysis.kernel.names import KernelNames
@@ -84,7 +84,7 @@ def _chain(memory: Memory, head: int) -> Iterator[VirtAddr]:
             at = memory.pointer(at)
         except Unreadable:
             return
-        if not is_kernel(at) or at % 8 or at in seen:
+        if not memory.is_kernel(at) or at % 8 or at in seen:
             return
         seen.add(at)
         yield VirtAddr(at)
@@ -95,7 +95,7 @@ def _routine(memory: Memory, dpc: int) -> VirtAddr | None:
         routine = memory.pointer(dpc + DEFERRED_ROUTINE) if memory.u8(dpc) in DPC_TYPES else 0
     except Unreadable:
         return None
-    return VirtAddr(routine) if is_kernel(routine) else None
+    return VirtAddr(routine) if memory.is_kernel(routine) else None
 
 
 def _is_inside(prcb: Struct) -> bool:
@@ -149,7 +149,7 @@ def _recorded(block: Struct) -> VirtAddr | None:
         routine = block.pointer("CurrentDpcRoutine") if block.has("CurrentDpcRoutine") else 0
     except Unreadable:
         return None
-    return VirtAddr(routine) if is_kernel(routine) else None
+    return VirtAddr(routine) if block.memory.is_kernel(routine) else None
 
 
 def _of_active_dpc(memory: Memory, names: KernelNames, block: Struct) -> VirtAddr | None:
@@ -158,4 +158,4 @@ def _of_active_dpc(memory: Memory, names: KernelNames, block: Struct) -> VirtAdd
         dpc = data.pointer("ActiveDpc") if data.has("ActiveDpc") else 0
     except (Unreadable, MissingLayout, KeyError):
         return None
-    return _routine(memory, dpc) if is_kernel(dpc) else None
+    return _routine(memory, dpc) if memory.is_kernel(dpc) else None

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import replace
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import BadDump, Unreadable
 from analysis.kernel.facts import Module
 from analysis.kernel.lists import walk_list
@@ -108,7 +108,7 @@ def _read_entry(memory: Memory, address: int, stamp_at: int | None) -> Module | 
     entry = Snapshot(memory, address, _ENTRY_SIZE)
     base = entry.u64(address + _DLL_BASE)
     size = entry.u32(address + _IMAGE_SIZE)
-    if not is_kernel(base) or base % 0x1000 or not 0 < size < _MAX_IMAGE_SIZE:
+    if not memory.is_kernel(base) or base % 0x1000 or not 0 < size < _MAX_IMAGE_SIZE:
         return None
     path = _text(entry, address + _FULL_NAME)
     name = _text(entry, address + _BASE_NAME) or _file_name(path or "")

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.errors import MissingLayout, Unreadable
 from analysis.kernel.devices import Devices
 from analysis.kernel.facts import DeviceNode
@@ -83,7 +83,7 @@ def read_events(memory: Memory, names: KernelNames, devices: Devices) -> PnpEven
     except (Unreadable, MissingLayout):
         return None
     events = tuple(event for entry in entries if (event := _event(memory, names, devices, entry)) is not None)
-    return PnpEvents(events, VirtAddr(worker) if is_kernel(worker) else None)
+    return PnpEvents(events, VirtAddr(worker) if memory.is_kernel(worker) else None)
 
 
 def _event(memory: Memory, names: KernelNames, devices: Devices, entry: int) -> PnpEvent | None:
@@ -137,8 +137,8 @@ def power_requests(memory: Memory, block: int) -> tuple[PowerRequest, ...]:
             irp, device = memory.pointer(entry + IRP_DATA_IRP), memory.pointer(entry + IRP_DATA_PDO)
         except Unreadable:
             continue
-        if is_kernel(irp):
-            found.append(PowerRequest(VirtAddr(irp), VirtAddr(device) if is_kernel(device) else None))
+        if memory.is_kernel(irp):
+            found.append(PowerRequest(VirtAddr(irp), VirtAddr(device) if memory.is_kernel(device) else None))
     return tuple(found)
 
 
@@ -165,7 +165,7 @@ def held_seconds(memory: Memory, names: KernelNames, block: int) -> dict[int, fl
 
 def device_of_fx(memory: Memory, devices: Devices, address: int) -> int | None:
     """The physical device object of a POP_FX_DEVICE (power framework); None where there is none to be believed."""
-    if not is_kernel(address) or address % 8:
+    if not memory.is_kernel(address) or address % 8:
         return None
     try:
         node = devices.node(memory.pointer(address + FX_DEVICE_NODE))
@@ -175,7 +175,7 @@ def device_of_fx(memory: Memory, devices: Devices, address: int) -> int | None:
 
 
 def _member_of(memory: Memory, block: int, signature: int, offset: int) -> int | None:
-    if not is_kernel(block):
+    if not memory.is_kernel(block):
         return None
     try:
         return memory.pointer(block + offset) if memory.u16(block) == signature else None
@@ -184,5 +184,5 @@ def _member_of(memory: Memory, block: int, signature: int, offset: int) -> int |
 
 
 def _entries(memory: Memory, head: int | None) -> Iterator[int]:
-    if head is not None and is_kernel(head):
+    if head is not None and memory.is_kernel(head):
         yield from walk_list(memory, head, MAX_LIST).entries

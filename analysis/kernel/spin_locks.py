@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import KERNEL_START_57, VirtAddr
 from analysis.errors import Unreadable
 from analysis.kernel.context import Registers
 from analysis.kernel.devices import ModuleAt
@@ -41,7 +41,7 @@ _LOCK = 8  # KSPIN_LOCK_QUEUE.Lock
 _EX_ALONE, _EX_WANTED, _EX_MOST = 1 << 31, 1 << 30, 2048  # EX_SPIN_LOCK; no more processors can share it
 WordArray = np.ndarray[tuple[int], np.dtype[np.uint64]]
 _LIVE_STACK = 0x2000  # bytes of a stack above the stack pointer that are looked at
-_LOWEST = 0xFFFF_8000_0000_0000  # the kernel's half of the addresses
+_LOWEST = KERNEL_START_57  # what is a kernel address at all is asked of memory later
 _MAX_LOCKS = 64
 _MAX_STEPS = 200_000  # of all queues together
 
@@ -75,7 +75,7 @@ class _Queues:
     # Follows queues. A dump may be made to have endless ones, so all of it together ends somewhere.
 
     def __init__(self, memory: Memory) -> None:
-        self._memory = memory
+        self.memory = memory
         self._left = _MAX_STEPS
 
     def follow(self, part: int) -> list[int]:
@@ -84,8 +84,8 @@ class _Queues:
         seen = {part}
         while self._left > 0:
             self._left -= 1
-            following = self._memory.u64(queue[-1])
-            if not is_kernel(following) or following in seen:
+            following = self.memory.u64(queue[-1])
+            if not self.memory.is_kernel(following) or following in seen:
                 break
             queue.append(following)
             seen.add(following)
@@ -97,12 +97,12 @@ class _Queues:
         if self._left < 0:
             return None
         try:
-            word = self._memory.u64(part + _LOCK)
+            word = self.memory.u64(part + _LOCK)
             lock = word & ~_MARKS
-            if not word & _WAITS or not is_kernel(lock) or lock % 8:
+            if not word & _WAITS or not self.memory.is_kernel(lock) or lock % 8:
                 return None
-            last = self._memory.u64(lock) & ~_MARKS
-            return VirtAddr(lock) if is_kernel(last) and self.follow(part)[-1] == last else None
+            last = self.memory.u64(lock) & ~_MARKS
+            return VirtAddr(lock) if self.memory.is_kernel(last) and self.follow(part)[-1] == last else None
         except Unreadable:
             return None
 
@@ -217,7 +217,7 @@ def _registers(processor: Processor, at: int) -> Iterable[int]:
 
 
 def _is_taken(memory: Memory, address: int, *, shared: bool) -> bool:
-    if not is_kernel(address) or address % (4 if shared else 8):
+    if not memory.is_kernel(address) or address % (4 if shared else 8):
         return False
     try:
         if not shared:
@@ -234,7 +234,7 @@ def _is_taken(memory: Memory, address: int, *, shared: bool) -> bool:
 def _queued(queues: _Queues, view: _View) -> _Claim | None:
     waiting = (view.words & _MARKS == _WAITS) & (view.words >= _LOWEST)
     parts = [view.start + 8 * int(index) - _LOCK for index in np.flatnonzero(waiting)]
-    parts += [word for word in _registers(view.processor, 0) if is_kernel(word) and word % 8 == 0]
+    parts += [word for word in _registers(view.processor, 0) if queues.memory.is_kernel(word) and word % 8 == 0]
     for part in dict.fromkeys(parts):
         lock = queues.waited_by(part)
         if lock is not None:
@@ -256,7 +256,7 @@ def _first_of(queues: _Queues, views: Sequence[_View], lock: VirtAddr, part: int
 
 def _view(memory: Memory, processor: Processor) -> _View:
     start = processor.registers.rsp if processor.registers is not None else 0
-    if not is_kernel(start) or start % 8:
+    if not memory.is_kernel(start) or start % 8:
         return _View(processor, 0, np.empty(0, np.uint64))
     base = processor.thread.stack_base or 0
     size = min(_LIVE_STACK, base - start) if start < base <= start + MAX_STACK_BYTES else _LIVE_STACK

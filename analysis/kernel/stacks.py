@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from analysis.address import VirtAddr, is_kernel, is_user
+from analysis.address import VirtAddr, is_user
 from analysis.errors import Unreadable
 from analysis.kernel.arm64_stacks import arm64_scan, arm64_stack
 from analysis.kernel.context import (
@@ -196,7 +196,7 @@ class Walker:
     def _thread_walk(self, thread: Thread) -> Walk:
         pointer, base = thread.kernel_stack or 0, thread.stack_base or thread.initial_stack or 0
         low = thread.stack_limit if thread.stack_limit is not None else VirtAddr(pointer)
-        if not low < base <= low + MAX_STACK_BYTES or not is_kernel(low):
+        if not low < base <= low + MAX_STACK_BYTES or not self._memory.is_kernel(low):
             return Walk(StackMemory.above(self._memory, pointer))
         walk = Walk(StackMemory(self._memory, low, base))
         if thread.initial_stack is not None and low < thread.initial_stack <= base:
@@ -303,7 +303,7 @@ class Walker:
         elif registers.rsp not in walk.stack or registers.rsp <= point.registers.rsp:
             # A double fault or an interrupt has a stack of its own; what it interrupted lies on another.
             walk.switches += 1
-            if walk.switches > MAX_STACK_SWITCHES or not is_kernel(registers.rsp):
+            if walk.switches > MAX_STACK_SWITCHES or not self._memory.is_kernel(registers.rsp):
                 raise End(f"what was interrupted ran on another stack, at {registers.rsp:#x}")
             walk.stack = StackMemory.above(self._memory, registers.rsp)
             walk.floor = walk.start_slot = walk.entered = walk.words = None

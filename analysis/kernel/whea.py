@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from analysis.address import is_kernel
 from analysis.errors import Unreadable
 from analysis.kernel import whea_memory, whea_pci, whea_processor
 from analysis.kernel.whea_section import Section
@@ -63,7 +62,7 @@ class HardwareError:
 
 def read_record(memory: Memory, address: int) -> HardwareError | None:
     """The WHEA_ERROR_RECORD at ``address``; None where none can be read there."""
-    if not is_kernel(address):
+    if not memory.is_kernel(address):
         return None
     try:
         header = memory.read(address, HEADER_SIZE)

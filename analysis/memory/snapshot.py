@@ -29,3 +29,7 @@ class Snapshot(Memory):
             at = address - self._start
             return self._data[at : at + size]
         return self._behind.read(address, size)
+
+    def is_kernel(self, address: int) -> bool:
+        """As the memory behind it says."""
+        return self._behind.is_kernel(address)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from analysis.address import PAGE_MASK, PAGE_SIZE, PhysAddr
+from analysis.address import KERNEL_START, KERNEL_START_57, PAGE_MASK, PAGE_SIZE, PhysAddr
 from analysis.errors import Absence, Unreadable
 from analysis.memory.physical import PhysicalMemory
 from analysis.memory.prefetch import Page, fetch_pages
@@ -70,6 +70,11 @@ class AddressSpace(Memory):
     def process(self, directory_table: int) -> "AddressSpace":
         """The address space of a process, by its DirectoryTableBase. Prototype entries are read through this one."""
         return AddressSpace(self.physical, directory_table, kernel=self._kernel or self, five_levels=self.five_levels)
+
+    def is_kernel(self, address: int) -> bool:
+        """Whether an address lies where the kernel lives: with five levels that begins further down."""
+        start = KERNEL_START_57 if self.five_levels else KERNEL_START
+        return start <= address <= 0xFFFF_FFFF_FFFF_FFFF
 
     def translate(self, address: int) -> PhysAddr:
         """The physical address of a virtual one. That its page was saved is not implied.

@@ -97,7 +97,7 @@ def _from_list(memory: Memory, head: int) -> tuple[int, int] | None:
 
 def _by_header(memory: Memory, inside: int) -> int:
     start = inside & ~(PAGE_SIZE - 1)
-    for address in range(start, start - SCAN_BYTES, -PAGE_SIZE) if is_kernel(inside) else ():
+    for address in range(start, start - SCAN_BYTES, -PAGE_SIZE) if memory.is_kernel(inside) else ():
         if memory.read_available(address, 2) == b"MZ":
             headers = _headers(memory, address)
             if headers and inside < address + headers.size_of_image:

@@ -10,7 +10,6 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from analysis.address import is_kernel
 from analysis.errors import Unreadable
 from analysis.limits import MAX_PROCESSES
 from analysis.memory.reader import Memory
@@ -133,7 +132,7 @@ def _check_published(table: SymbolTable, kdbg: Kdbg | None, fit: Fit) -> None:
 
 
 def _check_processes(memory: Memory, layouts: dict[str, Layout], head: int, fit: Fit) -> None:
-    links = _closed_list(memory, head, MAX_PROCESSES) if is_kernel(head) else None
+    links = _closed_list(memory, head, MAX_PROCESSES) if memory.is_kernel(head) else None
     fit.whole = links is not None
     if links is None:
         fit.problems.append("the list of processes does not close")
@@ -212,12 +211,16 @@ def _thread_problem(memory: Memory, layouts: dict[str, Layout], process: Struct,
     if limit and not limit < thread.pointer("InitialStack") <= base:
         return "its stack bounds contradict each other"
     first = outer.address_of("IrpList")
-    if is_kernel(link := memory.pointer(first)) and memory.is_readable(link, 16) and memory.pointer(link + 8) != first:
+    if (
+        memory.is_kernel(link := memory.pointer(first))
+        and memory.is_readable(link, 16)
+        and memory.pointer(link + 8) != first
+    ):
         return "its list of IRPs does not close"
     if thread.u8("State") != WAITING:
         return None
     block = thread.pointer("WaitBlockList")
-    if not is_kernel(block) or not memory.is_readable(block, layouts["_KWAIT_BLOCK"].size):
+    if not memory.is_kernel(block) or not memory.is_readable(block, layouts["_KWAIT_BLOCK"].size):
         return None
     if Struct(memory, layouts["_KWAIT_BLOCK"], block).pointer("Thread") != address:
         return "its wait block names another thread"
@@ -230,7 +233,7 @@ def _check_resources(memory: Memory, layouts: dict[str, Layout], head: int, fit:
     for _ in range(SAMPLE_RESOURCES):
         try:
             before, link = link, memory.pointer(link)
-            if link == head or not is_kernel(link) or memory.pointer(link + 8) != before:
+            if link == head or not memory.is_kernel(link) or memory.pointer(link + 8) != before:
                 return
             problem = _resource_problem(Struct(memory, layouts["_ERESOURCE"], link))
         except Unreadable:
@@ -248,7 +251,7 @@ def _resource_problem(resource: Struct) -> str | None:
     active, entries = resource.u16("ActiveCount"), resource.u32("ActiveEntries")
     if not any((owner, *slots, active, entries)):
         return None
-    if any(slot and not is_kernel(slot) for slot in (owner, *slots)):
+    if any(slot and not resource.memory.is_kernel(slot) for slot in (owner, *slots)):
         return "its owner or its waiters are no kernel addresses"
     if owner and not owner & 3 and not _is_thread(resource.memory, owner):
         return None
@@ -259,8 +262,8 @@ def _resource_problem(resource: Struct) -> str | None:
 
 def _check_processor(memory: Memory, layouts: dict[str, Layout], processors: int, fit: Fit) -> None:
     try:
-        prcb = Struct(memory, layouts["_KPRCB"], memory.pointer(processors) if is_kernel(processors) else 0)
-        if not is_kernel(prcb.address):
+        prcb = Struct(memory, layouts["_KPRCB"], memory.pointer(processors) if memory.is_kernel(processors) else 0)
+        if not memory.is_kernel(prcb.address):
             return
         threads = prcb.pointer("CurrentThread"), prcb.pointer("IdleThread")
         wrong = prcb.u32("Number") != 0 or not all(_is_thread(memory, thread) for thread in threads)
@@ -272,7 +275,7 @@ def _check_processor(memory: Memory, layouts: dict[str, Layout], processors: int
 
 
 def _is_thread(memory: Memory, address: int) -> bool:
-    return is_kernel(address) and memory.u8(address) & 0x7F == THREAD_TYPE
+    return memory.is_kernel(address) and memory.u8(address) & 0x7F == THREAD_TYPE
 
 
 # The links of a list whose back links are all right, or None. Right back links also rule out loops.
@@ -282,7 +285,7 @@ def _closed_list(memory: Memory, head: int, limit: int) -> list[int] | None:
         link, last = struct.unpack("<QQ", memory.read(head, 16))
         before = head
         while link != head:
-            if len(links) >= limit or not is_kernel(link):
+            if len(links) >= limit or not memory.is_kernel(link):
                 return None
             following, back = struct.unpack("<QQ", memory.read(link, 16))
             if back != before:

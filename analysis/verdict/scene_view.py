@@ -2,7 +2,7 @@
 
 import struct
 
-from analysis.address import VirtAddr, is_kernel
+from analysis.address import VirtAddr
 from analysis.bugchecks.tables import Parameters
 from analysis.errors import MissingLayout, Unreadable
 from analysis.formats.image import DumpImage, ExceptionRecord
@@ -137,7 +137,7 @@ class SceneView:
 
     def pool_tag(self, address: int) -> str | None:
         """The tag in the header in front of a pool block; None where none is printable."""
-        if self._scene is None or not is_kernel(address) or address % POOL_GRAIN:
+        if self._scene is None or not self._scene.memory.is_kernel(address) or address % POOL_GRAIN:
             return None
         try:
             tag = self._scene.memory.read(address - POOL_HEADER + POOL_TAG, 4)

@@ -7,7 +7,7 @@ Pure functions over frames.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from analysis.address import is_kernel
+from analysis.address import KERNEL_START_57
 from analysis.bugchecks.explained import Stop
 from analysis.kernel.facts import Frame
 from analysis.trust import Trust
@@ -72,7 +72,7 @@ def _without_leftovers(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
 
 def _is_program(address: int) -> bool:
     # From 2 to 4 GiB lie the kernel of 32-bit Windows and, rarely, a program on 64-bit Windows: not told apart here.
-    return not is_kernel(address) and not 0x8000_0000 <= address < 0x1_0000_0000
+    return address < KERNEL_START_57 and not 0x8000_0000 <= address < 0x1_0000_0000
 
 
 def _is_after_entry(above: Sequence[Frame]) -> bool:

@@ -9,7 +9,10 @@ import pytest
 
 from analysis.errors import Absence, Unreadable
 from analysis.formats import open_dump
+from analysis.kernel.context import CONTEXT_SIZE, context_registers
+from analysis.kernel.lists import walk_list
 from analysis.memory import AddressSpace, open_memory
+from analysis.memory.snapshot import Snapshot
 from tests.formats.built import full
 from tests.memory.tables import LARGE, PAGE, PRESENT, Physical, Space
 
@@ -85,3 +88,29 @@ def test_wide_addresses_are_none_where_there_are_four(tmp_path: Path) -> None:
     with opened(tmp_path, space) as memory, pytest.raises(Unreadable) as caught:
         memory.u8(WIDE)
     assert caught.value.absence is Absence.NOT_CANONICAL
+
+
+def test_a_list_at_wide_addresses_is_the_kernels_with_five_levels_and_nobodys_with_four(tmp_path: Path) -> None:
+    space = Space(Physical(), 5)
+    tagged(space)
+    links = [WIDE, WIDE + 0x40, WIDE + 0x80]
+    ring = bytearray(0x100)
+    for number in range(3):
+        struct.pack_into("<QQ", ring, 0x40 * number, links[(number + 1) % 3], links[number - 1])
+    space.map(WIDE, bytes(ring))
+    with opened(tmp_path, space) as memory:
+        assert walk_list(memory, WIDE, 9).entries == tuple(links[1:])
+        assert Snapshot(memory, WIDE, 0x100).is_kernel(WIDE)
+        assert memory.process(space.cr3).is_kernel(WIDE)
+    four = Space(Physical(), 4)
+    tagged(four)
+    with opened(tmp_path, four) as memory:
+        assert not memory.is_kernel(WIDE)
+        assert memory.is_kernel(0xFFFF_8000_0000_0000)
+
+
+def test_a_context_on_a_wide_stack_is_one() -> None:
+    context = bytearray(CONTEXT_SIZE)
+    for rsp, sound in ((WIDE & ~7, True), (0x7FFE_0000_1000, True), (0x80FE_0000_0000_1000, False)):
+        struct.pack_into("<Q", context, 0x98, rsp)
+        assert (context_registers(bytes(context)) is not None) == sound
