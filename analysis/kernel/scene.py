@@ -62,9 +62,8 @@ class Scene:
             files=self.image_files,
             arm64=image.header.machine == MACHINE_ARM64,
         )
-        # Of a dump that is still far away, each page of a program would be a request of its own.
-        space = None if image.raw.is_remote else program_memory(image, memory)
-        self._user_stacks = UserStacks(memory, symbols, symbols.files, space)
+        space = program_memory(image, memory)
+        self._user_stacks = UserStacks(memory, symbols, symbols.files, space, far=image.raw.is_remote)
         self._reader = reader
         self._threads: dict[int, Thread | None] = {}
         self._stacks: dict[int, Stack] = {}

@@ -23,6 +23,7 @@ from analysis.symbols.pe import read_image
 from analysis.symbols.search import SymbolFiles
 
 MAX_PROGRAM_IMAGES = 512
+NOT_FETCHED = "the program's part of the stack was not fetched: the dump lies elsewhere"
 _PEB_LDR = 0x18
 _LDR_IN_LOAD_ORDER = 0x10
 _ENTRY = struct.Struct("<QQ32xQQI4xHH4xQHH4xQ")  # links; DllBase, EntryPoint, SizeOfImage, FullDllName, BaseDllName
@@ -32,15 +33,25 @@ _TEB_STACK_BASE = 8  # NT_TIB.StackBase, winnt.h
 
 
 class UserStacks:
-    """Walks the user side of threads; what a process has loaded is read once. ``space`` opens a process' memory."""
+    """Walks the user side of threads; what a process has loaded is read once. ``space`` opens a process' memory.
+
+    Of a dump that is still ``far`` away each page of a program would be a request of its own: it is left there.
+    """
 
     def __init__(
-        self, memory: Memory, names: KernelNames, files: SymbolFiles, space: Callable[[int], Memory] | None
+        self,
+        memory: Memory,
+        names: KernelNames,
+        files: SymbolFiles,
+        space: Callable[[int], Memory] | None,
+        *,
+        far: bool = False,
     ) -> None:
         self._memory = memory
         self._names = names
         self._files = files
         self._space = space
+        self._far = far
         self._programs: dict[VirtAddr, tuple[Walker, Memory]] = {}
 
     def stack(self, thread: Thread, process: Process | None) -> Stack | None:
@@ -54,6 +65,8 @@ class UserStacks:
         registers = self._entered(thread)
         if registers is None:
             return None
+        if self._far:
+            return Stack(end=NOT_FETCHED)
         walker, space = self._program(process, self._space)
         low = registers.rsp
         if not space.read_available(low, 8):
