@@ -153,7 +153,7 @@ class Duplicates:
     ) -> tuple[Similar, ...]:
         sight, seen = self._sight.of_reports()
         rows = self._database.rows(
-            "SELECT id, code, module, lock, device, service, frames FROM reports WHERE live = 0 AND id IS NOT ? "  # noqa: S608
+            "SELECT id, code, module, lock, device, service, frames FROM reports WHERE +live = 0 AND id IS NOT ? "  # noqa: S608
             "AND (module = ? OR lock = ? OR device = ? OR service = ? OR code = ?) "
             f"AND {sight} ORDER BY id DESC LIMIT ?",
             [number, *(own[name] for name in ("module", "lock", "device", "service", "code")), *seen, MAX_CANDIDATES],

@@ -157,10 +157,12 @@ ALTER TABLE threads ADD COLUMN name TEXT;
 
 # What pages count and list comes from these alone, without a look at the rows.
 PAGES = """
-CREATE INDEX reports_by_day ON reports (live, seen_at, signature, module, host);
+CREATE INDEX reports_by_day ON reports (live, seen_at, reported_at, signature, module, code, host);
 CREATE INDEX reports_by_signature ON reports (signature, live, seen_at, host);
+CREATE INDEX reports_of_module ON reports (module COLLATE NOCASE, live, seen_at, reported_at, host, code);
+CREATE INDEX reports_of_code ON reports (code COLLATE NOCASE, live, seen_at, reported_at, host, module);
+CREATE INDEX reports_of_host ON reports (host COLLATE NOCASE, live, seen_at, reported_at, module, code);
 CREATE INDEX reports_by_service ON reports (service);
-CREATE INDEX reports_by_report_time ON reports (reported_at);
 CREATE INDEX threads_by_place ON threads (report_id, channel);
 """
 

@@ -45,12 +45,13 @@ class Overview:
     def fresh(self, since: datetime, limit: int = 10) -> list[Problem]:
         """Failures whose very first crash is not older than that, the newest first."""
         sight, seen = self._sight.of_reports()
+        earlier, _ = self._sight.of_reports("e")
         rows = self._database.rows(
             "SELECT signature AS name, count(*) AS n, count(DISTINCT host) AS hosts, min(seen_at) AS first, "  # noqa: S608
-            f"max(seen_at) AS last FROM reports WHERE live = 0 AND signature IN (SELECT signature FROM reports "
-            f"WHERE live = 0 AND seen_at >= ?) AND {sight} GROUP BY signature HAVING first >= ? "
-            "ORDER BY first DESC LIMIT ?",
-            [stamp(since), *seen, stamp(since), limit],
+            f"max(seen_at) AS last FROM reports WHERE live = 0 AND seen_at >= ? AND {sight} AND NOT EXISTS "
+            "(SELECT 1 FROM reports AS e WHERE e.signature = reports.signature AND e.live = 0 AND e.seen_at < ? "
+            f"AND {earlier}) GROUP BY signature ORDER BY first DESC LIMIT ?",
+            [stamp(since), *seen, stamp(since), *seen, limit],
         )
         return [self._problem(row) for row in rows]
 
@@ -59,7 +60,7 @@ class Overview:
         sight, seen = self._sight.of_reports()
         rows = self._database.rows(
             "SELECT module, count(*) AS n FROM reports WHERE live = 0 AND seen_at >= ? "  # noqa: S608
-            f"AND module IS NOT NULL AND {sight} GROUP BY module ORDER BY n DESC, module LIMIT ?",
+            f"AND +module IS NOT NULL AND {sight} GROUP BY +module ORDER BY n DESC, module LIMIT ?",
             [stamp(since), *seen, limit],
         )
         return [(row["module"], row["n"]) for row in rows]
@@ -77,11 +78,6 @@ class Overview:
         days = (until.date() - since.date()).days + 1
         every = [since.date() + timedelta(days=number) for number in range(days)]
         return [(day, counts.get(day.isoformat(), 0)) for day in every]
-
-    def count(self) -> int:
-        """How many crashes there are."""
-        sight, seen = self._sight.of_reports()
-        return int(self._database.value(f"SELECT count(*) FROM reports WHERE live = 0 AND {sight}", seen))  # noqa: S608
 
     def _problem(self, row: Row) -> Problem:
         first, last = moment(row["first"]), moment(row["last"])

@@ -16,6 +16,7 @@ from storage.sight import EVERYTHING, Sight
 from storage.words import match_query
 
 Column = Literal["module", "code", "host", "build", "lock", "device", "service", "signature"]
+MAX_VALUES = 10_000  # of a column, in the vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,11 @@ class Search:
         )
         return [stored(row) for row in rows]
 
+    def count(self, query: Query) -> int:
+        """How many crashes match."""
+        where, values = _where(query, self._sight)
+        return int(self._database.value(f"SELECT count(*) FROM reports WHERE {where}", values))  # noqa: S608
+
     def span(self, query: Query) -> Span:
         """How many crashes match, on which hosts, from when to when."""
         where, values = _where(query, self._sight)
@@ -92,9 +98,10 @@ class Search:
     def top(self, query: Query, column: Column, limit: int = 1000) -> list[tuple[str, int]]:
         """The values of a column among matching crashes with their counts, most frequent first."""
         where, values = _where(query, self._sight)
+        # The plus keeps SQLite from walking the column's own index, with a look at each row, not the condition's.
         rows = self._database.rows(
-            f"SELECT {column} AS value, count(*) AS n FROM reports WHERE {where} AND {column} IS NOT NULL "  # noqa: S608
-            f"GROUP BY {column} ORDER BY n DESC, {column} LIMIT ?",
+            f"SELECT {column} AS value, count(*) AS n FROM reports WHERE {where} AND +{column} IS NOT NULL "  # noqa: S608
+            f"GROUP BY +{column} ORDER BY n DESC, value LIMIT ?",
             [*values, limit],
         )
         return [(row["value"], row["n"]) for row in rows]
@@ -113,16 +120,13 @@ class Search:
     def fresh(self, query: Query, limit: int = 20) -> list[Fresh]:
         """Failures whose very first crash lies in the query's window; the newest first."""
         inside, values = _where(query, self._sight)
-        where, others = _where(dataclasses.replace(query, since=None, until=None), self._sight)
+        earlier, others = _where(dataclasses.replace(query, since=None, until=None), self._sight, "e")
         sight, seen = self._sight.of_reports("r")
-        firsts = (
-            "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY signature ORDER BY seen_at, id) AS place "  # noqa: S608
-            f"FROM reports WHERE {where}) WHERE place = 1"
-        )
         rows = self._database.rows(
             f"SELECT {LISTED}, (SELECT count(*) FROM reports AS r WHERE r.signature = reports.signature "  # noqa: S608
-            f"AND r.live = 0 AND {sight}) AS n FROM reports WHERE {inside} AND id IN ({firsts}) "
-            "ORDER BY seen_at DESC, id DESC LIMIT ?",
+            f"AND r.live = 0 AND {sight}) AS n FROM reports WHERE {inside} AND NOT EXISTS (SELECT 1 FROM reports AS e "
+            "WHERE e.signature = reports.signature AND (e.seen_at, e.id) < (reports.seen_at, reports.id) "
+            f"AND {earlier}) ORDER BY seen_at DESC, id DESC LIMIT ?",
             [*seen, *values, *others, limit],
         )
         return [Fresh(stored({key: row[key] for key in row if key != "n"}), row["n"]) for row in rows]
@@ -130,15 +134,33 @@ class Search:
     def vocabulary(self) -> dict[Column, list[str]]:
         """The names history knows, column by column: what a mistyped word may have meant."""
         names: tuple[Column, ...] = ("module", "code", "host", "lock", "device", "service")
-        anything = Query(live=True)
-        return {name: [value for value, _ in self.top(anything, name)] for name in names}
+        return {name: self._values(name) for name in names}
+
+    def mentions(self, words: str) -> bool:
+        """Whether any report says these words."""
+        where, values = _where(Query(words=words, live=True), self._sight)
+        return bool(self._database.rows(f"SELECT 1 FROM reports WHERE {where} LIMIT 1", values))  # noqa: S608
+
+    def _values(self, column: Column) -> list[str]:
+        # From one value to the next in the column's index: as many steps as there are values, however many rows.
+        sight, seen = self._sight.of_reports()
+        rows = self._database.rows(
+            f"WITH RECURSIVE steps (value) AS (SELECT min({column}) FROM reports UNION ALL SELECT "  # noqa: S608
+            f"(SELECT min({column}) FROM reports WHERE {column} > value) FROM steps WHERE value IS NOT NULL) "
+            "SELECT value FROM steps WHERE value IS NOT NULL AND EXISTS (SELECT 1 FROM reports "
+            f"WHERE {column} = value AND {sight}) LIMIT {MAX_VALUES}",
+            seen,
+        )
+        return [row["value"] for row in rows]
 
 
-def _where(query: Query, sight: Sight) -> tuple[str, list[Any]]:
+def _where(query: Query, sight: Sight, table: str = "reports") -> tuple[str, list[Any]]:
     # Column names come from the dataclass above; values only ever travel as parameters.
     clauses, values = ["1"], list[Any]()
     if not query.live:
-        clauses.append("live = 0")
+        # Where words or a signature pick the rows, those few are looked at; else the index that begins with this.
+        is_picked = query.words is not None or query.signature is not None
+        clauses.append("+live = 0" if is_picked else "live = 0")
     for name in ("module", "code", "host"):
         if (wanted := getattr(query, name)) is not None:
             clauses.append(f"{name} = ? COLLATE NOCASE")
@@ -155,7 +177,7 @@ def _where(query: Query, sight: Sight) -> tuple[str, list[Any]]:
         match = match_query(query.words)
         clauses.append("id IN (SELECT rowid FROM words WHERE words MATCH ?)" if match else "0")
         values += [match] if match else []
-    seen, channels = sight.of_reports()
+    seen, channels = sight.of_reports(table)
     return " AND ".join([*clauses, seen]), [*values, *channels]
 
 

@@ -69,7 +69,7 @@ def ask(store: Store, text: str, now: datetime, about: int | None = None) -> Ans
     names = name_words(
         question.subject,
         store.search.vocabulary(),
-        lambda word: bool(store.search.find(Query(words=word, live=True), limit=1)),
+        store.search.mentions,
     )
     if len(names) >= TOO_MANY_UNKNOWN and not any(name.is_known for name in names):
         return _unclear(f"I did not understand “{_quoted(text)}”.", text)
@@ -141,7 +141,7 @@ def _last(asked: Asked) -> Answer:
     if not rows:
         return _never(asked)
     about = f" of {asked.subject}" if asked.names else ""
-    total = asked.store.search.span(asked.query).count
+    total = asked.store.search.count(asked.query)
     if total > len(rows):
         return Answer((f"The last {len(rows)} of {crashes(total)}{about}{asked.time}:",), rows)
     said = f"The only crash{about}{asked.time}:" if total == 1 else f"All {crashes(total)}{about}{asked.time}:"
@@ -190,7 +190,7 @@ _ANSWERS: dict[Kind, Callable[[Asked], Answer]] = {
 def _widened(asked: Asked) -> tuple[Asked, bool]:
     # A driver that is nobody's culprit may still stand in a stack: then say where it is mentioned.
     module = asked.query.module
-    if module is None or asked.store.search.span(asked.query).count:
+    if module is None or asked.store.search.count(asked.query):
         return asked, any(not name.is_known for name in asked.names)
     words = " ".join(filter(None, (module, asked.query.words)))
     wider = dataclasses.replace(asked.query, module=None, words=words)

@@ -39,7 +39,7 @@ def _by_month(asked: Asked, since: datetime) -> Answer:
 
 
 def _count(asked: Asked, since: datetime, until: datetime) -> int:
-    return asked.store.search.span(dataclasses.replace(asked.query, since=since, until=until)).count
+    return asked.store.search.count(dataclasses.replace(asked.query, since=since, until=until))
 
 
 def fresh(asked: Asked) -> Answer:

@@ -31,9 +31,11 @@ class Failure:
 def dashboard(store: Store, now: datetime) -> dict[str, Any]:
     """Open problems, drivers and new failures of the last weeks, and crashes a day."""
     since = now - MONTH
+    daily = store.overview.daily(since, now)
     return {
-        "total": store.overview.count(),
-        "chart": bars(store.overview.daily(since, now), "Crashes a day"),
+        "total": sum(count for _, count in daily),
+        "daily": daily,
+        "chart": bars(daily, "Crashes a day"),
         "problems": [_failure(store, problem) for problem in store.overview.problems(since)],
         "drivers": store.overview.drivers(since),
         "fresh": [_failure(store, problem) for problem in store.overview.fresh(now - WEEK)],
@@ -62,12 +64,14 @@ def group(store: Store, signature: str, now: datetime) -> dict[str, Any] | None:
     span = store.search.span(query)
     report = store.reports.report(latest.id)
     known = NOTHING if report is None else store.known(report)
+    daily = store.overview.daily(now - MONTH, now, latest.signature)
     return {
         "signature": signature,
         "title": _title(latest),
         "latest": latest,
         "span": span,
-        "chart": bars(store.overview.daily(now - MONTH, now, latest.signature), "Crashes a day"),
+        "daily": daily,
+        "chart": bars(daily, "Crashes a day"),
         "hosts": store.search.top(query, "host", MAX_HOSTS),
         "builds": store.search.top(query, "build", MAX_HOSTS),
         "versions": store.search.versions(latest.module, Query()) if latest.module else [],

@@ -1,0 +1,136 @@
+"""How long the bot's pages take over a long history: ``python -m tests.bench.pages [CRASHES]``, 100,000 by default.
+
+Two thousand reports of sixty failures go into history as always; the rest are their copies under other identities,
+hosts and times, made inside the database. A year long, told in five channels. Each page is asked for through the whole
+site, for somebody who sees everything and for somebody with a link of one channel.
+"""
+
+import asyncio
+import random
+import statistics
+import sys
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+from bot.web import links
+from bot.web.guard import Access, Rates
+from storage import Store
+from storage.reports import LISTED
+from tests.bot.web.sites import SECRET, browser
+from tests.storage.samples import NOON, Clock, report
+
+MADE, FAMILIES, CHANNELS, DAYS = 2_000, 60, 5, 365
+ROUNDS = 20
+QUESTIONS = (
+    "have we seen driver7 since May?", "last 20 crashes", "0x9f", "which hosts hit 0x133 this week?", "drivr12",
+    "how often did driver3.sys crash in the last 2 months?", "is 0x9f getting worse?", "what is new this week?",
+    "which versions of driver5 crash?", "top 10 drivers in Q2", "crashes before June 3", "KeWaitForSingleObject",
+)  # fmt: skip
+
+
+def fill(path: Path, crashes: int) -> None:
+    """A history of so many crashes."""
+    draw = random.Random(7)
+    codes = ("0x9f", "0x133", "0xd1", "0x50", "0xe2")
+    with Store.open(path, Clock()) as store, store.reports._database.write() as tables:
+        for number in range(min(MADE, crashes)):
+            family = int(FAMILIES * draw.random() ** 2)
+            store.remember(
+                report(
+                    str(number),
+                    code=codes[family % len(codes)],
+                    module=f"driver{family}.sys",
+                    signature=f"{codes[family % len(codes)]}/4 driver{family} lock{family}",
+                    lock=f"nt!Lock{family}",
+                    host=f"PC-{draw.randrange(3000)}",
+                    crashed=NOON - timedelta(days=DAYS * draw.random()),
+                    frames=("nt!KeWaitForSingleObject+0x1a", f"driver{family}+0x{number:x}", "nt!PnpWorker+0x40"),
+                )
+            )
+        made = tables.execute("SELECT count(*) FROM reports").fetchone()[0]
+        for copy in range(1, -(-crashes // made)):
+            _copy(store, copy * made, made, crashes)
+        reported = f"min(julianday(seen_at) + id % 3, julianday('{NOON:%Y-%m-%d}'))"
+        tables.execute(f"UPDATE reports SET reported_at = strftime('%Y-%m-%dT%H:%M:%f000Z', {reported})")
+        tables.execute(
+            "INSERT INTO threads (team, channel, ts, summary_ts, permalink, report_id, created_at) SELECT 'T', "
+            f"'C' || (id % {CHANNELS}), id, id, 'https://slack.example/' || id, id, reported_at FROM reports"
+        )
+
+
+def _copy(store: Store, offset: int, made: int, crashes: int) -> None:
+    # Every copy is the same crash of another dump, on another machine, up to a month earlier or later.
+    database = store.reports._database
+    changed = {
+        "id": f"id + {offset}",
+        "identity": f"'1:' || printf('%064x', id + {offset})",
+        "host": f"'PC-' || ((id * 7919 + {offset}) % 3000)",
+        "seen_at": "strftime('%Y-%m-%dT%H:%M:%f000Z', min(julianday(seen_at) "
+        f"+ (id * 31 + {offset}) % 60 - 30, julianday('{NOON:%Y-%m-%d}')))",
+    }
+    names = [*LISTED.split(", "), "frames", "named_by"]
+    taken = ", ".join(changed.get(name, name) for name in names)
+    database.change(
+        f"INSERT INTO reports ({', '.join(names)}) SELECT {taken} FROM reports WHERE id <= ? AND id + ? <= ?",
+        [made, offset, crashes],
+    )
+    for table, columns, key in (
+        ("documents", "document", "report_id"),
+        ("signatures", "signature", "report_id"),
+        ("drivers", "name, version, blamed", "report_id"),
+        ("words", "body", "rowid"),
+    ):
+        database.change(
+            f"INSERT INTO {table} ({columns}, {key}) SELECT {columns}, {key} + ? FROM {table} "
+            f"WHERE {key} <= ? AND {key} + ? <= ?",
+            [offset, made, offset, crashes],
+        )
+
+
+async def measure(path: Path) -> None:
+    """Print the time of each page, in milliseconds."""
+    with Store.open(path, Clock()) as store:
+        family = quote("0x9f/4 driver0 lock0", safe="")
+        pages = [
+            ("dashboard", "/"),
+            ("latest crashes", "/crashes"),
+            ("crash", "/crashes/1000"),
+            ("failure", f"/groups/{family}"),
+        ]
+        pages += [(question, f"/crashes?q={quote(question)}") for question in QUESTIONS]
+        print(f"{'page':56} {'everything':>20} {'one channel':>20}   (p50 and p95 in ms)")
+        for name, address in pages:
+            times = [await _times(store, address, signed=signed) for signed in (False, True)]
+            print(f"{name:56} " + " ".join(f"{p50:12.0f} {p95:7.0f}" for p50, p95 in times), flush=True)
+
+
+async def _times(store: Store, address: str, *, signed: bool) -> tuple[float, float]:
+    access = Access(SECRET) if signed else Access()
+    async with browser(store, access, rates=Rates(burst=1e9)) as client:
+        client.cookies.set("pileup", links.sign(SECRET, "C0", NOON + timedelta(days=1)))
+        taken = []
+        for _ in range(ROUNDS):
+            start = time.perf_counter()
+            answer = await client.get(address)
+            taken.append((time.perf_counter() - start) * 1000)
+            assert answer.status_code == 200, (address, answer.status_code)
+    return statistics.median(taken), statistics.quantiles(taken, n=20)[-1]
+
+
+def main() -> None:
+    """Fill a history in a temporary directory, and measure."""
+    crashes = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    with tempfile.TemporaryDirectory(prefix="pileup-pages-") as directory:
+        path = Path(directory) / "pileup.sqlite"
+        start = time.perf_counter()
+        fill(path, crashes)
+        size = path.stat().st_size / 1e6
+        print(f"{crashes} crashes in {size:.0f} MB, filled in {time.perf_counter() - start:.0f} s")
+        asyncio.run(measure(path))
+
+
+if __name__ == "__main__":
+    main()
