@@ -10,6 +10,7 @@ from analysis.pipeline import Options, analyze
 from tests.forge import KINDS, SCENARIOS, Load, all_builds, forge
 from tests.forge.layouts import layouts_of
 from tests.forge.sample import DUMP, SAMPLE, write_sample
+from tests.grids import thinned
 from tests.symbols.sample_store import STORE, store_bytes
 
 
@@ -19,9 +20,8 @@ def test_the_same_arguments_give_the_same_bytes(kind: str, tmp_path: Path) -> No
     assert first.read_bytes() == second.read_bytes()
 
 
-@pytest.mark.parametrize("build", all_builds())
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_every_story_has_a_crowd_around_it(build: int, scenario: str) -> None:
+@pytest.mark.parametrize(("scenario", "build"), thinned(list(SCENARIOS), all_builds(), each=1))
+def test_every_story_has_a_crowd_around_it(scenario: str, build: int) -> None:
     facts = forge(scenario, build=build).facts
     assert len(facts.threads) >= 100
     assert len(facts.resources) >= 200

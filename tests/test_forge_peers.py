@@ -82,7 +82,9 @@ def volatility_agrees(home: Path, forged: Forged) -> None:
 @volatility
 @tables
 @pytest.mark.shared
-@pytest.mark.parametrize(("build", "kind"), [(7601, "full"), (19041, "bitmap")])
+@pytest.mark.parametrize(
+    ("build", "kind"), [pytest.param(7601, "full", marks=pytest.mark.slow), pytest.param(19041, "bitmap")]
+)
 def test_volatility_lists_what_was_written(build: int, kind: str, volatility_home: Path) -> None:
     type_code = 5 if kind == "bitmap" else None
     volatility_agrees(volatility_home, with_real_addresses(build, kind=kind, type_code=type_code))

@@ -246,7 +246,10 @@ KILLED_WHEN = {
 }
 
 
-@pytest.mark.parametrize("moment", list(KILLED_WHEN))
+@pytest.mark.parametrize(
+    "moment",
+    ["between the summary and the details", pytest.param("in the middle of the details", marks=pytest.mark.slow)],
+)
 async def test_after_kill_9_the_job_finishes_in_one_thread_without_a_double_post(
     slack: StandIn, tmp_path: Path, moment: str
 ) -> None:
