@@ -35,8 +35,10 @@ from bot.sandbox.workspace import Workspace
 from tests.archives import build
 from tests.archives.test_unpack import DUMP, ONE, OTHER, SOUND
 from tests.bot import server as web
+from tests.bot.range_server import RangeServer, serving_ranges
 from tests.bot.server import BODY, serving
 from tests.bot.test_shares import FORMS
+from tests.bot.test_zipped import BALLAST, BIG, DEFLATED, SMALL, STORED, zipped
 
 LIMITS = FetchLimits(total_seconds=20, idle_seconds=2, connect_seconds=2, first_wait_seconds=0.01)
 
@@ -130,6 +132,19 @@ def _fetched() -> Iterator[Form]:
         "fetched", "the same without files:read", _uploaded(set()),
         "page: the link leads to an HTML page, not to a file: perhaps a login is needed",
     )  # fmt: skip
+    yield Form(
+        "fetched", "a zip of 21 MB with a stored dump", _zipped(("MEMORY.DMP", BIG, STORED)),
+        f"MEMORY.DMP {len(BIG)} bytes, read where it lies; 6 % of the zip fetched",
+    )  # fmt: skip
+    small = ("Mini.dmp", SMALL, DEFLATED)
+    yield Form(
+        "fetched", "a zip of 21 MB with a small packed dump", _zipped(("trace.etl", BALLAST, STORED), small),
+        f"Mini.dmp {len(SMALL)} bytes, unpacked here; 6 % of the zip fetched",
+    )  # fmt: skip
+    yield Form(
+        "fetched", "a zip of 21 MB that is all one packed dump", _zipped(("MEMORY.DMP", BIG, DEFLATED)),
+        f"MEMORY.DMP {len(BIG)} bytes, unpacked here; 106 % of the zip fetched",
+    )  # fmt: skip
     if importlib.util.find_spec("s3fs") is None:
         said = "address: s3:// links need an extra: pip install 'pileup[s3]'"
         yield Form("fetched", "s3:// without its extra", _from_bucket, said)
@@ -142,6 +157,24 @@ def _uploaded(scopes: set[str]) -> Callable[[Path], Awaitable[str]]:
             shown = Credentials({slack.base.rstrip("/"): f"Bearer {BOT_TOKEN}"})
             url = said.to_json()["files"][0]["url_private_download"]
             return await _came(place, url, is_upload=True, credentials=shown)
+
+    return run
+
+
+def _zipped(*members: tuple[str, bytes, int]) -> Callable[[Path], Awaitable[str]]:
+    async def run(place: Path) -> str:
+        path = zipped(place / "zip", *members)
+        async with serving_ranges(RangeServer(path)) as server:
+            terms = Terms(LIMITS, Policy(allow_private=True), place)
+            fetched = await reach(link(server.url), place / "dump", terms)
+            if fetched.pages is None:
+                dumps = (await open_archive(fetched, "x.zip", ArchiveLimits())).dumps
+            else:
+                await asyncio.to_thread(fetched.pages.close)
+                dumps = ((fetched.source.rpartition(" ")[2], fetched),)
+            found = ", ".join(f"{name} {one.size} bytes" for name, one in dumps)
+            how = "unpacked here" if fetched.pages is None else "read where it lies"
+            return f"{found}, {how}; {100 * server.sent / path.stat().st_size:.0f} % of the zip fetched"
 
     return run
 

@@ -81,7 +81,7 @@ class Collector:
             return ArchiveFailed("password", "it has a password, and none of those I know opens it")
         if self.damaged:
             return ArchiveFailed("damaged", f"{self.damaged[0]} in it is damaged or cut off")
-        if not self._members:
+        if not (self._members or self.refused):
             return ArchiveFailed("no-dump", "it is empty")
         if self.too_deep:
             return ArchiveFailed("no-dump", "what is in it are archives again, and those are not opened any deeper")

@@ -1,6 +1,7 @@
 """The child process that unpacks: an order on standard input, JSON lines out, within caps and without network.
 
-The order: ``path``, ``name``, ``directory``, ``passwords``, ``limits`` (as ArchiveLimits). The last line is
+The order: ``path``, ``name``, ``directory``, ``passwords``, ``limits`` (as ArchiveLimits), ``left_there`` (positions of
+those of a zip's members that are not here). The last line is
 ``{"dumps": [[name, file name], …], "left_out": …, "damaged": […]}`` or ``{"error": {"kind", "message"}}``.
 """
 
@@ -31,7 +32,10 @@ def main() -> int:
         if note is not None:
             print(f"note: {note}", file=sys.stderr)
     try:
-        found = unpack(Path(order["path"]), order["name"], directory, limits, tuple(order["passwords"]))
+        left_there = frozenset(order["left_there"])
+        found = unpack(
+            Path(order["path"]), order["name"], directory, limits, tuple(order["passwords"]), left_there=left_there
+        )
     except Exception as error:  # noqa: BLE001  # the parent must get one line, whatever happened
         kind, message = _judge(error)
         _write({"error": {"kind": kind, "message": message}})

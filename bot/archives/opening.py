@@ -73,6 +73,7 @@ async def open_archive(
         "name": name,
         "directory": str(directory.absolute()),
         "passwords": passwords,
+        "left_there": sorted(fetched.left_there),
         "limits": dataclasses.asdict(capped),
     }
     answer = await _run(order, directory, limits.seconds, unpacked)
@@ -152,7 +153,8 @@ def _taken(answer: dict[str, Any], directory: Path, outer: Fetched) -> tuple[tup
         path = directory / file
         if not file.isdecimal() or not stat.S_ISREG(path.lstat().st_mode) or path.lstat().st_nlink != 1:
             raise ArchiveFailed("fault", "the process that unpacked it answered nonsense")
-        found.append((name, _fetched(path, f"{outer.source} › {name}", outer.seconds)))
+        fetched = _fetched(path, f"{outer.source} › {name}", outer.seconds)
+        found.append((name, dataclasses.replace(fetched, note=outer.note)))
     return tuple(found)
 
 

@@ -16,7 +16,7 @@ from typing import IO, Any, Protocol
 import inflate64
 import pyzipper
 
-from bot.archives.collector import Collector, Member
+from bot.archives.collector import Collector, Member, shown_name
 from bot.archives.limits import ArchiveFailed
 from bot.archives.streams import zstd_decoder
 
@@ -47,8 +47,16 @@ class Decoder(Protocol):
     def __call__(self, data: bytes, /) -> bytes: ...
 
 
-def feed_zip(file: IO[bytes], collector: Collector, passwords: tuple[str, ...], *, deep: bool) -> None:
-    """Put every member into the collector; one that is damaged costs itself.
+def feed_zip(
+    file: IO[bytes],
+    collector: Collector,
+    passwords: tuple[str, ...],
+    *,
+    deep: bool,
+    left_there: frozenset[int] = frozenset(),
+) -> None:
+    """Put every member into the collector; one that is damaged costs itself. Of those ``left_there``, by position in
+    the directory, only the names are told.
 
     Raises:
         ArchiveFailed: the directory cannot be read; or as Collector.
@@ -59,9 +67,11 @@ def feed_zip(file: IO[bytes], collector: Collector, passwords: tuple[str, ...], 
             archive = pyzipper.AESZipFile(file)
     except BROKEN as error:
         raise ArchiveFailed("damaged", f"the zip's directory cannot be read ({type(error).__name__})") from error
-    entries = [entry for entry in archive.infolist() if _is_file(entry)]
+    listed = list(enumerate(archive.infolist()))
+    entries = [entry for position, entry in listed if _is_file(entry) and position not in left_there]
     locked = [entry for entry in entries if entry.flag_bits & ENCRYPTED]
     is_open = not locked or _unlock(archive, locked, passwords)
+    collector.refused += [shown_name(_name(entry)) for position, entry in listed if position in left_there]
     for entry in entries:
         member = collector.member(_name(entry), deep=deep)
         if entry.flag_bits & ENCRYPTED and not is_open:

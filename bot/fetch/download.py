@@ -14,12 +14,12 @@ import stamina
 
 from analysis.fingerprint import IDENTITY_BYTES, identity_of
 from bot import wording
-from bot.fetch.failures import TRANSIENT, TryLater, failure_of, refusal, retry_after, status_failure
+from bot.fetch.failures import TRANSIENT, TryLater, check_pace, failure_of, refusal, retry_after, status_failure
 from bot.fetch.limits import FetchLimits, Policy
 from bot.fetch.links import Link
 from bot.fetch.pages import PAGE_BYTES, is_page, judge
 from bot.fetch.problems import FetchFailed, Unchanged
-from bot.fetch.ranged import PEEK_BYTES, LeftThere, Source, is_settled, is_worth_ranges, source_of
+from bot.fetch.ranged import PEEK_BYTES, LeftThere, Source, is_settled, is_worth_ranges, may_be_entered, source_of
 from bot.fetch.safety import Credentials, open_client
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class Fetched:
 
     ``tag`` is what the server calls this very content, where it says so and the link led straight to it. With
     ``pages`` only what an analysis reads arrives, into the sparse file at ``path``, and its hash is not known; ``note``
-    says why a large dump came whole instead.
+    says why a large dump came whole instead. ``left_there`` are the members of a zip, by their positions in its
+    directory, of which nothing was fetched: no dumps.
     """
 
     path: Path
@@ -79,6 +80,7 @@ class Fetched:
     tag: str | None = None
     pages: "RemoteDump | None" = None
     note: str | None = None
+    left_there: frozenset[int] = frozenset()
 
 
 Progress = Callable[[Arrived], None]
@@ -209,9 +211,12 @@ class _Transfer:
     async def _go_on(self, client: httpx.AsyncClient) -> None:
         # The first bytes are here: they decide whether the others are wanted.
         self.peek = False
-        if isinstance(self.ranges, Source) and is_worth_ranges(self.head, self.ranges.size):
+        source = self.ranges
+        if isinstance(source, Source) and (
+            is_worth_ranges(self.head, source.size) or may_be_entered(self.head, source.size)
+        ):
             self.file.seek(0)
-            raise LeftThere(self.ranges, self.file.read(), self.tag, time.monotonic() - self.started)
+            raise LeftThere(source, self.file.read(), self.tag, time.monotonic() - self.started)
         if self.total is not None:
             self._check_size(self.total)
             self._check_disk(self.total)
@@ -285,10 +290,7 @@ class _Transfer:
             raise FetchFailed("page", "the link leads from one HTML page to the next, and to no file")
 
     def _check_pace(self) -> None:
-        elapsed = time.monotonic() - self.started
-        if elapsed > self.limits.patience_seconds and self.received < elapsed * self.limits.slowest_rate:
-            sent = f"{_size(self.received)} in {wording.duration(elapsed)}"
-            raise FetchFailed("time", f"the server sends too slowly: {sent}")
+        check_pace(self.received, time.monotonic() - self.started, self.limits)
 
     def _check_size(self, count: int) -> None:
         if count > self.limits.max_bytes:

@@ -80,6 +80,13 @@ def failure_of(error: BaseException, host: str, limits: FetchLimits, so_far: str
     return None
 
 
+def check_pace(received: int, seconds: float, limits: FetchLimits) -> None:
+    """Raises: FetchFailed, where a server was waited for too long for what it sent."""
+    if seconds > limits.patience_seconds and received < seconds * limits.slowest_rate:
+        sent = f"{wording.size(received)} in {wording.duration(seconds)}"
+        raise FetchFailed("time", f"the server sends too slowly: {sent}")
+
+
 def is_tls(error: BaseException | None) -> bool:
     """Whether an error comes from TLS, however wrapped: trying again does not help."""
     while error is not None:

@@ -17,6 +17,7 @@ from bot.fetch.problems import FetchFailed
 PEEK_BYTES = 1 << 20  # the first bytes of every file: a small dump is whole with them
 LEAST_RANGED = 16 << 20  # bytes; a smaller dump is here whole before its pages could be asked for
 DUMPS = (b"PAGEDU64", b"PAGEDUMP", b"MDMP")
+ZIP = b"PK\x03\x04"
 AT_ONCE = 16  # requests under way
 PIECE = 2 << 20  # bytes of one request at most
 EXPIRED = frozenset({401, 403, 404, 410})
@@ -41,8 +42,8 @@ class Source:
 
 
 class LeftThere(Exception):
-    """A large dump whose ranges can be had. ``head`` are its first bytes, ``tag`` what its server calls this content,
-    ``seconds`` what it took to get there."""
+    """A large dump, or zip, whose ranges can be had. ``head`` are its first bytes, ``tag`` what its server calls this
+    content, ``seconds`` what it took to get there."""
 
     def __init__(self, source: Source, head: bytes, tag: str | None, seconds: float) -> None:
         super().__init__(source.size)
@@ -56,6 +57,11 @@ class Whole(FetchFailed):
 def is_worth_ranges(head: bytes, size: int) -> bool:
     """Whether a file of ``size`` bytes that starts like this is a dump, not packed, too large to be fetched whole."""
     return size >= LEAST_RANGED and head.startswith(DUMPS)
+
+
+def may_be_entered(head: bytes, size: int) -> bool:
+    """Whether a file of ``size`` bytes that starts like this is a zip too large to be fetched for one member."""
+    return size >= LEAST_RANGED and head.startswith(ZIP)
 
 
 def source_of(url: str, response: httpx.Response) -> Source | str:

@@ -18,17 +18,20 @@ import httpx
 
 from analysis.fingerprint import identity_of
 from bot import wording
+from bot.archives.collector import shown_name
 from bot.fetch.blocks import PAGE, BlockFile, Run, open_blocks
 from bot.fetch.buckets import fetch_object, is_bucket_link
-from bot.fetch.download import SPARE_DISK, Fetched, Progress, download
-from bot.fetch.failures import failure_of
+from bot.fetch.download import SPARE_DISK, Fetched, Progress, Room, download
+from bot.fetch.entering import fetch_members
+from bot.fetch.failures import check_pace, failure_of
 from bot.fetch.limits import FetchLimits, Policy
 from bot.fetch.links import Link
 from bot.fetch.problems import FetchFailed
-from bot.fetch.ranged import LeftThere, Ranges
+from bot.fetch.ranged import ZIP, LeftThere, Ranges, Whole
 from bot.fetch.safety import Credentials, open_client
 from bot.fetch.shares import direct
 from bot.fetch.workspace import downloads, make_room
+from bot.fetch.zipped import Stored
 
 FEW_RUNS = 8  # a question with more is taken at its word
 GAP_PAGES = 16  # between two runs: fetched with them, it costs less than a request
@@ -57,7 +60,8 @@ async def reach(
     tag: str | None = None,
     whole: str | None = None,
 ) -> Fetched:
-    """The file behind a link: a large dump stays there, anything else comes into ``path``.
+    """The file behind a link: a large dump stays there, also one that is stored in a zip; of other large zips only what
+    their dumps need comes into ``path``, and anything else whole.
 
     ``whole`` says why it must come whole. A file that stays has to be closed (``pages.close``).
 
@@ -66,39 +70,71 @@ async def reach(
     link = replace(link, url=direct(link.url))
     if is_bucket_link(link.url):
         return await fetch_object(link, path, terms.limits, terms.policy.buckets, progress)
+    can_stay = whole is None and hasattr(os, "pwrite")  # not on Windows
     try:
-        fetched = await download(
-            link,
-            path,
-            terms.limits,
-            terms.policy,
-            progress=progress,
-            credentials=terms.credentials,
-            tag=tag,
-            peek=whole is None and hasattr(os, "pwrite"),  # not on Windows
-            room=functools.partial(make_room, downloads(terms.home), quota=terms.limits.quota_bytes),
-        )
-    except LeftThere as found:
         try:
-            pages = await asyncio.to_thread(RemoteDump.open, found, link, terms)
-        except OSError as error:
-            why = f"its pages cannot be kept here ({error.strerror})"
-            return await reach(link, path, terms, progress=progress, whole=why)
-        size = found.source.size
-        return Fetched(
-            pages.path, size, None, identity_of(size, found.head), link.shown, found.seconds, found.tag, pages
-        )
+            fetched = await _download(link, path, terms, progress, tag, peek=can_stay)
+        except LeftThere as found:
+            if found.head.startswith(ZIP):
+                return await _of_zip(found, link, path, terms, progress)
+            return await _left(found, link, terms)
+    except Whole as why:
+        whole = why.line
+        fetched = await _download(link, path, terms, progress, None, peek=False)
     return fetched if whole is None else replace(fetched, note=f"The dump was downloaded whole, for {whole}.")
+
+
+async def _download(
+    link: Link, path: Path, terms: Terms, progress: Progress | None, tag: str | None, *, peek: bool
+) -> Fetched:
+    return await download(
+        link,
+        path,
+        terms.limits,
+        terms.policy,
+        progress=progress,
+        credentials=terms.credentials,
+        tag=tag,
+        peek=peek,
+        room=_room(terms),
+    )
+
+
+def _room(terms: Terms) -> Room:
+    return functools.partial(make_room, downloads(terms.home), quota=terms.limits.quota_bytes)
+
+
+async def _left(found: LeftThere, link: Link, terms: Terms, inside: Stored | None = None) -> Fetched:
+    # The dump itself, or the one that is stored inside, read where it lies.
+    try:
+        pages = await asyncio.to_thread(RemoteDump.open, found, link, terms, inside)
+    except OSError as error:
+        raise Whole("disk", f"its pages cannot be kept here ({error.strerror})") from error
+    head = found.head if inside is None else inside.head
+    source = link.shown if inside is None else f"{link.shown} › {shown_name(inside.name)}"
+    note = None if inside is None else "The dump was read inside its zip, whose checksum of it was not checked."
+    identity = identity_of(pages.size, head)
+    return Fetched(pages.path, pages.size, None, identity, source, found.seconds, found.tag, pages, note)
+
+
+async def _of_zip(found: LeftThere, link: Link, path: Path, terms: Terms, progress: Progress | None) -> Fetched:
+    limits = terms.limits
+    timeout = httpx.Timeout(limits.idle_seconds, connect=limits.connect_seconds)
+    async with open_client(terms.policy, timeout, terms.credentials) as client:
+        came = await fetch_members(found, link, path, limits, client, progress=progress, room=_room(terms))
+    if isinstance(came, Stored):
+        return await _left(found, link, terms, came)
+    return came or await _download(link, path, terms, progress, None, peek=False)
 
 
 class RemoteDump:
     """The pages of one dump, for one analysis. ``path`` is the sparse file, ``marks`` tells which pages it holds."""
 
-    def __init__(self, found: LeftThere, link: Link, blocks: BlockFile, terms: Terms) -> None:
+    def __init__(self, found: LeftThere, link: Link, blocks: BlockFile, terms: Terms, base: int = 0) -> None:
         self.path, self.marks, self.size = blocks.data, blocks.marks, blocks.size
         self.received = len(found.head)
         self._blocks, self._link, self._terms, self._limits = blocks, link, terms, terms.limits
-        self._source = found.source
+        self._source, self._base = found.source, base  # where in the file the dump begins
         self._requests = 1
         self._waited = 0.0  # seconds of all questions before the one in hand, which began at _started
         self._started = 0.0
@@ -112,11 +148,20 @@ class RemoteDump:
         self._over = False
 
     @classmethod
-    def open(cls, found: LeftThere, link: Link, terms: Terms) -> Self:
-        """The dump with its first bytes, and whatever an earlier analysis fetched. Raises: OSError."""
-        blocks = open_blocks(terms.home, link.url, found.source.validator, found.source.size)
-        blocks.write(0, found.head)
-        return cls(found, link, blocks, terms)
+    def open(cls, found: LeftThere, link: Link, terms: Terms, inside: Stored | None = None) -> Self:
+        """The dump, or the one ``inside`` the zip, with its first bytes and whatever an earlier analysis fetched.
+
+        Raises: OSError.
+        """
+        source = found.source
+        if inside is None:
+            blocks = open_blocks(terms.home, link.url, source.validator, source.size)
+            blocks.write(0, found.head)
+            return cls(found, link, blocks, terms)
+        version = f"{source.validator} {source.size} at {inside.offset}"
+        blocks = open_blocks(terms.home, link.url, version, inside.size)
+        blocks.write(0, inside.head[: len(inside.head) // PAGE * PAGE])
+        return cls(found, link, blocks, terms, inside.offset)
 
     @property
     def said(self) -> str:
@@ -186,11 +231,14 @@ class RemoteDump:
                 timeout = httpx.Timeout(self._limits.idle_seconds, connect=self._limits.connect_seconds)
                 self._client = open_client(self._terms.policy, timeout, self._terms.credentials)
                 self._ranges = Ranges(self._client, self._source, self._limits, self._take)
-            spans = [(first * PAGE, min((first + count) * PAGE, self.size) - first * PAGE) for first, count in runs]
+            base = self._base
+            spans = [
+                (base + first * PAGE, min((first + count) * PAGE, self.size) - first * PAGE) for first, count in runs
+            ]
             self._check_room(sum(size for _, size in spans))
             before = self._ranges.requests
             async with asyncio.timeout(self._limits.total_seconds - self._waited):
-                await self._ranges.fetch(spans, self._blocks.write)
+                await self._ranges.fetch(spans, lambda at, data: self._blocks.write(at - base, data))
             self._requests += self._ranges.requests - before
         finally:
             self._filling = None
@@ -198,10 +246,7 @@ class RemoteDump:
     def _take(self, count: int) -> None:
         # Only what was waited for counts: the analysis may think for long between two questions.
         self.received += count
-        elapsed = self._waited + time.monotonic() - self._started
-        if elapsed > self._limits.patience_seconds and self.received < elapsed * self._limits.slowest_rate:
-            sent = f"{wording.size(self.received)} in {wording.duration(elapsed)}"
-            raise FetchFailed("time", f"the server sends too slowly: {sent}")
+        check_pace(self.received, self._waited + time.monotonic() - self._started, self._limits)
 
     def _check_room(self, count: int) -> None:
         if self.received + count > self._limits.max_bytes:

@@ -314,7 +314,7 @@ async def test_a_small_file_is_whole_with_its_first_bytes(tmp_path: Path) -> Non
 
 async def test_what_is_no_dump_goes_on_where_the_first_bytes_end(tmp_path: Path) -> None:
     packed = tmp_path / "packed"
-    packed.write_bytes(b"PK\3\4" + bytes(17 << 20))
+    packed.write_bytes(b"\x1f\x8b\x08" + bytes(17 << 20))
     async with serving_ranges(RangeServer(packed)) as server:
         fetched = await reached(server, tmp_path)
     assert server.asked == [(0, PEEK_BYTES - 1), (PEEK_BYTES, packed.stat().st_size - 1)]
