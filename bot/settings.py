@@ -317,10 +317,12 @@ class Settings(BaseSettings):
 
     def symbol_gaps(self, first: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Sentences about the places of the same paths that are not looked into."""
-        from bot.symbols.paths import passed_over
+        from bot.symbols.paths import is_server, passed_over
 
         return tuple(
-            f"the symbol path names {place}, which only Windows can open: mount it and name the directory"
+            f"the symbol path names {place.rpartition('@')[2]}, which is no address of a server"
+            if is_server(place)
+            else f"the symbol path names {place}, which only Windows can open: mount it and name the directory"
             for place in passed_over(*first, self.symbols, os.environ.get("_NT_SYMBOL_PATH"))
         )
 

@@ -15,7 +15,7 @@ from analysis.symbols.names import Wanted
 from bot.symbols import notes, stores
 from bot.symbols.identity import is_sound, why_refused
 from bot.symbols.locking import alone
-from bot.symbols.outcomes import Failed, GivenUp, NotThere
+from bot.symbols.outcomes import Failed, GivenUp, NotStored, NotThere
 from bot.symbols.paths import Tiers
 from bot.symbols.reach import Reach
 from bot.symbols.unpacking import MAX_BYTES, NotUnpacked, unpack
@@ -261,7 +261,7 @@ class SymbolServers:
         except NotThere as reason:
             notes.remember(place, server.url, str(reason), notes.MISSING_SECONDS)
             raise
-        except GivenUp:
+        except (GivenUp, NotStored):
             raise
         except Failed as reason:
             with self._lock:

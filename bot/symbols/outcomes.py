@@ -11,3 +11,7 @@ class Failed(Exception):
 
 class GivenUp(Failed):
     """Our time was over before the place had answered: that says nothing about the place."""
+
+
+class NotStored(Failed):
+    """What a server sent could not be written here: no fault of the server's."""

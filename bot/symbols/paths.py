@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 SERVER_WORDS = ("srv", "symsrv")
 WINDOWS_PLACE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
@@ -50,11 +51,23 @@ def symbol_tiers(default_store: Path, *paths: str | None) -> tuple[Tiers, ...]:
 
 
 def passed_over(*paths: str | None) -> tuple[str, ...]:
-    """The words of symbol paths that name places of Windows, which are none here; each once, in order."""
-    if os.name == "nt":
-        return ()
+    """The words of symbol paths that name no place to look in, each once, in order: places of Windows, which are none
+    here, and addresses of servers that are none."""
     words = [word.strip() for path in paths for element in _elements(path or "") for word in element.split("*")]
-    return tuple(dict.fromkeys(word for word in words if WINDOWS_PLACE.match(word)))
+    return tuple(dict.fromkeys(word for word in words if _is_windows_place(word) or _is_broken(word)))
+
+
+def _is_windows_place(word: str) -> bool:
+    return os.name != "nt" and WINDOWS_PLACE.match(word) is not None
+
+
+def _is_broken(word: str) -> bool:
+    if not word.lower().startswith(("http://", "https://")):
+        return False
+    try:
+        return not urlsplit(word).hostname or urlsplit(word).port == 0
+    except ValueError:
+        return True
 
 
 # WinDbg separates by ";", a Unix shell by ":". A "srv*…" element ends at ";" only, for it holds "https:".
@@ -73,7 +86,7 @@ def _places(words: list[str], default_store: Path) -> tuple[Path | str, ...]:
             # "srv**https://server": the default store; a trailing "*" says nothing.
             places += [default_store] if at + 1 < len(words) else []
         elif is_server(word):
-            places.append(word.rstrip("/"))
+            places += [] if _is_broken(word) else [word.rstrip("/")]
         elif not word.lower().endswith(".dll"):
             directory = _place(word)
             places += [directory] if directory is not None else []
@@ -87,6 +100,6 @@ def is_server(word: str) -> bool:
 
 # "C:\symbols" is a place on Windows only; elsewhere it would become a directory of that very name.
 def _place(word: str) -> Path | None:
-    if not word or (os.name != "nt" and WINDOWS_PLACE.match(word)):
+    if not word or _is_windows_place(word):
         return None
     return Path(os.path.expanduser(word))  # noqa: PTH111  # "~user" stays as it is

@@ -18,7 +18,7 @@ import httpx
 from analysis.symbols.names import Wanted
 from analysis.symbols.search import packed_name
 from bot.symbols.identity import why_refused
-from bot.symbols.outcomes import Failed, GivenUp, NotThere
+from bot.symbols.outcomes import Failed, GivenUp, NotStored, NotThere
 from bot.symbols.reach import Reach
 from bot.symbols.stores import INDEX, MAX_POINTER, POINTER, part_of, pointer_text
 from bot.symbols.unpacking import MAX_BYTES, NotUnpacked, unpack
@@ -91,7 +91,7 @@ class Server:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Failed(f"{self.host} could not be asked ({type(error).__name__})") from error
         except OSError as error:
-            raise Failed(f"{wanted.name} could not be stored ({type(error).__name__})") from error
+            raise NotStored(f"{wanted.name} could not be stored ({error.strerror or type(error).__name__})") from error
         except RuntimeError as error:  # what httpx says when it was closed meanwhile
             raise GivenUp(f"{self.host} had not answered when the analysis was over") from error
 
@@ -159,17 +159,25 @@ class Server:
     def _opened(self) -> httpx.Client:
         with self._lock:
             if self._client is None:
-                self._client = httpx.Client(
-                    timeout=httpx.Timeout(self._reach.idle_seconds),
-                    headers={"User-Agent": USER_AGENT},
-                    auth=self._auth,
-                    follow_redirects=True,
-                    max_redirects=MAX_REDIRECTS,
-                    proxy=self._reach.proxy if self._transport is None else None,
-                    verify=_trusted(self._reach.certificates),
-                    transport=self._transport,
-                )
+                self._client = self._new_client()
             return self._client
+
+    def _new_client(self) -> httpx.Client:
+        proxy = self._reach.proxy if self._transport is None else None
+        verify = _trusted(self._reach.certificates)
+        try:
+            return httpx.Client(
+                timeout=httpx.Timeout(self._reach.idle_seconds),
+                headers={"User-Agent": USER_AGENT},
+                auth=self._auth,
+                follow_redirects=True,
+                max_redirects=MAX_REDIRECTS,
+                proxy=proxy,
+                verify=verify,
+                transport=self._transport,
+            )
+        except ValueError as error:  # httpx says what it wants of a proxy; it may repeat a password
+            raise Failed("the proxy for symbol servers is not given as an address that can be used") from error
 
 
 class _Token(httpx.Auth):
@@ -193,4 +201,7 @@ def _auth(secret: tuple[str, str] | None) -> httpx.Auth | None:
 def _trusted(certificates: Path | None) -> "bool | ssl.SSLContext":
     if certificates is None:
         return True
-    return ssl.create_default_context(cafile=str(certificates))
+    try:
+        return ssl.create_default_context(cafile=str(certificates))
+    except OSError as error:  # ssl.SSLError is one
+        raise Failed(f"the CA certificates in {certificates.name} cannot be used ({type(error).__name__})") from error

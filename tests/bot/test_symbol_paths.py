@@ -57,6 +57,18 @@ def test_a_place_of_windows_is_said_to_be_passed_over(monkeypatch: pytest.Monkey
     assert next(finding for finding in examine(settings) if finding.text == said).grade == "note"
 
 
+def test_an_address_that_is_none_is_said_to_be_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("_NT_SYMBOL_PATH", "srv*http://[::1;srv*/a*https://;srv*https://one:x/;srv*https://one")
+    settings = Settings(home=tmp_path, symbols=None)
+    assert settings.symbol_tiers() == (Tiers((A,)), Tiers((tmp_path / "symbols", "https://one")))
+    assert settings.symbol_servers() is not None
+    assert [gap.partition(" names ")[2] for gap in settings.symbol_gaps()] == [
+        f"{one}, which is no address of a server" for one in ("http://[::1", "https://", "https://one:x/")
+    ]
+    monkeypatch.setenv("_NT_SYMBOL_PATH", "srv*https://anna:s3cret@[one")
+    assert "s3cret" not in str(settings.symbol_gaps())
+
+
 def test_settings_make_servers_where_a_path_names_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("_NT_SYMBOL_PATH", "srv*")
     settings = Settings(home=tmp_path, symbols=None)

@@ -89,3 +89,19 @@ def test_a_proxy_that_is_down_is_the_reason(server: Store, authority: Path, tmp_
     answer = fetch(server.url, tmp_path, reach)
     assert (answer.path, server.asked) == (None, [])
     assert "could not be asked" in answer.reason
+
+
+@pytest.mark.parametrize(
+    ("reach", "reason"),
+    [
+        (Reach(certificates=Path("/gone/ca.pem")), "the CA certificates in ca.pem cannot be used (FileNotFoundError)"),
+        (Reach(certificates=Path(__file__)), "the CA certificates in test_symbol_reach.py cannot be used (SSLError)"),
+        (
+            Reach(proxy="odd://anna:s3cret@x"),
+            "the proxy for symbol servers is not given as an address that can be used",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_used_are_the_reason(server: Store, tmp_path: Path, reach: Reach, reason: str) -> None:
+    assert fetch(server.url, tmp_path, reach).reason == reason
+    assert server.asked == []

@@ -1,10 +1,13 @@
 """Symbol servers: what is asked, what is believed, and what each fault costs."""
 
+import errno
 import json
+import os
 import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -253,3 +256,20 @@ def test_credentials_are_shown_to_their_server_and_to_nobody_else(
 def test_a_token_is_shown_as_one(server: Store, tmp_path: Path) -> None:
     fetch(server, tmp_path, reach=Reach(idle_seconds=0.5, credentials={"127.0.0.1": ("", "t0ken")}))
     assert set(server.shown) == {"Bearer t0ken"}
+
+
+def test_a_full_disk_is_not_held_against_the_server(
+    server: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Path.open
+
+    def full(self: Path, mode: str = "r", *more: Any, **named: Any) -> Any:
+        if mode == "wb":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return whole(self, mode, *more, **named)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(Path, "open", full)
+        answer = fetch(server, tmp_path)
+    assert answer == Answer(reason="probe.pdb could not be stored (No space left on device)")
+    assert fetch(server, tmp_path).path is not None  # as soon as there is room
