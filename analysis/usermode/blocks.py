@@ -1,6 +1,8 @@
 """The blocks that Windows keeps for each thread and process, and what of them a story needs: TEB and PEB.
 
-Offsets of the public ntdll.pdb, the same since Windows XP on 32 bits and Windows Vista on 64 bits. A 32-bit process on
+Offsets of _TEB, _TEB32, _PEB and _PEB32 in the public symbols of ntkrnlmp and ntdll: the same in each kernel from 7601
+to 22000 (a test compares them). The loader lock is only named where a wait led to a section at that very address. A
+32-bit process on
 a 64-bit Windows (WOW64) has both: its 32-bit TEB lies two pages behind the 64-bit one, and the 32-bit registers of a
 thread that is in the system lie in the block that TLS slot 1 (WOW64_TLS_CPURESERVED) points to, behind two words of 16
 bits.

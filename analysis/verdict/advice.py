@@ -45,6 +45,12 @@ SMALL_KERNEL = (
     "so only its modules and the crashing stack are read."
 )
 
+# Readers that know 64-bit layouts only.
+UNREAD_32 = (
+    "Of a 32-bit kernel, the blocks of Plug and Play and of the power manager that a stop hands out, deferred "
+    "procedure calls, spin locks and the critical sections of programs are not read."
+)
+
 
 def known_bad(scene: Scene, story: Story, *, alone: bool = False) -> list[tuple[Module, str]]:
     """Loaded modules in versions that the user's rules call bad, with what they say; the culprit's first.
@@ -63,7 +69,8 @@ def cannot_tell(scene: Scene, story: Story) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*text_limits(scene), *story.explained.cannot_tell)))
     told = [CUT_SHORT] if scene.image.truncated else []
     told += _of_names(scene)
-    told += [SMALL_KERNEL] if scene.memory.pointer_size == 4 and scene.symbols.layout_source == "none" else []
+    if scene.memory.pointer_size == 4:
+        told.append(SMALL_KERNEL if scene.symbols.layout_source == "none" else UNREAD_32)
     told += [*_of_kind(scene), *_of_symbols(scene), *_of_stacks(scene, story), *story.explained.cannot_tell]
     for link in story.waits.chains:
         expected, found = link.lock.waiters_expected, len(link.lock.waiters)
