@@ -73,6 +73,8 @@ class AddressSpace(Memory):
 
     def is_kernel(self, address: int) -> bool:
         """Whether an address lies where the kernel lives: with five levels that begins further down."""
+        if self.pointer_size == 4:
+            return super().is_kernel(address)
         start = KERNEL_START_57 if self.five_levels else KERNEL_START
         return start <= address <= 0xFFFF_FFFF_FFFF_FFFF
 
