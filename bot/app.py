@@ -73,8 +73,11 @@ def create_app(
     api_url: str,
     rules: intake.Rules,
     desk: buttons.Desk,
+    signing_secret: str | None = None,
 ) -> AsyncApp:
-    """The app with its listeners, which work with what ``desk`` has."""
+    """The app with its listeners, which work with what ``desk`` has. With a signing secret it takes events over HTTP,
+    and none that is not signed with it.
+    """
     store = desk.store
 
     async def authorize(**_: Any) -> AuthorizeResult:
@@ -87,7 +90,8 @@ def create_app(
         client=_client(None, api_url, []),
         authorize=authorize,
         process_before_response=True,
-        request_verification_enabled=False,
+        signing_secret=signing_secret,
+        request_verification_enabled=signing_secret is not None,
     )
 
     async def hear(body: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -79,7 +80,7 @@ async def serve(
     stop = stop or asyncio.Event()
     if (note := hide_from_children()) is not None:
         log.warning("%s", note)
-    token, app_token = _tokens(settings)
+    token, secret = _tokens(settings)
     client = reading_client(token, settings.slack_api_url)
     identity = await identify(client)
     async with AsyncExitStack() as stack:
@@ -101,16 +102,18 @@ async def serve(
 
         rules = Rules(identity.user, settings.channels, settings.users, settings.link_hosts, settings.managers)
         desk = buttons.Desk(store, tools.stops, sender, announce)
-        app = create_app(identity, settings.slack_api_url, rules, desk)
-        handler = AsyncSocketModeHandler(app, app_token, ping_interval=PING_SECONDS)
-        await _connect(handler)
-        stack.push_async_callback(handler.close_async)
-        log.info("connected as %s; %d workers", identity.user, settings.workers)
+        is_http = settings.transport == "http"
+        app = create_app(identity, settings.slack_api_url, rules, desk, secret if is_http else None)
+        if is_http:
+            listening = _events(settings, app, store, stop)
+        else:
+            listening = asyncio.create_task(_health(await _connected(app, secret, stack), store, stop))
+        log.info("%s as %s; %d workers", "listening" if is_http else "connected", identity.user, settings.workers)
         *many, last = enumerate(news)
         tasks = [asyncio.create_task(work(tools, number, event, stop)) for number, event in many]
         # However many dumps are being read, a question is answered and a button does what it says.
         tasks.append(asyncio.create_task(work(tools, *last, stop, QUICK)))
-        tasks.append(asyncio.create_task(_health(handler, store, stop)))
+        tasks.append(listening)
         tasks.append(asyncio.create_task(keep_house(store, settings, stop)))
         if settings.web_port is not None:
             tasks.append(_pages(settings, settings.web_port, store, stop))
@@ -130,12 +133,27 @@ def _pages(settings: Settings, port: int, store: Store, stop: asyncio.Event) -> 
     return asyncio.create_task(serve_pages(create_site(store, settings.access), place, stop))
 
 
+def _events(settings: Settings, app: AsyncApp, store: Store, stop: asyncio.Event) -> asyncio.Task[None]:
+    from bot.http_events import PATH, events_site
+    from bot.web.running import open_socket, serve_pages
+
+    try:
+        place = open_socket(settings.http_address, settings.http_port)
+    except OSError as error:
+        where = f"{settings.http_address}:{settings.http_port}"
+        raise CannotServe(f"events cannot be taken at {where}: {error.strerror}") from error
+    log.info("events at %s:%d%s", settings.http_address, settings.http_port, PATH)
+    return asyncio.create_task(serve_pages(events_site(app, store), place, stop))
+
+
 def _tokens(settings: Settings) -> tuple[str, str]:
-    if settings.transport != "socket":
-        raise CannotServe("PILEUP_TRANSPORT=http is not supported yet: leave it at socket")
-    if settings.slack_bot_token is None or settings.slack_app_token is None:
-        raise CannotServe("serve needs PILEUP_SLACK_BOT_TOKEN and PILEUP_SLACK_APP_TOKEN")
-    return settings.slack_bot_token.get_secret_value(), settings.slack_app_token.get_secret_value()
+    # The bot token, and what proves that we are we (app token) or that Slack is Slack (signing secret).
+    is_http = settings.transport == "http"
+    second = settings.slack_signing_secret if is_http else settings.slack_app_token
+    if settings.slack_bot_token is None or second is None:
+        name = "PILEUP_SLACK_SIGNING_SECRET" if is_http else "PILEUP_SLACK_APP_TOKEN"
+        raise CannotServe(f"serve needs PILEUP_SLACK_BOT_TOKEN and {name}")
+    return settings.slack_bot_token.get_secret_value(), second.get_secret_value()
 
 
 async def _opened(settings: Settings, stack: AsyncExitStack) -> Store:
@@ -208,6 +226,13 @@ def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identit
         archive_limits=settings.archive_limits,
         page=settings.access.report_link,
     )
+
+
+async def _connected(app: AsyncApp, app_token: str, stack: AsyncExitStack) -> AsyncSocketModeHandler:
+    handler = AsyncSocketModeHandler(app, app_token, ping_interval=PING_SECONDS)
+    await _connect(handler)
+    stack.push_async_callback(handler.close_async)
+    return handler
 
 
 async def _connect(handler: AsyncSocketModeHandler) -> None:

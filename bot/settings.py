@@ -105,7 +105,12 @@ class Settings(BaseSettings):
     transport: Literal["socket", "http"] = Field(
         default="socket", description="How events arrive: `socket` (no public address needed) or `http`."
     )
-    http_port: int = Field(default=3000, ge=1, le=65535, description="Port for events when `PILEUP_TRANSPORT=http`.")
+    http_port: int = Field(
+        default=3000, ge=1, le=65535, description="Port for events when `PILEUP_TRANSPORT=http`: `POST /slack/events`."
+    )
+    http_address: str = Field(
+        default="127.0.0.1", description="Address they are taken at; what ends TLS in front of it reaches it there."
+    )
     web_port: int | None = Field(
         default=None, ge=1, le=65535, description="Port of the web pages. Default: there are none."
     )

@@ -13,6 +13,7 @@ from bot.sandbox.arguments import Arguments, read_arguments, typed
 from bot.sandbox.errors import SlackError
 from bot.sandbox.faults import Faults
 from bot.sandbox.methods import METHODS, Caller
+from bot.sandbox.signed_http import SignedHttp
 from bot.sandbox.socket_mode import ACK_SECONDS, Delivery, SocketMode, events_of, press_of, submission_of
 from bot.sandbox.workspace import Channel, Message, Workspace
 
@@ -64,6 +65,18 @@ class StandIn:
     def api_url(self) -> str:
         """The address for PILEUP_SLACK_API_URL."""
         return f"{self.base}api/"
+
+    async def use_http(self, url: str, secret: str) -> None:
+        """Deliver to this address from now on, after the handshake that Slack does when one is entered.
+
+        Raises:
+            ValueError: the app does not answer the challenge.
+        """
+        http = SignedHttp(url, secret)
+        answer = await http.post("events_api", {"type": "url_verification", "token": "t", "challenge": "c7"}, 0)
+        if answer != (200, {"challenge": "c7"}):
+            raise ValueError(f"the address answered {answer}")
+        self.socket_mode.over_http = http
 
     def press(self, channel: str, ts: str, action: str, user: str, chosen: str | None = None) -> Delivery:
         """A person presses a button of a message, or chooses somebody. Raises: KeyError: there is no such action."""

@@ -1,4 +1,5 @@
-"""Socket Mode: one WebSocket a client, events in envelopes, each to be acknowledged within three seconds.
+"""Events and how they are delivered. Socket Mode: one WebSocket a client, events in envelopes, each to be acknowledged
+within three seconds; or signed HTTP, where an address is set.
 
 An envelope that is not acknowledged comes again, on whatever connection is open then; an event for which no
 connection is open waits for one. Source: docs.slack.dev/apis/events-api/using-socket-mode.
@@ -11,9 +12,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 from aiohttp import WSMsgType, web
 
 from bot.sandbox.faults import Faults
+from bot.sandbox.signed_http import SignedHttp
 from bot.sandbox.workspace import Channel, Message, View, Workspace
 
 ACK_SECONDS = 3.0
@@ -43,6 +46,7 @@ class SocketMode:
     def __init__(self, workspace: Workspace, faults: Faults) -> None:
         self.deliveries: list[Delivery] = []
         self.connections: list[web.WebSocketResponse] = []
+        self.over_http: SignedHttp | None = None  # where deliveries go instead of to a connection
         self._workspace = workspace
         self._faults = faults
         self._tickets: set[str] = set()
@@ -148,7 +152,26 @@ class SocketMode:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def _post(self, delivery: Delivery, http: SignedHttp) -> None:
+        for wait in (0.0, *http.retries):
+            await asyncio.sleep(wait)
+            delivery.attempts += 1
+            delivery.sent_at = time.monotonic()
+            try:
+                status, answer = await http.post(delivery.kind, delivery.payload, delivery.attempts - 1)
+            except (aiohttp.ClientError, TimeoutError, OSError):
+                status, answer = 0, None
+            if status == 200 and not self._faults.deaf:
+                delivery.answer, delivery.acked_after = answer, time.monotonic() - delivery.sent_at
+                return
+            if delivery.kind != "events_api":
+                break  # what a person did is not sent again: Slack shows that it failed
+        delivery.given_up = True
+
     async def _deliver(self, delivery: Delivery) -> None:
+        if self.over_http is not None:
+            await self._post(delivery, self.over_http)
+            return
         while delivery.attempts < MAX_ATTEMPTS:
             await self._connected.wait()
             envelope = secrets.token_hex(16)

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import hashlib
 import re
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ CRASHES, NO_BOT, DIRECT = "C0CRASHES1", "C0NOBOT001", "D0ANNA0001"
 ANNA = "U0ANNA0001"
 BOT = "<@U0PILEUP01>"
 PATIENCE = 20.0
+SECRET = "0123456789abcdef"
 
 
 def dump(name: str, variant: int = 0) -> bytes:
@@ -89,15 +91,38 @@ def settings(slack: StandIn, home: Path, **more: Any) -> Settings:
 async def bot(
     slack: StandIn, home: Path, analyst: Analyst | None, pace: float = 0.01, **more: Any
 ) -> AsyncIterator[asyncio.Event]:
-    """The bot, connected, until the block ends; gives the event that stops it."""
+    """The bot, connected, until the block ends; gives the event that stops it.
+
+    With ``transport="http"`` the stand-in comes to it.
+    """
     stop = asyncio.Event()
+    is_http = more.get("transport") == "http"
+    if is_http:
+        more = {"slack_signing_secret": SECRET, "http_port": free_port()} | more
     running = asyncio.create_task(serve(settings(slack, home, **more), analyse=analyst, stop=stop, pace_seconds=pace))
     try:
-        await until(lambda: bool(slack.socket_mode.connections) or running.done())
+        if is_http:
+            await until(lambda: is_open(more["http_port"]) or running.done())
+            await slack.use_http(f"http://127.0.0.1:{more['http_port']}/slack/events", SECRET)
+        else:
+            await until(lambda: bool(slack.socket_mode.connections) or running.done())
         yield stop
     finally:
         stop.set()
         await running
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as place:
+        return int(place.getsockname()[1])
+
+
+def is_open(port: int) -> bool:
+    """Whether somebody listens at a port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 async def until(condition: Callable[[], Any], seconds: float = PATIENCE, poll: float = 0.02) -> None:

@@ -38,9 +38,12 @@ async def window(slack: StandIn) -> View:
     return next(iter(views.values()))
 
 
-async def test_what_is_said_of_one_crash_shows_wherever_the_failure_is_shown(slack: StandIn, tmp_path: Path) -> None:
-    routes = {f"{n}.dmp": page(dump("seed", n)) for n in (1, 2, 3)}
-    async with serving(**routes) as files, bot(slack, tmp_path, Analyst()):
+@pytest.mark.parametrize("transport", ["socket", "http"])
+async def test_what_is_said_of_one_crash_shows_wherever_the_failure_is_shown(
+    slack: StandIn, tmp_path: Path, transport: str
+) -> None:
+    routes = {f"{n}.dmp": page(dump("seed", n)) for n in (1, 2)}
+    async with serving(**routes) as files, bot(slack, tmp_path, Analyst(), transport=transport):
         first = slack.workspace.say(CRASHES, ANNA, files.url("/1.dmp"))
         await until(lambda: is_told(slack, first))
         other = slack.workspace.say(GENERAL, ANNA, files.url("/2.dmp"))

@@ -33,9 +33,11 @@ async def slack() -> AsyncIterator[StandIn]:
         yield stand_in
 
 
-async def test_a_link_becomes_a_thread_with_summary_and_details(slack: StandIn, tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["socket", "http"])
+async def test_a_link_becomes_a_thread_with_summary_and_details(slack: StandIn, tmp_path: Path, transport: str) -> None:
     analyst = Analyst(seconds=0.5)
-    async with serving(**{"MEMORY.DMP": page(dump("seed"))}) as files, bot(slack, tmp_path, analyst):
+    routes = {"MEMORY.DMP": page(dump("seed"))}
+    async with serving(**routes) as files, bot(slack, tmp_path, analyst, transport=transport):
         said = slack.workspace.say(CRASHES, ANNA, f"look: <{files.url('/MEMORY.DMP?key=secret')}>")
         await until(lambda: "eyes" in said.reactions)
         await until(lambda: is_told(slack, said))
