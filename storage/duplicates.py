@@ -98,13 +98,24 @@ class Duplicates:
         return frozenset(row["id"] for row in self._members(report))
 
     def names(self, report: Report) -> frozenset[str]:
-        """Every name that this failure has or had in any of its reports, as far as it does not contradict this one."""
-        own = Signature.parse(storable(report.bucket.signature))
-        found = {storable(report.bucket.signature), *map(storable, report.bucket.aliases)}
-        for number in self.members(report):
-            found |= self._reports.names(number)
-        parsed = {name: Signature.parse(name) for name in found}
-        return frozenset(name for name, other in parsed.items() if own is None or other is None or own.fits(other))
+        """The names that this failure has or had in any of its reports, as far as they do not contradict this one and
+        somebody said something of them; its own names in any case."""
+        own_name = storable(report.bucket.signature)
+        own = Signature.parse(own_name)
+        mine = {own_name, *map(storable, report.bucket.aliases)}
+        acted = {row["signature"] for row in self._database.rows("SELECT DISTINCT signature FROM acts")}
+        others = [name for name in sorted(acted - mine) if _may_fit(own, name)]
+        sight, seen = self._sight.of_reports()
+        # From what was acted on, which is little, to the reports: a failure may have thousands of those.
+        rows = self._database.rows(
+            "SELECT DISTINCT reports.signature AS signature, shared.signature AS shared, wanted.value AS name "  # noqa: S608
+            "FROM json_each(?) AS wanted CROSS JOIN signatures AS other ON other.signature = wanted.value "
+            f"CROSS JOIN signatures AS shared ON shared.signature IN ({', '.join('?' for _ in mine)}) "
+            f"AND shared.report_id = other.report_id CROSS JOIN reports ON reports.id = other.report_id WHERE {sight}",
+            [json.dumps(others), *sorted(mine), *seen],
+        )
+        found = {row["name"] for row in rows if _is_same(own_name, own, mine, row)}
+        return frozenset(name for name in mine | found if _may_fit(own, name))
 
     def _members(self, report: Report) -> list[Row]:
         # They share a name, if only the one that a failure has when little can be told of it; and do not contradict.
@@ -145,8 +156,7 @@ class Duplicates:
         )
 
     def _first_thread(self, numbers: list[int]) -> Thread | None:
-        told = [thread for number in numbers if (thread := self._threads.first(number)) is not None]
-        return min(told, key=lambda thread: thread.created_at, default=None)
+        return next((thread for thread in self._threads.of_reports(numbers) if thread.form != "pointer"), None)
 
     def _similar(
         self, own: Row, number: int | None, frames: list[str], members: set[int], limit: int
@@ -222,6 +232,11 @@ def _is_same(own: str, parsed: Signature | None, names: set[str], row: Row) -> b
         return True
     other = Signature.parse(row["signature"])
     return parsed is not None and other is not None and parsed.fits(other)
+
+
+def _may_fit(own: Signature | None, name: str) -> bool:
+    other = Signature.parse(name)
+    return own is None or other is None or own.fits(other)
 
 
 def _is_core(frame: str) -> bool:

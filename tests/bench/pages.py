@@ -55,6 +55,9 @@ def fill(path: Path, crashes: int) -> None:
             _copy(store, copy * made, made, crashes)
         reported = f"min(julianday(seen_at) + id % 3, julianday('{NOON:%Y-%m-%d}'))"
         tables.execute(f"UPDATE reports SET reported_at = strftime('%Y-%m-%dT%H:%M:%f000Z', {reported})")
+        for family in range(0, FAMILIES, 5):
+            name = f"{codes[family % len(codes)]}/4 driver{family} lock{family}"
+            store.knowledge.note(name, "known", "U1", {"note": "under way"})
         tables.execute(
             "INSERT INTO threads (team, channel, ts, summary_ts, permalink, report_id, created_at) SELECT 'T', "
             f"'C' || (id % {CHANNELS}), id, id, 'https://slack.example/' || id, id, reported_at FROM reports"
