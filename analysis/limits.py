@@ -17,6 +17,7 @@ MAX_IRP_STACK = 127  # IRP.StackCount is a signed char
 MAX_LIST = 65_536  # any other kernel list
 MAX_DATA_BLOCKS = 65_536
 MAX_PAGE_RUNS = 65_536
+MAX_RUNS_ASKED = 16_384  # of pages of a dump that lies elsewhere, in one question; more are asked for in several
 MAX_SYMBOL_FILE = 64 << 20  # bytes of a symbol table as it lies on disk
 MAX_SYMBOL_TEXT = 32 << 20  # bytes of its text once unpacked; an nt table has 6 to 8 MB
 MAX_SYMBOL_DEPTH = 12  # directories below a --symbols directory

@@ -27,9 +27,10 @@ from analysis.kernel.printed import PrintedScene, read_printed
 from analysis.kernel.scene import Scene, read_scene
 from analysis.memory import open_memory
 from analysis.memory.reader import Memory
-from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
 from analysis.symbols.builds import known_builds
+from analysis.symbols.kernel import KernelSymbols
 from analysis.symbols.obtaining import told_together
+from analysis.symbols.opening import SymbolSources, open_kernel_symbols
 from analysis.symbols.search import Ask, find_files
 from analysis.usermode import PrintedProgram, tell_printed_program, tell_user_story
 from analysis.verdict import printed_facts, report

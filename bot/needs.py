@@ -5,7 +5,7 @@ The child has read a hostile dump: its questions are taken apart with care.
 
 from typing import TYPE_CHECKING, Any
 
-from analysis.formats.remote import MAX_RUNS
+from analysis.limits import MAX_RUNS_ASKED
 from bot.symbols.identity import wanted_from
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _symbols(servers: "SymbolServers | None", need: Any) -> dict[str, str]:
 
 def _runs(asked: Any) -> list[tuple[int, int]]:
     # Ranges of pages; what is none is left out, and its asker finds it missing.
-    if not isinstance(asked, list) or len(asked) > MAX_RUNS:
+    if not isinstance(asked, list) or len(asked) > MAX_RUNS_ASKED:
         return []
     return [
         (run[0], run[1])

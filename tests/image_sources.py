@@ -15,7 +15,7 @@ from pathlib import Path
 from analysis.formats import open_dump
 from analysis.kernel.scene import read_scene
 from analysis.memory import open_memory
-from analysis.symbols import SymbolSources, open_kernel_symbols
+from analysis.symbols.opening import SymbolSources, open_kernel_symbols
 from tests.forge import forge
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -14,8 +14,8 @@ from analysis.formats import open_dump
 from analysis.kernel.scene import Scene, read_scene
 from analysis.memory import open_memory
 from analysis.pipeline import Options, analyze
-from analysis.symbols import SymbolSources, open_kernel_symbols
 from analysis.symbols.names import PdbIdentity
+from analysis.symbols.opening import SymbolSources, open_kernel_symbols
 from tests.forge.x86_kernel import KINDS, Forged32
 from tests.forge.x86_layouts import BUILDS
 from tests.forge.x86_stories import FRAMELESS_GUID, STORIES, forge32

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.limits import MAX_RUNS_ASKED
+
 PAGE_SHIFT = 12
-MAX_RUNS = 16_384  # in one question; more are asked for in several
 
 Run = tuple[int, int]  # first page, number of pages
 Ask = Callable[[list[Run]], None]
@@ -64,8 +65,8 @@ class RemotePages:
         if not len(pages):
             return
         runs = list(_runs(pages))
-        for start in range(0, len(runs), MAX_RUNS):
-            self._ask(runs[start : start + MAX_RUNS])
+        for start in range(0, len(runs), MAX_RUNS_ASKED):
+            self._ask(runs[start : start + MAX_RUNS_ASKED])
 
 
 def _runs(pages: NDArray[np.int64]) -> Iterator[Run]:

@@ -2,9 +2,6 @@
 
 A source offers the ``SymbolTable`` protocol of ``names``; ``opening`` puts the sources of one kernel together. A later
 source (PDB files, symbol servers) is one more module with that protocol and one more step there.
+
+Nothing is imported here: who only names a file should not wait for what reads one.
 """
-
-from analysis.symbols.kernel import KernelSymbols
-from analysis.symbols.opening import SymbolSources, open_kernel_symbols
-
-__all__ = ["KernelSymbols", "SymbolSources", "open_kernel_symbols"]

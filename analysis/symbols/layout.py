@@ -5,8 +5,10 @@ Where a layout comes from (a built-in table, an ISF file, later a PDB) is the bu
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from analysis.memory.reader import Memory
+if TYPE_CHECKING:
+    from analysis.memory.reader import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Struct:
 
     __slots__ = ("address", "layout", "memory")
 
-    def __init__(self, memory: Memory, layout: Layout, address: int) -> None:
+    def __init__(self, memory: "Memory", layout: Layout, address: int) -> None:
         self.memory = memory
         self.layout = layout
         self.address = address

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import fastjsonschema
-
 SCHEMA_VERSION = 1
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
 
@@ -387,6 +385,8 @@ def validate(document: dict[str, Any]) -> None:
 
 @functools.cache
 def _validator() -> Any:
+    import fastjsonschema  # costs more than the rest of this module, and the child of an analysis needs none of it
+
     return fastjsonschema.compile(json.loads(SCHEMA_FILE.read_text("utf-8")))
 
 

@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import BadSymbols
-from analysis.symbols.image_file import open_image
 from analysis.symbols.names import ImageIdentity, PdbIdentity, Wanted
-from analysis.symbols.pdb import open_pdb
 
 NAME = re.compile(r"(?!\.)[\w.+\-$%@ ()\[\]]{1,200}\.[A-Za-z0-9]{2,4}", re.ASCII)
 GUID = re.compile(r"[0-9A-F]{32}")
@@ -34,6 +32,10 @@ def is_sound(wanted: Wanted) -> bool:
 
 def check(path: Path, wanted: Wanted) -> None:
     """Raises: BadSymbols, where a file is not the wanted one, or not whole."""
+    # What reads such files is loaded with the first one: most questions of an analysis have no file to answer them.
+    from analysis.symbols.image_file import open_image
+    from analysis.symbols.pdb import open_pdb
+
     if isinstance(wanted, PdbIdentity):
         open_pdb(path, wanted).close()
     else:

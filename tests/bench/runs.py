@@ -27,7 +27,7 @@ from pathlib import Path
 from analysis.formats import open_dump
 from analysis.kernel.scene import read_scene
 from analysis.memory import open_memory
-from analysis.symbols import SymbolSources, open_kernel_symbols
+from analysis.symbols.opening import SymbolSources, open_kernel_symbols
 with open_dump(Path(sys.argv[1])) as image:
     memory = open_memory(image)
     scene = read_scene(image, memory, open_kernel_symbols(image, memory, SymbolSources((Path(sys.argv[2]),))))

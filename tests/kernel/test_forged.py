@@ -10,7 +10,7 @@ from analysis.formats import open_dump
 from analysis.kernel.scene import Scene, read_scene
 from analysis.kernel.threads import STATES, WAIT_REASONS
 from analysis.memory import open_memory
-from analysis.symbols import SymbolSources, open_kernel_symbols
+from analysis.symbols.opening import SymbolSources, open_kernel_symbols
 from analysis.waits import WaitAnalysis, find_waits
 from tests.forge import KINDS, SCENARIOS, Forged, all_builds, forge
 from tests.forge.facts import Facts, ThreadFact

@@ -9,7 +9,7 @@ import pytest
 from analysis.formats import open_dump
 from analysis.kernel.scene import read_scene
 from analysis.memory import Memory, open_memory
-from analysis.symbols import SymbolSources, open_kernel_symbols
+from analysis.symbols.opening import SymbolSources, open_kernel_symbols
 from analysis.waits import find_waits
 from tests.forge import forge
 

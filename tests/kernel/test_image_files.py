@@ -7,7 +7,7 @@ from analysis.formats import open_dump
 from analysis.kernel.facts import Stack
 from analysis.kernel.scene import read_scene
 from analysis.memory import open_memory
-from analysis.symbols import SymbolSources, open_kernel_symbols
+from analysis.symbols.opening import SymbolSources, open_kernel_symbols
 from analysis.trust import Trust
 from tests.forge import Forged, forge
 

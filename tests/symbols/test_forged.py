@@ -6,8 +6,9 @@ import pytest
 
 from analysis.formats import open_dump
 from analysis.memory import open_memory
-from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
 from analysis.symbols.builtin import MAJOR_BUILDS
+from analysis.symbols.kernel import KernelSymbols
+from analysis.symbols.opening import SymbolSources, open_kernel_symbols
 from tests.forge import forge
 
 SEED = "seed"

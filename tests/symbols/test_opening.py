@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from analysis.errors import MissingLayout
 from analysis.formats.image import TriageData, TriageDriver
-from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
+from analysis.symbols.kernel import KernelSymbols
+from analysis.symbols.opening import SymbolSources, open_kernel_symbols
 from tests.symbols.flat import FlatMemory
 from tests.symbols.mini import MARKS, NT, NT_SIZE, POOL, MiniKernel, dump, kdbg_block, table, triage
 

@@ -10,8 +10,8 @@ from analysis.formats import open_dump
 from analysis.kernel.scene import Scene, read_scene
 from analysis.memory import open_memory
 from analysis.pipeline import Options, analyze
-from analysis.symbols import SymbolSources, open_kernel_symbols
 from analysis.symbols.names import PdbIdentity
+from analysis.symbols.opening import SymbolSources, open_kernel_symbols
 from tests.forge import Forged, forge
 from tests.symbols.forged_pdbs import driver_pdb, kernel_pdb, store, write_driver_pdbs
 

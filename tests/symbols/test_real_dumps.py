@@ -8,9 +8,10 @@ import pytest
 from analysis.address import VirtAddr
 from analysis.formats import open_dump
 from analysis.memory import open_memory
-from analysis.symbols import KernelSymbols, SymbolSources, open_kernel_symbols
 from analysis.symbols.identify import FINGERPRINT, Nt, find_own_table
 from analysis.symbols.isf import open_isf
+from analysis.symbols.kernel import KernelSymbols
+from analysis.symbols.opening import SymbolSources, open_kernel_symbols
 from analysis.symbols.search import find_files
 from tests.image_sources import stand_ins
 from tests.symbols.mini import NT, dump

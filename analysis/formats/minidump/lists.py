@@ -9,9 +9,6 @@ import struct
 from collections.abc import Mapping
 from uuid import UUID
 
-from minidump.streams.ModuleListStream import MINIDUMP_MODULE
-from minidump.streams.ThreadListStream import MINIDUMP_THREAD
-
 from analysis.errors import BadDump
 from analysis.formats.image import DataBlock
 from analysis.formats.minidump.directory import Stream
@@ -37,6 +34,8 @@ def read_threads(
     raw: RawFile, stream: Stream, names: Mapping[int, str], starts: Mapping[int, int]
 ) -> tuple[UserThread, ...]:
     """The threads in the order of the dump: the one that started the process comes first. Raises: BadDump."""
+    from minidump.streams.ThreadListStream import MINIDUMP_THREAD  # the package is slow to load, kernel dumps need none
+
     number, first = _count(raw, stream, THREAD_SIZE, MAX_THREADS, "threads")
     found = []
     for index in range(number):
@@ -66,6 +65,8 @@ def read_context(raw: RawFile, offset: int, size: int) -> bytes:
 
 def read_modules(raw: RawFile, stream: Stream) -> tuple[UserModule, ...]:
     """The loaded images in the order of the dump: on Windows the program itself comes first. Raises: BadDump."""
+    from minidump.streams.ModuleListStream import MINIDUMP_MODULE
+
     number, first = _count(raw, stream, MODULE_SIZE, MAX_MODULES, "modules")
     found = []
     for index in range(number):

@@ -10,8 +10,6 @@ import struct
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from minidump.streams.ExceptionStream import MINIDUMP_EXCEPTION_STREAM
-
 from analysis.formats.minidump.directory import Stream
 from analysis.formats.minidump.facts import Platform, UserException, UserSystem
 from analysis.formats.minidump.lists import read_context, read_string
@@ -60,6 +58,8 @@ def with_release(system: UserSystem, raw: RawFile, stream: Stream) -> UserSystem
 
 def read_exception(raw: RawFile, stream: Stream) -> UserException:
     """The exception with the context it happened in. Raises: BadDump."""
+    from minidump.streams.ExceptionStream import MINIDUMP_EXCEPTION_STREAM  # slow to load, kernel dumps need none
+
     data = raw.read(stream.offset, _EXCEPTION_SIZE, "the exception")
     one = MINIDUMP_EXCEPTION_STREAM.parse(io.BytesIO(data))
     record = one.ExceptionRecord
