@@ -13,6 +13,7 @@ from analysis.verdict import bucket, report
 from analysis.verdict.advice import cannot_tell, find_module, next_steps
 from analysis.verdict.given import given
 from analysis.verdict.modules import is_bus
+from analysis.verdict.printed import wrong_symbols_bucket
 from analysis.verdict.reasons import reasons
 from analysis.verdict.report import hexa
 from analysis.verdict.request_facts import request_facts
@@ -233,7 +234,8 @@ def _bucket(scene: Scene, story: Story) -> report.Bucket:
         and blame.frame is not None
         and blame.frame.trust is Trust.SCAN,
     )
-    return _named(failure, _storyteller(story))
+    wrong = wrong_symbols_bucket(scene) if isinstance(scene, PrintedScene) else None
+    return _named(failure, _storyteller(story), wrong)
 
 
 def _storyteller(story: Story) -> VirtAddr | None:
@@ -266,8 +268,8 @@ def _bus(story: Story) -> str | None:
     return next((hint.module for hint in story.explained.hints if is_bus(hint.module)), None)
 
 
-def _named(failure: bucket.Failure, thread: VirtAddr | None = None) -> report.Bucket:
-    text, ours = bucket.failure_bucket(failure), bucket.signature(failure)
+def _named(failure: bucket.Failure, thread: VirtAddr | None = None, known: str | None = None) -> report.Bucket:
+    text, ours = known or bucket.failure_bucket(failure), bucket.signature(failure)
     return report.Bucket(
         failure_bucket_id=text,
         failure_id_hash=bucket.failure_id_hash(text),

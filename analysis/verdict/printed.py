@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from analysis.bugchecks import explain
 from analysis.bugchecks.building import with_caps, with_hints
@@ -31,6 +32,9 @@ _CLIENT = re.compile(
     r"(?:X64_|LKD_)?0x9F_3_(?:POWER_DOWN_|POWER_UP_|WDF_\w+?TIMEOUT_|ACPI_)*([A-Za-z0-9-]+(?:_[a-z0-9]+)*)"
     r"(?:_(?:DEV|VEN|USB_VID|HID)_[A-Z0-9_&]+)?_IMAGE_(\S+)$"
 )
+
+_WRONG_IMAGE = re.compile(r"nt_wrong_symbols!([0-9A-F]{8})([0-9A-F]{1,8})$")  # time stamp and size of the image
+_BUILD_LAB = re.compile(r"\d+\.\d+\.(\S{5,100})$")
 
 
 def explain_printed(scene: PrintedScene) -> Explained:
@@ -113,6 +117,22 @@ def _faulting(scene: PrintedScene, one: Explained) -> Hint | None:
 def _is_with_wrong_symbols(scene: PrintedScene) -> bool:
     fields = scene.text.fields
     return fields.get("MODULE_NAME") == "nt_wrong_symbols" or fields.get("EXCEPTION_STR") == "WRONG_SYMBOLS"
+
+
+def wrong_symbols_bucket(scene: PrintedScene) -> str | None:
+    """The bucket that WinDbg gives where it had wrong symbols of the kernel: of build and image, not of what failed.
+
+    "WRONG_SYMBOLS_X64_17763.1.amd64fre.rs5_release.180914-1434_TIMESTAMP_940930-002145_2E8B5A19_nt_wrong_symbols!…":
+    the time is that of the kernel image's time stamp. None where the text does not say so, or not which image it was.
+    """
+    image = _WRONG_IMAGE.match(scene.text.fields.get("SYMBOL_NAME", ""))
+    lab = _BUILD_LAB.match(scene.text.fields.get("BUILDOSVER_STR", ""))
+    if not _is_with_wrong_symbols(scene) or image is None or lab is None:
+        return None
+    when = datetime.fromtimestamp(int(image[1], 16), UTC)
+    machine = (scene.text.architecture or "x64").upper()
+    head = f"WRONG_SYMBOLS_{machine}_{lab[1]}_TIMESTAMP_{when:%y%m%d-%H%M%S}"
+    return f"{head}_{image[1]}_nt_wrong_symbols!{image[1]}{image[2]}"
 
 
 def _shows(scene: PrintedScene, thread: int) -> bool:

@@ -187,3 +187,15 @@ def test_the_source_of_a_hardware_error_is_told_where_its_record_is_not_shown(tm
     report = report_of(tmp_path, head.replace("Arg1: ffffc10a2f0b5080, Process", "Arg1: 0000000000000004, PCI"))
     assert "PCI Express" in report.verdict.summary
     assert any("PCI Express" in step for step in report.verdict.next_steps)
+
+
+def test_with_wrong_symbols_of_the_kernel_the_bucket_is_of_build_and_image(tmp_path: Path) -> None:
+    symbols = "MODULE_NAME: nt_wrong_symbols\nSYMBOL_NAME:  nt_wrong_symbols!5CD2A1F0AB3000\n"
+    lab = "BUILDOSVER_STR:  10.0.18362.1.amd64fre.19h1_release.190318-1202\n"
+    report = report_of(tmp_path, SMALL_DUMP.replace("STACK_TEXT", symbols + lab + "STACK_TEXT"))
+    assert report.bucket.failure_bucket_id == (
+        "WRONG_SYMBOLS_X86_18362.1.amd64fre.19h1_release.190318-1202_TIMESTAMP_190508-093128_5CD2A1F0_"
+        "nt_wrong_symbols!5CD2A1F0AB3000"
+    )
+    without = report_of(tmp_path, SMALL_DUMP.replace("STACK_TEXT", symbols + "STACK_TEXT"))
+    assert "WRONG" not in without.bucket.failure_bucket_id
