@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
 
 from slack_bolt.app.async_app import AsyncApp
-from slack_bolt.async_app import AsyncAck
+from slack_bolt.async_app import AsyncAck, AsyncRespond
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.http_retry.async_handler import AsyncRetryHandler
 from slack_sdk.http_retry.builtin_async_handlers import (
@@ -22,7 +22,8 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import modals
-from bot.listeners import buttons, intake
+from bot.listeners import buttons, commands, intake
+from bot.outbound import Message, checked
 from bot.stopping import stop_jobs
 
 log = logging.getLogger(__name__)
@@ -125,6 +126,20 @@ def create_app(
     async def submit(body: dict[str, Any]) -> None:
         await buttons.submit(desk, rules, body)
 
+    def teller(respond: AsyncRespond) -> commands.Tell:
+        async def tell(message: Message) -> None:
+            await respond(text=checked(message, "tell")["text"], response_type="ephemeral")
+
+        return tell
+
+    async def command(body: dict[str, Any], respond: AsyncRespond) -> None:
+        await commands.command(desk, rules, body, teller(respond))
+
+    async def shortcut(body: dict[str, Any], respond: AsyncRespond) -> None:
+        await commands.shortcut(desk, rules, body, teller(respond))
+
+    app.command(commands.COMMAND)(ack=acknowledge, lazy=[command])
+    app.shortcut(commands.SHORTCUT)(ack=acknowledge, lazy=[shortcut])
     app.event("app_mention")(hear)
     app.event("message")(hear)
     # What a person did with a button is acknowledged before it is done: history may be slow, three seconds are not.

@@ -69,7 +69,7 @@ class Heard:
 def requests(body: Json, rules: Rules) -> list[Request]:
     """What an event asks for; empty for most."""
     heard = _heard(body, rules)
-    if heard is None or not _is_allowed(heard, rules):
+    if heard is None or not is_allowed(heard.channel, heard.user, rules, direct=heard.direct):
         return []
     links = [
         link
@@ -115,7 +115,7 @@ def _heard(body: Json, rules: Rules) -> Heard | None:
     if message.get("bot_id") or not message.get("user") or message["user"] == rules.bot_user:
         return None
     text = message.get("text") or ""
-    is_im = event.get("channel_type") == "im"
+    is_im = event.get("channel_type") == "im" or event["channel"].startswith("D")
     addressed = is_im or event.get("type") == "app_mention" or f"<@{rules.bot_user}" in text
     ts = message["ts"]
     team = body.get("team_id") or event.get("team") or ""
@@ -136,9 +136,10 @@ def _posted(message: Json) -> tuple[Posted, ...]:
     return tuple(found[:MAX_LINKS])
 
 
-def _is_allowed(heard: Heard, rules: Rules) -> bool:
-    is_place = heard.direct or not rules.channels or heard.channel in rules.channels
-    return is_place and (not rules.users or heard.user in rules.users)
+def is_allowed(channel: str, user: str, rules: Rules, *, direct: bool) -> bool:
+    """Whether the bot listens to a person in a channel, or in a direct message."""
+    is_place = direct or not rules.channels or channel in rules.channels
+    return is_place and (not rules.users or user in rules.users)
 
 
 def _for_link(heard: Heard, link: Link) -> Request:

@@ -162,7 +162,7 @@ async def _static(request: web.Request) -> web.StreamResponse:
 
 @web.middleware
 async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    page = not request.path.startswith(("/api/", "/link/", "/upload/", "/files-pri/"))
+    page = not request.path.startswith(("/api/", "/link/", "/upload/", "/files-pri/", "/respond/"))
     if page and urlsplit(f"//{request.host}").hostname not in LOOPBACK:
         raise web.HTTPForbidden(text="this page answers on loopback only")
     origin = request.headers.get("Origin")

@@ -14,8 +14,17 @@ from bot.sandbox.errors import SlackError
 from bot.sandbox.faults import Faults
 from bot.sandbox.methods import METHODS, Caller
 from bot.sandbox.signed_http import SignedHttp
-from bot.sandbox.socket_mode import ACK_SECONDS, Delivery, SocketMode, events_of, press_of, submission_of
-from bot.sandbox.workspace import Channel, Message, Workspace
+from bot.sandbox.socket_mode import (
+    ACK_SECONDS,
+    Delivery,
+    SocketMode,
+    command_of,
+    events_of,
+    press_of,
+    shortcut_of,
+    submission_of,
+)
+from bot.sandbox.workspace import Channel, Message, Whisper, Workspace
 
 BOT_TOKEN = "xoxb-sandbox-bot"  # noqa: S105  # the stand-in's own, worth nothing elsewhere
 APP_TOKEN = "xapp-sandbox-app"  # noqa: S105
@@ -55,6 +64,7 @@ class StandIn:
         self._app = web.Application(client_max_size=MAX_BODY)
         self._app.router.add_route("*", "/api/{method}", self._api)
         self._app.router.add_get("/link/", self.socket_mode.serve)
+        self._app.router.add_post("/respond/{channel}/{user}", self._respond)
         self._app.router.add_post("/upload/v1/{file}", self._upload)
         self._app.router.add_get("/files-pri/{file}/download", self._download)
         if pages is not None:
@@ -90,6 +100,16 @@ class StandIn:
         }
         pressed = buttons[action] | ({} if chosen is None else {"selected_user": chosen})
         return self.socket_mode.interact(press_of(self.workspace, place, message, user, pressed))
+
+    def command(self, channel: str, user: str, text: str) -> Delivery:
+        """A person types the slash command. Raises: KeyError for an unknown channel or user."""
+        payload = command_of(self.workspace, self.workspace.channels[channel], user, text)
+        return self.socket_mode.interact(payload, "slash_commands")
+
+    def shortcut(self, channel: str, ts: str, callback: str, user: str) -> Delivery:
+        """A person uses a shortcut of a message. Raises: KeyError for an unknown channel, message or user."""
+        place = self.workspace.channels[channel]
+        return self.socket_mode.interact(shortcut_of(self.workspace, place, place.messages[ts], user, callback))
 
     async def submit(self, view_id: str, values: dict[str, str]) -> Delivery:
         """A person sends a form. It closes, or shows what must be mended. Raises: KeyError, TimeoutError: no answer."""
@@ -189,6 +209,15 @@ class StandIn:
     def _record(self, method: str, arguments: Arguments, error: str | None, answer: dict[str, Any]) -> None:
         shown = {name: value for name, value in arguments.items() if name != "token"}
         self.calls.append(Call(time.monotonic(), method, shown, error, answer))
+
+    async def _respond(self, request: web.Request) -> web.Response:
+        # The address that comes with a command or a shortcut: what is posted there one person sees, by default.
+        said = await request.json()
+        if said.get("response_type", "ephemeral") != "ephemeral":
+            return web.Response(status=400, text="only to the person alone")
+        place = request.match_info
+        self.workspace.whispers.append(Whisper(place["channel"], place["user"], str(said.get("text", "")), None))
+        return web.Response(text="ok")
 
     async def _upload(self, request: web.Request) -> web.Response:
         file = self.workspace.files.get(request.match_info["file"])

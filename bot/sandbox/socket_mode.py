@@ -132,9 +132,9 @@ class SocketMode:
             self._start(Delivery(event_id, payload))
         return delivery
 
-    def interact(self, payload: dict[str, Any]) -> Delivery:
-        """Send what a person did with a button."""
-        delivery = Delivery(self._workspace.new_id("Ia"), payload, "interactive")
+    def interact(self, payload: dict[str, Any], kind: str = "interactive") -> Delivery:
+        """Send what a person did with a button, a form, a shortcut, or with "slash_commands" a command."""
+        delivery = Delivery(self._workspace.new_id("Ia"), payload, kind)
         self._start(delivery)
         return delivery
 
@@ -263,6 +263,47 @@ def submission_of(workspace: Workspace, view: View, values: dict[str, str]) -> d
         "trigger_id": workspace.new_trigger(view.user),
         "view": view.to_json() | {"state": {"values": state}},
         "response_urls": [],
+        "is_enterprise_install": False,
+        "enterprise": None,
+    }
+
+
+def command_of(workspace: Workspace, channel: Channel, user: str, text: str) -> dict[str, Any]:
+    """The payload of a slash command. Source: docs.slack.dev/interactivity/implementing-slash-commands."""
+    return {
+        "command": "/pileup",
+        "text": text,
+        "team_id": workspace.team_id,
+        "team_domain": "sandbox",
+        "channel_id": channel.id,
+        "channel_name": channel.name,
+        "user_id": user,
+        "user_name": workspace.users[user].name,
+        "api_app_id": workspace.app_id,
+        "token": "sandbox",
+        "response_url": f"{workspace.base}respond/{channel.id}/{user}",
+        "trigger_id": workspace.new_trigger(user),
+        "is_enterprise_install": "false",
+    }
+
+
+def shortcut_of(workspace: Workspace, channel: Channel, message: Message, user: str, callback: str) -> dict[str, Any]:
+    """The payload of a message's shortcut.
+
+    Source: docs.slack.dev/reference/interaction-payloads/shortcuts-interaction-payload.
+    """
+    return {
+        "type": "message_action",
+        "callback_id": callback,
+        "trigger_id": workspace.new_trigger(user),
+        "response_url": f"{workspace.base}respond/{channel.id}/{user}",
+        "team": {"id": workspace.team_id, "domain": "sandbox"},
+        "channel": {"id": channel.id, "name": channel.name},
+        "user": {"id": user, "username": workspace.users[user].name, "team_id": workspace.team_id},
+        "message": message.to_json(),
+        "message_ts": message.ts,
+        "action_ts": workspace.new_ts(),
+        "token": "sandbox",
         "is_enterprise_install": False,
         "enterprise": None,
     }

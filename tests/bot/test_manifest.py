@@ -7,6 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from bot.listeners.commands import COMMAND, SHORTCUT
 from bot.sandbox import StandIn
 from bot.sandbox.methods import METHODS
 from tests.bot.kit import ANNA, CRASHES, Analyst, bot, dump, is_done, is_told, until
@@ -53,7 +54,12 @@ async def test_the_scopes_are_enough_and_each_is_used(slack: StandIn, tmp_path: 
     assert [call for call in slack.calls if call.error is not None] == []
     used = {METHODS[call.method].scope for call in slack.calls if call.method in METHODS}
     heard = {EVENTS[name] for name in MANIFEST["settings"]["event_subscriptions"]["bot_events"]}
-    assert used - {None} | heard | {"files:read"} == SCOPES
+    assert used - {None} | heard | {"files:read", "commands"} == SCOPES
+
+
+def test_it_names_the_command_and_the_shortcut_that_are_heard() -> None:
+    assert [one["command"] for one in MANIFEST["features"]["slash_commands"]] == [COMMAND]
+    assert [one["callback_id"] for one in MANIFEST["features"]["shortcuts"]] == [SHORTCUT]
 
 
 def test_it_runs_over_socket_mode_and_takes_direct_messages() -> None:
