@@ -21,7 +21,7 @@ from analysis.kernel.pnp import completion_nodes
 from analysis.kernel.processes import read_process
 from analysis.kernel.reading import program_memory, read_facts
 from analysis.kernel.running import running_context, running_stack
-from analysis.kernel.spin_locks import Processor
+from analysis.kernel.spinning import Processor
 from analysis.kernel.stacks import Walker
 from analysis.kernel.threads import ThreadReader
 from analysis.kernel.user_stacks import UserStacks

@@ -16,43 +16,21 @@ import numpy as np
 
 from analysis.address import KERNEL_START_57, VirtAddr
 from analysis.errors import Unreadable
-from analysis.kernel.context import Registers
 from analysis.kernel.devices import ModuleAt
-from analysis.kernel.facts import Frame, Held, Lock, LockKind, Stack, Thread
+from analysis.kernel.facts import Held, Lock, LockKind, Thread
 from analysis.kernel.names import KernelNames
+from analysis.kernel.spin_queues import LOCK, MARKS, OWNS, WAITS, SpinQueues
+from analysis.kernel.spinning import Processor, function_of, spinning
 from analysis.limits import MAX_STACK_BYTES
 from analysis.memory.reader import Memory
 from analysis.trust import Trust
 
-# Functions of nt that spin for a spin lock, from 7601 to 22000.
-SPINNING = frozenset({
-    "KxWaitForSpinLockAndAcquire", "KeAcquireSpinLockAtDpcLevel", "KeAcquireSpinLockRaiseToDpc", "KfAcquireSpinLock",
-    "KeAcquireSpinLockRaiseToSynch", "KeAcquireInStackQueuedSpinLock", "KeAcquireInStackQueuedSpinLockAtDpcLevel",
-    "KeAcquireQueuedSpinLock", "KxWaitForLockOwnerShip", "KxWaitForLockOwnerShipWithIrql",
-    "KxWaitForLockChainValid", "KiAcquireSpinLockInstrumented", "KiAcquireQueuedSpinLockInstrumented",
-    "ExpWaitForSpinLockExclusiveAndAcquire", "ExpWaitForSpinLockSharedAndAcquire", "ExAcquireSpinLockExclusive",
-    "ExAcquireSpinLockShared", "ExAcquireSpinLockExclusiveAtDpcLevel", "ExAcquireSpinLockSharedAtDpcLevel",
-    "KeAcquireInterruptSpinLock", "KiAcquireInterruptObjectSpinLock",
-})  # fmt: skip
-_NEAR = 12  # frames: farther out the function that spun has long returned or called on
 _TAKEN = 1  # a plain spin lock's value
-_WAITS, _OWNS, _MARKS = 1, 2, 3  # of KSPIN_LOCK_QUEUE.Lock; whether owners are marked differs between builds
-_LOCK = 8  # KSPIN_LOCK_QUEUE.Lock
 _EX_ALONE, _EX_WANTED, _EX_MOST = 1 << 31, 1 << 30, 2048  # EX_SPIN_LOCK; no more processors can share it
 WordArray = np.ndarray[tuple[int], np.dtype[np.uint64]]
 _LIVE_STACK = 0x2000  # bytes of a stack above the stack pointer that are looked at
 _LOWEST = KERNEL_START_57  # what is a kernel address at all is asked of memory later
 _MAX_LOCKS = 64
-_MAX_STEPS = 200_000  # of all queues together
-
-
-@dataclass(frozen=True, slots=True)
-class Processor:
-    """A thread that a processor was running, its stack, and the registers that the processor saved, if it did."""
-
-    thread: Thread
-    stack: Stack
-    registers: Registers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,72 +49,12 @@ class _Claim:
     part: int | None = None
 
 
-class _Queues:
-    # Follows queues. A dump may be made to have endless ones, so all of it together ends somewhere.
-
-    def __init__(self, memory: Memory) -> None:
-        self.memory = memory
-        self._left = _MAX_STEPS
-
-    def follow(self, part: int) -> list[int]:
-        """A part of a queue and all behind it. Raises: Unreadable."""
-        queue = [part]
-        seen = {part}
-        while self._left > 0:
-            self._left -= 1
-            following = self.memory.u64(queue[-1])
-            if not self.memory.is_kernel(following) or following in seen:
-                break
-            queue.append(following)
-            seen.add(following)
-        return queue
-
-    def waited_by(self, part: int) -> VirtAddr | None:
-        """The lock that a KSPIN_LOCK_QUEUE waits for, if the lock's own word is the end of the same queue."""
-        self._left -= 1
-        if self._left < 0:
-            return None
-        try:
-            word = self.memory.u64(part + _LOCK)
-            lock = word & ~_MARKS
-            if not word & _WAITS or not self.memory.is_kernel(lock) or lock % 8:
-                return None
-            last = self.memory.u64(lock) & ~_MARKS
-            return VirtAddr(lock) if self.memory.is_kernel(last) and self.follow(part)[-1] == last else None
-        except Unreadable:
-            return None
-
-    def leads_to(self, part: int, other: int) -> bool:
-        """Whether one part of a queue stands before another one."""
-        try:
-            return part != other and other in self.follow(part)
-        except Unreadable:
-            return False
-
-
-def spinning(frames: Sequence[Frame]) -> tuple[int, int] | None:
-    """The frames that spin for a spin lock, as the numbers of the innermost and of the outermost one; None: no frame
-    does."""
-    first = next((at for at, frame in enumerate(frames[:_NEAR]) if function_of(frame) in SPINNING), None)
-    if first is None:
-        return None
-    last = first
-    while last + 1 < len(frames) and function_of(frames[last + 1]) in SPINNING:
-        last += 1
-    return first, last
-
-
-def function_of(frame: Frame) -> str | None:
-    """The name of the kernel function that a frame is in; None in other images and without a name."""
-    return frame.symbol.removeprefix("nt!").split("+")[0] if frame.symbol.startswith("nt!") else None
-
-
 def read_spin_locks(
     memory: Memory, names: KernelNames, processors: Sequence[Processor], module_at: ModuleAt
 ) -> tuple[Lock, ...]:
     """The spin locks that these processors spin for, with their owners where a queue gives them away."""
     views = [_view(memory, processor) for processor in processors]
-    queues = _Queues(memory)
+    queues = SpinQueues(memory)
     found: dict[VirtAddr, Lock] = {}
     for view in views:
         claim = _queued(queues, view) or _plain(memory, view)
@@ -148,7 +66,7 @@ def read_spin_locks(
     return tuple(_described(lock, views) for lock in found.values())
 
 
-def _lock(names: KernelNames, queues: _Queues, views: Sequence[_View], claim: _Claim, module_at: ModuleAt) -> Lock:
+def _lock(names: KernelNames, queues: SpinQueues, views: Sequence[_View], claim: _Claim, module_at: ModuleAt) -> Lock:
     name, home = names.name_at(claim.lock), module_at(claim.lock)
     owner = _first_of(queues, views, claim.lock, claim.part) if claim.part is not None else None
     what = f"{'queued ' if claim.part is not None else ''}spin lock at {claim.lock:#x}"
@@ -231,9 +149,9 @@ def _is_taken(memory: Memory, address: int, *, shared: bool) -> bool:
 # Queued spin locks: each who waits or owns has a part of the queue
 
 
-def _queued(queues: _Queues, view: _View) -> _Claim | None:
-    waiting = (view.words & _MARKS == _WAITS) & (view.words >= _LOWEST)
-    parts = [view.start + 8 * int(index) - _LOCK for index in np.flatnonzero(waiting)]
+def _queued(queues: SpinQueues, view: _View) -> _Claim | None:
+    waiting = (view.words & MARKS == WAITS) & (view.words >= _LOWEST)
+    parts = [view.start + 8 * int(index) - LOCK for index in np.flatnonzero(waiting)]
     parts += [word for word in _registers(view.processor, 0) if queues.memory.is_kernel(word) and word % 8 == 0]
     for part in dict.fromkeys(parts):
         lock = queues.waited_by(part)
@@ -242,14 +160,14 @@ def _queued(queues: _Queues, view: _View) -> _Claim | None:
     return None
 
 
-def _first_of(queues: _Queues, views: Sequence[_View], lock: VirtAddr, part: int) -> Thread | None:
+def _first_of(queues: SpinQueues, views: Sequence[_View], lock: VirtAddr, part: int) -> Thread | None:
     # The one thread on whose stack lies a part that does not wait and that leads to the one that does. A part that was
     # given back may lie there still, so two of them tell nothing.
     found = [
         view.processor.thread
         for view in views
-        for index in np.flatnonzero((view.words == lock) | (view.words == lock | _OWNS))
-        if queues.leads_to(view.start + 8 * int(index) - _LOCK, part)
+        for index in np.flatnonzero((view.words == lock) | (view.words == lock | OWNS))
+        if queues.leads_to(view.start + 8 * int(index) - LOCK, part)
     ]
     return found[0] if len(found) == 1 else None
 

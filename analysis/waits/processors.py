@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from analysis.kernel.facts import Frame, Lock
 from analysis.kernel.scene import Scene
-from analysis.kernel.spin_locks import SPINNING, Processor, function_of, read_spin_locks, spinning
+from analysis.kernel.spin_locks import read_spin_locks
+from analysis.kernel.spinning import SPINNING, Processor, function_of, spinning
 
 # Clock and DPC watchdogs: here a processor is stuck, and no thread need wait for anything.
 STUCK_PROCESSOR = frozenset({0x101, 0x133, 0x1CA})

@@ -5,7 +5,8 @@ import pytest
 from analysis.address import VirtAddr
 from analysis.kernel.context import RCX, Registers
 from analysis.kernel.facts import Frame, Lock, Module, Stack, Thread
-from analysis.kernel.spin_locks import Processor, read_spin_locks
+from analysis.kernel.spin_locks import read_spin_locks
+from analysis.kernel.spinning import Processor
 from analysis.trust import Trust
 from tests.kernel.invented import Bytes, Names
 

@@ -7,7 +7,7 @@ from analysis.address import VirtAddr
 from analysis.kernel.context import Registers
 from analysis.kernel.facts import KernelFacts, Stack, Thread, WaitObject
 from analysis.kernel.scene import Scene
-from analysis.kernel.spin_locks import Processor
+from analysis.kernel.spinning import Processor
 from analysis.waits.at_hand import at_hand
 from tests.kernel.invented import Bytes
 

@@ -9,7 +9,7 @@ from analysis.address import VirtAddr
 from analysis.kernel.devices import Devices
 from analysis.kernel.facts import Frame, Held, KernelFacts, Lock, LockKind, Module, Stack, Thread, WaitObject
 from analysis.kernel.scene import Scene
-from analysis.kernel.spin_locks import Processor
+from analysis.kernel.spinning import Processor
 from analysis.trust import Trust
 from analysis.waits.describe import boost_of, state_of, waits_for
 from analysis.waits.processors import about_processors
