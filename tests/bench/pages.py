@@ -43,7 +43,7 @@ def fill(path: Path, crashes: int) -> None:
                     str(number),
                     code=codes[family % len(codes)],
                     module=f"driver{family}.sys",
-                    signature=f"{codes[family % len(codes)]}/4 driver{family} lock{family}",
+                    signature=_name(codes[family % len(codes)], family),
                     lock=f"nt!Lock{family}",
                     host=f"PC-{draw.randrange(3000)}",
                     crashed=NOON - timedelta(days=DAYS * draw.random()),
@@ -56,12 +56,15 @@ def fill(path: Path, crashes: int) -> None:
         reported = f"min(julianday(seen_at) + id % 3, julianday('{NOON:%Y-%m-%d}'))"
         tables.execute(f"UPDATE reports SET reported_at = strftime('%Y-%m-%dT%H:%M:%f000Z', {reported})")
         for family in range(0, FAMILIES, 5):
-            name = f"{codes[family % len(codes)]}/4 driver{family} lock{family}"
-            store.knowledge.note(name, "known", "U1", {"note": "under way"})
+            store.knowledge.note(_name(codes[family % len(codes)], family), "known", "U1", {"note": "under way"})
         tables.execute(
             "INSERT INTO threads (team, channel, ts, summary_ts, permalink, report_id, created_at) SELECT 'T', "
             f"'C' || (id % {CHANNELS}), id, id, 'https://slack.example/' || id, id, reported_at FROM reports"
         )
+
+
+def _name(code: str, family: int) -> str:
+    return f"{code}:4 driver{family}.sys driver{family} lock=nt!Lock{family}"
 
 
 def _copy(store: Store, offset: int, made: int, crashes: int) -> None:
@@ -96,7 +99,7 @@ def _copy(store: Store, offset: int, made: int, crashes: int) -> None:
 async def measure(path: Path) -> None:
     """Print the time of each page, in milliseconds."""
     with Store.open(path, Clock()) as store:
-        family = quote("0x9f/4 driver0 lock0", safe="")
+        family = quote(_name("0x9f", 0), safe="")
         pages = [
             ("dashboard", "/"),
             ("latest crashes", "/crashes"),
