@@ -11,7 +11,7 @@ from analysis.kernel.scene import Scene
 from analysis.trust import Trust
 from analysis.verdict import bucket, report
 from analysis.verdict.advice import cannot_tell, find_module, next_steps
-from analysis.verdict.given import given
+from analysis.verdict.given import given, waited
 from analysis.verdict.modules import is_bus
 from analysis.verdict.printed import wrong_symbols_bucket
 from analysis.verdict.reasons import reasons
@@ -176,6 +176,7 @@ def _threads(scene: Scene, story: Story) -> Iterable[report.ThreadFacts]:
         # Whose stack it is cannot be told; what it says carries the verdict all the same.
         frames = tuple(_frame(frame) for frame in story.stack.frames)
         yield report.ThreadFacts(address=hexa(0), stack=frames, stack_end=story.stack.end)
+    queues = waited(scene.facts.locks.values())
     for index, address in enumerate(dict.fromkeys(wanted)):
         thread = scene.thread(address)
         if thread is None and address not in (story.thread, story.crashing):
@@ -199,7 +200,7 @@ def _threads(scene: Scene, story: Story) -> Iterable[report.ThreadFacts]:
             stack_end=stack.end,
             user_stack=tuple(_frame(frame) for frame in program.frames) if program else (),
             user_stack_end=program.end if program else "",
-            given=tuple(given(thread, stack, scene.facts.locks.values())),
+            given=tuple(given(thread, stack, queues)),
         )
 
 

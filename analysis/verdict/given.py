@@ -5,8 +5,9 @@ queue that the thread stands in it; the functions of that very wait were given t
 unwinding carried along hold the same address is told beside it: an independent witness.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from analysis.address import VirtAddr
 from analysis.kernel.facts import Lock, LockKind, Stack, Thread
 from analysis.trust import Trust
 from analysis.verdict import report
@@ -23,8 +24,21 @@ _ACQUIRE: tuple[tuple[LockKind, tuple[str, ...]], ...] = (
 )
 
 
-def given(thread: Thread | None, stack: Stack, locks: Iterable[Lock]) -> Iterator[report.Given]:
-    """What is known of the arguments of a thread's frames, innermost first.
+Waited = Mapping[VirtAddr, Sequence[tuple[Lock, Trust]]]
+"""By thread: the locks in whose queues it stands, and how far that is trusted."""
+
+
+def waited(locks: Iterable[Lock]) -> Waited:
+    """Who waits for which of these locks."""
+    found: dict[VirtAddr, list[tuple[Lock, Trust]]] = {}
+    for lock in locks:
+        for held in lock.waiters:
+            found.setdefault(held.thread, []).append((lock, held.trust))
+    return found
+
+
+def given(thread: Thread | None, stack: Stack, queues: Waited) -> Iterator[report.Given]:
+    """What is known of the arguments of a thread's frames, innermost first; ``queues`` is of ``waited``.
 
     Only names of the kernel's own table count, and only the innermost wait with the acquisition around it.
     """
@@ -36,9 +50,9 @@ def given(thread: Thread | None, stack: Stack, locks: Iterable[Lock]) -> Iterato
         return
     if 0 < len(thread.waits) <= _MOST:
         joined = " and " if thread.all_of else " or "
-        told = joined.join(f"{waited.kind} {waited.address:#x}" for waited in thread.waits)
-        yield _told(stack, start, told, Trust.STRUCTURE, [waited.address for waited in thread.waits])
-    for lock, trust in _waited_for(thread, locks):
+        told = joined.join(f"{one.kind} {one.address:#x}" for one in thread.waits)
+        yield _told(stack, start, told, Trust.STRUCTURE, [one.address for one in thread.waits])
+    for lock, trust in queues.get(thread.address, ()):
         prefixes = next((names for kind, names in _ACQUIRE if kind is lock.kind), ())
         at = start + 1
         while prefixes and at < len(functions) and functions[at].startswith(prefixes):
@@ -49,13 +63,6 @@ def given(thread: Thread | None, stack: Stack, locks: Iterable[Lock]) -> Iterato
 def _function(symbol: str) -> str:
     place = split_symbol(symbol)
     return (place.function or "") if place.module == "nt" else ""
-
-
-def _waited_for(thread: Thread, locks: Iterable[Lock]) -> Iterator[tuple[Lock, Trust]]:
-    for lock in locks:
-        for held in lock.waiters:
-            if held.thread == thread.address:
-                yield lock, held.trust
 
 
 def _told(stack: Stack, at: int, what: str, trust: Trust, values: list[int]) -> report.Given:

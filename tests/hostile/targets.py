@@ -129,7 +129,7 @@ TARGETS = (
         "store",
         stores.check_store,
         stores.store_files,
-        ("bot.symbols", "analysis.symbols.search"),
+        ("bot.symbols", "analysis.symbols.search", "analysis.symbols.pdb.kept"),
         Fault("bot/symbols/notes.py", "return known if isinstance(known, dict) else {}", "return known"),
         words=_ISF,
         allowed=(AnalysisError, OSError),

@@ -7,7 +7,7 @@ from analysis.address import VirtAddr
 from analysis.kernel.facts import Frame, Held, Lock, LockKind, Stack, Thread, WaitObject
 from analysis.pipeline import Options, analyze
 from analysis.trust import Trust
-from analysis.verdict.given import given
+from analysis.verdict.given import given, waited
 from tests.forge import forge
 
 EVENT, RESOURCE = VirtAddr(0xFFFF_A000_0000_1010), VirtAddr(0xFFFF_A000_0000_1000)
@@ -30,7 +30,7 @@ WAITS = (
 
 
 def told(made: Stack, thread: Thread | None = THREAD, *locks: Lock) -> list[tuple[int, str, str]]:
-    return [(one.frame, one.what, one.trust) for one in given(thread, made, locks or (LOCK,))]
+    return [(one.frame, one.what, one.trust) for one in given(thread, made, waited(locks or (LOCK,)))]
 
 
 def test_the_wait_and_the_acquisition_around_it_are_told() -> None:
