@@ -65,7 +65,7 @@ pdbs: $(VENV)/.dev  ## every PDB at hand: what its index costs, and whether LLVM
 faults: $(VENV)/.dev  ## what becomes of an analysis when its symbol server fails, fault by fault
 	$(BIN)/python -m tests.symbol_faults
 
-bench-remote: $(VENV)/.dev  ## large dumps from the disk, over HTTP, and over HTTP with 50 ms a request
+bench-remote: $(VENV)/.dev  ## large dumps from the disk, over HTTP, and through a proxy that adds 50 ms a request
 	$(BIN)/python -m tests.bench.remote
 
 bench-slack: $(VENV)/.dev  ## from a link posted to the verdict in its thread; a hundred links at once

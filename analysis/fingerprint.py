@@ -9,6 +9,10 @@ IDENTITY_BYTES = 8192
 HASH_LIMIT = 1 << 30  # bytes; hashing more takes longer than the analysis, even beside it on another processor
 _BLOCK = 1 << 20
 
+# What a report says where the hash is not known.
+NOT_HASHED = "The SHA-256 of the whole file: it is larger than what is hashed during an analysis."
+NOT_FETCHED = "The SHA-256 of the whole file: only what the analysis reads of it was fetched."
+
 
 def identity(path: Path, size: int) -> str:
     """The identity of a file of ``size`` bytes."""

@@ -16,7 +16,7 @@ from analysis.address import VirtAddr
 from analysis.bugchecks import explain
 from analysis.bugchecks.explained import Explained, Stop
 from analysis.errors import LimitReached
-from analysis.fingerprint import BackgroundHash, identity
+from analysis.fingerprint import NOT_FETCHED, NOT_HASHED, BackgroundHash, identity
 from analysis.formats import capture_hint, open_dump
 from analysis.formats.image import DumpImage
 from analysis.formats.minidump import is_minidump, read_minidump
@@ -51,9 +51,6 @@ Progress = Callable[[str, float | None], None]
 # Stops for which who waits for whom is the story; in the others it may at most be beside it.
 HANGS = frozenset({Stop.HANG, Stop.REQUEST, Stop.DELIBERATE})
 _T = TypeVar("_T")
-
-NOT_HASHED = "The SHA-256 of the whole file: it is larger than what is hashed during an analysis."
-NOT_FETCHED = "The SHA-256 of the whole file: only what the analysis reads of it was fetched."
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import BadRules
+from analysis.fingerprint import NOT_FETCHED
 from analysis.formats.raw import RawFile
 from analysis.formats.windbg.sniff import is_windbg_text
 from analysis.verdict.report import Report
@@ -102,10 +103,11 @@ async def story(tools: Tools, job: Job, talk: Conversation, desk: Desk) -> dict[
     if isinstance(read.found, Several):
         await tell_several(tools, talk, read.found)
         return {}
+    note = (read.fetched and read.fetched.note) or ""  # why a large dump came whole, say
     if symbols is None or read.fetched is None or not symbols.late():
-        await _tell(tools, talk, read.found, anew=read.anew)
+        await _tell(tools, talk, read.found, note, anew=read.anew)
     else:
-        await _tell(tools, talk, read.found, late.PENDING, anew=read.anew)
+        await _tell(tools, talk, read.found, f"{note} {late.PENDING}".strip(), anew=read.anew)
         await late.revise(tools, talk, read.found, noting, fetched=read.fetched, symbols=symbols)
     if tools.keep_dumps == "always" and read.fetched is not None and read.fetched.pages is not None:
         await _keep(tools, job, desk, read.found)
@@ -123,7 +125,12 @@ async def _keep(tools: Tools, job: Job, desk: Desk, told: Report) -> None:
     stored = await asyncio.to_thread(tools.store.duplicates.same_dump, told.dump.identity)
     latest = None if stored is None else await asyncio.to_thread(tools.store.reports.report, stored.report.id)
     if latest is not None and kept.identity == latest.dump.identity:
-        hashed = replace(latest, dump=replace(latest.dump, sha256=kept.sha256))
+        untold = tuple(line for line in latest.verdict.cannot_tell if line != NOT_FETCHED)
+        hashed = replace(
+            latest,
+            dump=replace(latest.dump, sha256=kept.sha256),
+            verdict=replace(latest.verdict, cannot_tell=untold),
+        )
         await asyncio.to_thread(tools.store.remember, hashed)
 
 

@@ -11,7 +11,8 @@ import pytest
 
 import analysis.pipeline
 from analysis.errors import BadDump, NotADump
-from analysis.pipeline import NOT_HASHED, Options, analyze, public_source
+from analysis.fingerprint import NOT_HASHED
+from analysis.pipeline import Options, analyze, public_source
 from analysis.verdict.report import Report
 from tests.forge import Forged, forge
 from tests.formats.built import full

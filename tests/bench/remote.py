@@ -1,8 +1,8 @@
 """A large dump behind a link: ``python -m tests.bench.remote`` (``make bench-remote``).
 
 Forges busy machines of 8 and 32 GiB as kernel and full dumps, and analyses each from the disk, over HTTP with ranges on
-loopback, and with 50 ms before every answer. The server is a process of its own and counts what it sends; each run has
-an empty cache.
+loopback, and through a reverse proxy that adds 50 ms to every request. Server and proxy are processes of their own; the
+server counts what it sends; each run has an empty cache.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.bench import runs
@@ -19,7 +19,7 @@ from tests.forge import Load, forge
 
 LOAD = Load(threads=4000, resources=30_000, images=250)
 KINDS = {"bitmap": "kernel", "full": "full"}
-WAYS = (("loopback", 0.0), ("50 ms a request", 0.05))
+WAYS = (("loopback", None), ("proxy, 50 ms", 0.05))
 
 
 def main() -> None:
@@ -57,11 +57,16 @@ def _costs(measured: runs.Run, peak: int) -> str:
     return f"{measured.seconds:8.2f} {measured.processor:10.2f} {peak / 1e6:8.0f}"
 
 
-def _fetched(dump: Path, symbols: Path, delay: float) -> tuple[runs.Run, int, int]:
-    with tempfile.TemporaryDirectory() as home, _server(dump, delay) as server:
+def _fetched(dump: Path, symbols: Path, delay: float | None) -> tuple[runs.Run, int, int]:
+    with ExitStack() as stack:
+        home = stack.enter_context(tempfile.TemporaryDirectory())
+        server = stack.enter_context(_process("tests.bot.range_server", str(dump)))
+        port = _line(server)
+        if delay is not None:
+            port = _line(stack.enter_context(_process("tests.bench.proxy", port, str(delay))))
         os.environ |= {"PILEUP_HOME": home, "PILEUP_ALLOW_PRIVATE_ADDRESSES": "true"}
         arguments = ("--json", "--no-history", "--symbols", str(symbols))
-        measured = runs.run(runs.PILEUP, "analyze", f"http://127.0.0.1:{_line(server)}/memory.dmp", *arguments)
+        measured = runs.run(runs.PILEUP, "analyze", f"http://127.0.0.1:{port}/memory.dmp", *arguments)
         assert server.stdin is not None
         server.stdin.write("counts\n")
         server.stdin.flush()
@@ -70,13 +75,13 @@ def _fetched(dump: Path, symbols: Path, delay: float) -> tuple[runs.Run, int, in
 
 
 @contextmanager
-def _server(dump: Path, delay: float) -> Iterator["subprocess.Popen[str]"]:
-    command = [sys.executable, "-m", "tests.bot.range_server", str(dump), str(delay)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+def _process(module: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield server
+            yield process
         finally:
-            server.terminate()
+            process.terminate()
 
 
 def _line(server: "subprocess.Popen[str]") -> str:

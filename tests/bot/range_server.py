@@ -116,8 +116,7 @@ async def serving_ranges(server: RangeServer) -> AsyncIterator[RangeServer]:
 
 
 async def _main() -> None:
-    delay = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
-    async with serving_ranges(RangeServer(Path(sys.argv[1]), delay)) as server:
+    async with serving_ranges(RangeServer(Path(sys.argv[1]))) as server:
         print(server.port, flush=True)
         while await asyncio.to_thread(sys.stdin.readline):  # each line asks for the counts
             print(len(server.asked), server.sent, flush=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.fingerprint import identity_of
+from analysis.fingerprint import NOT_FETCHED, identity_of
 from analysis.verdict.report import Report
 from bot import worker
 from bot.fetch.download import Fetched
@@ -110,6 +110,7 @@ async def test_a_dump_that_changes_while_it_is_read_is_downloaded_whole_instead(
     assert list(said.reactions) == ["white_check_mark"]
     assert [fetched.pages is None for fetched in met] == [False, True]
     assert met[1].note == "The dump was downloaded whole, for the file changed meanwhile."
+    assert met[1].note in shown(replies(slack, said)[0])
 
 
 async def test_a_dump_read_where_it_lies_is_downloaded_after_its_verdict_where_all_are_kept(
@@ -121,14 +122,16 @@ async def test_a_dump_read_where_it_lies_is_downloaded_after_its_verdict_where_a
         ) -> Report:
             report = sample("seed")
             return dataclasses.replace(
-                report, dump=dataclasses.replace(report.dump, identity=fetched.identity, sha256=fetched.sha256)
+                report,
+                dump=dataclasses.replace(report.dump, identity=fetched.identity, sha256=fetched.sha256),
+                verdict=dataclasses.replace(report.verdict, cannot_tell=("Who it was.", NOT_FETCHED)),
             )
 
-    def hashed() -> str | None:
+    def hashed() -> tuple[str | None, tuple[str, ...]] | None:
         with Store.open(tmp_path / "pileup.sqlite") as store:
             found = store.duplicates.same_dump(identity_of(len(content), content))
             report = None if found is None else store.reports.report(found.report.id)
-            return None if report is None else report.dump.sha256
+            return None if report is None else (report.dump.sha256, report.verdict.cannot_tell)
 
     path = tmp_path / "large.dmp"
     content = b"PAGEDU64" + bytes(17 << 20)
@@ -136,7 +139,9 @@ async def test_a_dump_read_where_it_lies_is_downloaded_after_its_verdict_where_a
     server = RangeServer(path)
     async with serving_ranges(server), bot(slack, tmp_path, Reader(), keep_dumps="always") as _:
         said = slack.workspace.say(CRASHES, ANNA, server.url)
-        await until(lambda: is_told(slack, said) and hashed() == hashlib.sha256(content).hexdigest())
+        await until(
+            lambda: is_told(slack, said) and hashed() == (hashlib.sha256(content).hexdigest(), ("Who it was.",))
+        )
     (kept,) = (tmp_path / "downloads").glob("*/dump")
     assert kept.read_bytes() == content
 
