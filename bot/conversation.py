@@ -135,7 +135,7 @@ class Conversation:
             await self._sender.react(self.place.channel, self.place.ts, good)
             if len(outcomes) > 1:  # a link that was edited in later may turn the result
                 await self._sender.react(self.place.channel, self.place.ts, other, add=False)
-            if self._seen:
+            if self._seen or len(outcomes) > 1:  # another link's work may have put it there
                 await self._sender.react(self.place.channel, self.place.ts, SEEN, add=False)
         return ts
 

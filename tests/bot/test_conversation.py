@@ -20,9 +20,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def talk(out: Sender, store: Store, key: str = "k") -> Conversation:
+def talk(out: Sender, store: Store, key: str = "k", others: tuple[bool, ...] = ()) -> Conversation:
     async def settle(fine: bool) -> list[bool | None]:
-        return [fine]
+        return [*others, fine]
 
     return Conversation(out, store.posts, Place("T1", "C1", "9.0", "9.0"), key, "h/x.dmp", settle=settle)
 
@@ -67,6 +67,14 @@ async def test_a_reply_that_waited_tells_the_latest_stage_and_is_edited_in_the_e
     assert "Analysing" in first["text"]
     await here.end(Message("verdict"), fine=True)
     assert client.of("chat.update")[-1]["text"] == "verdict"
+
+
+async def test_the_last_of_several_links_takes_away_the_first_reaction_whoever_put_it_there(store: Store) -> None:
+    client = Client()
+    here = talk(await busy(client), store, others=(True,))
+    await here.begin("Downloading")
+    await here.end(Message("verdict"), fine=True)
+    assert {"name": "eyes", "channel": "C1", "timestamp": "9.0"} in client.of("reactions.remove")
 
 
 async def test_a_link_that_is_taken_back_while_its_reply_waits_is_never_answered(store: Store) -> None:
