@@ -69,8 +69,10 @@ class UserStacks:
             return Stack(end=NOT_FETCHED)
         walker, space = self._program(process, self._space)
         low = registers.rsp
-        if not space.read_available(low, 8):
-            return Stack(end=f"the program's stack at {low:#x} was not saved")
+        try:
+            space.read(low, 8)
+        except Unreadable as gap:
+            return Stack(end=f"the program's stack cannot be read at {low:#x}: {gap.absence.value}")
         walked = walker.bounded_stack(registers, low, min(_stack_base(space, thread, low), low + MAX_STACK_BYTES))
         return with_stub_named(walked, walker.names, space)
 
