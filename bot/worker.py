@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0  # how often a worker looks for work that nobody announced, such as a lease that ran out
 RETRY_SECONDS = 30.0
-MAX_HELD = 50  # jobs of one worker whose details are still to be told
+MAX_HELD = 250  # jobs of one worker whose details are still to be told
 PASSWORD_SECONDS = 24 * 3600.0
 
 

@@ -127,7 +127,10 @@ async def _answered(links: list[Posted], slack: StandIn) -> list[Posted]:
 def _say(what: str, links: list[Posted]) -> None:
     seconds = sorted(link.verdict - link.at for link in links if link.verdict is not None)
     last = max((link.verdict or 0.0) - links[0].at for link in links)
-    print(f"{what}: median {statistics.median(seconds):.2f} s, worst {seconds[-1]:.2f} s, last after {last:.1f} s")
+    print(
+        f"{what}: median {statistics.median(seconds):.2f} s, worst {seconds[-1]:.2f} s, last after {last:.1f} s",
+        flush=True,
+    )
 
 
 def _cost(pid: int) -> None:
