@@ -127,6 +127,8 @@ def _addresses() -> Iterator[Attack]:
     yield Attack("disguise", "http://127.0.0.1#@example.com/", _fetch("http://127.0.0.1#@example.com/x.dmp"), private)
     refused = r"^(address|refused|dns): "
     yield Attack("disguise", "http://127.0.0.1\\@example.com/", _fetch("http://127.0.0.1\\@example.com/x.dmp"), refused)
+    for url in ("http://[::1%25lo]/x.dmp", "http://[fe80::1%25eth0]/x.dmp"):
+        yield Attack("disguise", f"{url} (a zone)", _fetch(url, INSIDE), refused)
     denied = Policy(allow_private=True, denied=frozenset({".example.com"}))
     yield Attack("list", "a denied host", _fetch("http://a.example.com/x", denied), r"^refused: .* never asked")
     only = Policy(hosts=frozenset({"dumps.example.com"}))
@@ -237,6 +239,14 @@ def _leaks() -> Iterator[Attack]:
 
     yield Attack("token", "hosts that look like Slack's, and Slack's over http", lookalikes, r"^not shown$")
 
+    async def named(place: Path) -> str:
+        async with serving(dump=web.status("403 Forbidden")) as server:
+            url = server.url("/dump").replace("http://", f"http://anna:{SECRET}@")
+            said = await _told(download(link(url), place / "dump", QUICK, INSIDE))
+        return "neither said nor shown" if SECRET not in said + link(url).shown else "LEAKED"
+
+    yield Attack("token", "a password in a link that fails", named, r"^neither said nor shown$")
+
     async def inherited(place: Path) -> str:
         from bot.child import environment
 
@@ -253,6 +263,7 @@ def _servers() -> Iterator[Attack]:
 
     import gzip
 
+    yield Attack("server", "more than the disk quota", _over_quota, r"^disk: no room here for .* all dumps together")
     size = r"^size: the file is over the size cap"
     rows: tuple[tuple[str, web.Answer, FetchLimits, str], ...] = (
         ("says it sends 1 MB, 1 kB allowed", web.page(BODY), replace(QUICK, max_bytes=1000), size),
@@ -269,6 +280,12 @@ def _servers() -> Iterator[Attack]:
     )  # fmt: skip
     for name, answer, limits, must in rows:
         yield Attack("server", name, lambda place, a=answer, b=limits: from_server(place, a, b), must)  # type: ignore[misc]
+
+
+async def _over_quota(place: Path) -> str:
+    async with serving(dump=web.page(BODY)) as server:
+        terms = Terms(replace(QUICK, quota_bytes=len(BODY) - 1), INSIDE, place)
+        return await _told(reach(link(server.url("/dump")), place / "dump", terms))
 
 
 def _mute() -> web.Answer:
