@@ -117,11 +117,17 @@ async def _answered(links: list[Posted], slack: StandIn) -> list[Posted]:
     async with asyncio.timeout(PATIENCE):
         while True:
             for link in links:
-                if link.verdict is None and any("Confidence:" in shown(one) for one in replies(slack, link.message)):
+                if link.verdict is None and any(map(_is_verdict, replies(slack, link.message))):
                     link.verdict = time.monotonic()
             if all(link.verdict is not None for link in links):
                 return links
             await asyncio.sleep(0.05)
+
+
+def _is_verdict(reply: Message) -> bool:
+    # In full, or in short where the same failure was told before. Details, which follow, do not count.
+    text = shown(reply)
+    return "Confidence:" in text or "The same failure again:" in text
 
 
 def _say(what: str, links: list[Posted]) -> None:
