@@ -184,7 +184,7 @@ async def test_refused_tokens_are_said_in_one_line(slack: StandIn, tmp_path: Pat
     slack.faults.invalid_auth = False
     with pytest.raises(CannotServe, match="refuses the app token: invalid_auth"):
         await serve(settings(slack, tmp_path, slack_app_token="xapp-other"))
-    with pytest.raises(CannotServe, match="not supported yet"):
+    with pytest.raises(CannotServe, match="and PILEUP_SLACK_SIGNING_SECRET"):
         await serve(settings(slack, tmp_path, transport="http"))
     with pytest.raises(CannotServe, match="PILEUP_SLACK_BOT_TOKEN"):
         await serve(settings(slack, tmp_path, slack_bot_token=None))
