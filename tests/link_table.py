@@ -11,9 +11,9 @@ import functools
 import importlib.util
 import json
 import logging
+import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -340,8 +340,7 @@ def _rar_package(into: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "rarfile"]
     subprocess.run([*command, "--dest", str(into)], check=True)
     (source,) = into.glob("rarfile-*.tar.gz")
-    with tarfile.open(source) as archive:
-        archive.extractall(into, filter="data")
+    shutil.unpack_archive(source, into)
     return next(into.glob("rarfile-*/rarfile.py")).parent
 
 
