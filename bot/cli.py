@@ -8,6 +8,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from bot import web_commands
+
 app = typer.Typer(
     name="pileup",
     help="Reads Windows crash dumps: which driver did it, which lock it held, who was stuck behind it.",
@@ -20,6 +22,7 @@ symbols = typer.Typer(help="Symbol files for machines that reach no symbol serve
 app.add_typer(symbols, name="symbols")
 history = typer.Typer(help="What was seen before.", no_args_is_help=True)
 app.add_typer(history, name="history")
+app.add_typer(web_commands.token, name="token")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on standard output.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many at most.")]

@@ -37,7 +37,7 @@ def listing(words: str | None, limit: int, *, as_json: bool) -> int:
             print("No crash in history." if words is None else f"No crash mentions {printable(words)}.")
         return OK
 
-    return _with_store(print_them)
+    return with_store(print_them)
 
 
 def show(number: int, *, as_json: bool) -> int:
@@ -55,7 +55,7 @@ def show(number: int, *, as_json: bool) -> int:
         print_lines(iter([*known, *report_lines(report, store.seen(report))]), sys.stdout)
         return OK
 
-    return _with_store(print_it)
+    return with_store(print_it)
 
 
 def answer(question: str, form: Literal["text", "json", "csv"]) -> int:
@@ -76,7 +76,7 @@ def answer(question: str, form: Literal["text", "json", "csv"]) -> int:
             print_lines(iter([*known, *lines, *_rows(said.rows)]), sys.stdout)
         return OK if said.understood else USAGE
 
-    return _with_store(print_it)
+    return with_store(print_it)
 
 
 def rebucket() -> int:
@@ -87,10 +87,11 @@ def rebucket() -> int:
         print(f"{rename(store)} of {outdated} reports that older rules had named got another signature.")
         return OK
 
-    return _with_store(name_them)
+    return with_store(name_them)
 
 
-def _with_store(use: Callable[[Store], int]) -> int:
+def with_store(use: Callable[[Store], int]) -> int:
+    """Do something with the history of the settings; what that gives, or the exit status of what stood in the way."""
     try:
         settings = settings_or_stop()
         with Store.open(settings.database_path) as store:

@@ -166,7 +166,69 @@ CREATE INDEX reports_by_service ON reports (service);
 CREATE INDEX threads_by_place ON threads (report_id, channel);
 """
 
-MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS, ACTS, TELLING, PAGES)
+# Who comes over the web: tokens of machines, sessions of people, what they upload, and who is told of verdicts.
+WEB = """
+CREATE TABLE tokens (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL UNIQUE,
+    scopes TEXT NOT NULL,
+    channels TEXT,
+    created_at TEXT NOT NULL,
+    expires_at TEXT,
+    revoked_at TEXT,
+    used_at TEXT
+);
+CREATE UNIQUE INDEX tokens_one_valid_per_name ON tokens (name) WHERE revoked_at IS NULL;
+CREATE TABLE sessions (
+    digest TEXT PRIMARY KEY,
+    team TEXT NOT NULL,
+    person TEXT NOT NULL,
+    name TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL
+);
+CREATE TABLE uploads (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    name TEXT NOT NULL,
+    size BIGINT NOT NULL,
+    at TEXT NOT NULL,
+    job_id INTEGER
+);
+CREATE INDEX uploads_by_owner ON uploads (owner, at);
+CREATE TABLE sightings (
+    report_id INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
+    team TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    PRIMARY KEY (report_id, channel)
+);
+CREATE TABLE webhooks (
+    id INTEGER PRIMARY KEY,
+    url TEXT NOT NULL,
+    secret TEXT NOT NULL,
+    channels TEXT,
+    created_at TEXT NOT NULL,
+    ended_at TEXT,
+    ended_by TEXT
+);
+CREATE TABLE deliveries (
+    id TEXT PRIMARY KEY,
+    webhook_id INTEGER NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    report_id INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
+    event TEXT NOT NULL,
+    mark TEXT NOT NULL,
+    at TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'done', 'failed')),
+    attempts INTEGER NOT NULL DEFAULT 0,
+    error TEXT,
+    ended_at TEXT
+);
+CREATE INDEX deliveries_of_report ON deliveries (report_id, webhook_id);
+CREATE INDEX deliveries_by_state ON deliveries (state, at);
+"""
+
+MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS, ACTS, TELLING, PAGES, WEB)
 
 
 class DatabaseTooNew(Exception):

@@ -20,6 +20,7 @@ from storage.retention import Retention
 from storage.search import Search
 from storage.sight import EVERYTHING, Sight
 from storage.threads import Thread, Threads
+from storage.tokens import Tokens
 
 
 class Store:
@@ -42,6 +43,7 @@ class Store:
         self.knowledge = Knowledge(database, clock)
         self.renaming = Renaming(database, self.reports)
         self.retention = Retention(database, clock)
+        self.tokens = Tokens(database, clock)
 
     @classmethod
     def open(cls, path: Path, clock: Clock = utc_now) -> Self:

@@ -33,6 +33,7 @@ COMMANDS = [
     [], ["analyze"], ["serve"], ["demo"], ["doctor"], ["history"], ["history", "list"], ["history", "search"],
     ["history", "show"], ["history", "ask"], ["history", "rebucket"],
     ["symbols"], ["symbols", "fetch"], ["symbols", "add"], ["symbols", "list"], ["symbols", "prune"],
+    ["token"], ["token", "add"], ["token", "list"], ["token", "revoke"],
 ]  # fmt: skip
 
 
