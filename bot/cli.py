@@ -8,7 +8,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from bot import web_commands
+from bot import history_commands, web_commands
+from bot.cli_words import AsJson
 
 app = typer.Typer(
     name="pileup",
@@ -24,7 +25,6 @@ history = typer.Typer(help="What was seen before.", no_args_is_help=True)
 app.add_typer(history, name="history")
 app.add_typer(web_commands.token, name="token")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on standard output.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many at most.")]
 
 
@@ -176,6 +176,7 @@ def history_rebucket() -> None:
     raise typer.Exit(past.rebucket())
 
 
+history_commands.add_to(history)
 Into = Annotated[Path | None, typer.Option("--store", metavar="DIR", help="The symbol store. Default: our own.")]
 
 

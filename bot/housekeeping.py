@@ -4,10 +4,10 @@ import asyncio
 import logging
 import sqlite3
 from contextlib import suppress
-from datetime import timedelta
 
 from bot.fetch.blocks import tidy_blocks
 from bot.fetch.workspace import downloads, job_name
+from bot.remains import remove_files
 from bot.settings import Settings
 from storage.retention import Pruned
 from storage.store import Store
@@ -19,9 +19,9 @@ EVERY_SECONDS = 6 * 3600.0
 
 def tidy(store: Store, settings: Settings) -> tuple[Pruned, int]:
     """Throw away once; the rows and the number of files that went. Kept dumps stay."""
-    age = settings.keep_reports_days
-    pruned = store.retention.prune(reports_older_than=None if age is None else timedelta(days=age))
-    pages = tidy_blocks(settings.home, int(settings.page_cache_size))
+    pruned = store.retention.prune(settings.keep)
+    gone = sum(remove_files(settings.home, one) for one in pruned.gone if one.reports)
+    pages = gone + tidy_blocks(settings.home, int(settings.page_cache_size))
     if settings.keep_dumps != "never":
         return pruned, pages
     active = {job_name(job.id) for job in store.jobs.active()}

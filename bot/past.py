@@ -16,6 +16,7 @@ from bot.analyzing import FAULT, OK, USAGE, Stop, settings_or_stop
 from bot.console import Line, print_lines, printable, report_lines, when
 from bot.housekeeping import rename
 from bot.questions import Row, ask
+from bot.settings import Settings
 from bot.standing import standing, standing_lines
 from storage import DatabaseTooNew, Query, Store, StoredReport
 from storage.clock import stamp, utc_now
@@ -92,10 +93,16 @@ def rebucket() -> int:
 
 def with_store(use: Callable[[Store], int]) -> int:
     """Do something with the history of the settings; what that gives, or the exit status of what stood in the way."""
+    return with_settings(lambda store, _: use(store))
+
+
+def with_settings(use: Callable[[Store, Settings], int]) -> int:
+    """Do something with history and the settings in force; its exit status, or that of what went wrong, which is said
+    in a line."""
     try:
         settings = settings_or_stop()
         with Store.open(settings.database_path) as store:
-            return use(store)
+            return use(store, settings)
     except Stop as stop:
         print(f"pileup: {stop.line}", file=sys.stderr)
         return stop.status

@@ -5,6 +5,7 @@ second, so the command line does it while something else is running.
 """
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from bot.symbols.fetching import SymbolServers
     from bot.symbols.paths import Tiers
     from bot.web.guard import Access
+    from storage.retention import Keep as History
 
 
 def _words(value: Any) -> Any:
@@ -43,8 +45,15 @@ def _kept(value: Any) -> Any:
     return {"true": "always", "1": "always", "false": "never", "0": "never"}.get(str(value).lower(), value)
 
 
+def _channel_days(value: Any) -> Any:
+    # "C1=30, C2=7" in the environment.
+    words = _words(value)
+    return dict(word.partition("=")[::2] for word in words) if isinstance(words, list) else value
+
+
 LOOPBACK = ("127.0.0.1", "::1")
 Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]
+ChannelDays = Annotated[dict[str, Annotated[int, Field(ge=1)]], NoDecode, BeforeValidator(_channel_days)]
 Size = Annotated[ByteSize, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -196,6 +205,14 @@ class Settings(BaseSettings):
     keep_reports_days: int | None = Field(
         default=None, ge=1, description="Age in days at which reports leave history. Default: they stay."
     )
+    keep_reports_size: Size | None = Field(
+        default=None,
+        description="Most bytes that reports may take in history, as in `5GB`; the oldest leave first. Default: any.",
+    )
+    keep_channels_days: ChannelDays = Field(
+        default={},
+        description="Ages in days at which what was told in a channel leaves history: `C0PRIVATE1=30 C0LAB00001=7`.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="How much `serve` logs."
     )
@@ -245,6 +262,15 @@ class Settings(BaseSettings):
         if self.database_url is None:
             return self.home / "pileup.sqlite"
         return Path(unquote(urlsplit(self.database_url).path).removeprefix("/")).expanduser()
+
+    @property
+    def keep(self) -> "History":
+        """How long history is kept."""
+        from storage.retention import Keep as History
+
+        reports = None if self.keep_reports_days is None else timedelta(days=self.keep_reports_days)
+        channels = {channel: timedelta(days=days) for channel, days in self.keep_channels_days.items()}
+        return History(reports, None if self.keep_reports_size is None else int(self.keep_reports_size), channels)
 
     @property
     def access(self) -> "Access":

@@ -69,6 +69,14 @@ class Database:
         with self._lock:
             return self.connection.execute(sql, parameters).rowcount
 
+    def scrub(self) -> bool:
+        """Make the files forget what was deleted; what a page held is overwritten when it is freed, but the full-text
+        index keeps deleted words until it is merged, and the log keeps old pages. False: others are reading just now.
+        """
+        with self._lock:
+            self.connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+            return not self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+
     def close(self) -> None:
         """Close the connection. The database cannot be used afterwards."""
         with self._lock:

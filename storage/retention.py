@@ -1,37 +1,56 @@
 """What is thrown away, and when: downloaded dumps after their analysis, old traces of Slack, old history if asked."""
 
 import shutil
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from storage.clock import Clock, stamp
 from storage.database import Database
+from storage.forgetting import Forgetting, Forgotten, Which
 
 LEFTOVER_AGE = timedelta(hours=6)
 TRACE_AGE = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """How long history is kept: the age at which reports leave it, the most bytes that their documents may take, the
+    age at which what was told in a channel leaves it."""
+
+    reports: timedelta | None = None
+    size: int | None = None
+    channels: Mapping[str, timedelta] = field(default_factory=dict)
+    traces: timedelta = TRACE_AGE
+
+
+@dataclass(frozen=True, slots=True)
 class Pruned:
-    """How many rows went: ended jobs, Slack traces (events, requests, posts), reports."""
+    """How many rows went: ended jobs, Slack traces (events, requests, posts); and what left history, step by step."""
 
     jobs: int
     traces: int
-    reports: int
+    gone: tuple[Forgotten, ...] = ()
+
+    @property
+    def reports(self) -> int:
+        """How many reports went."""
+        return sum(len(one.reports) for one in self.gone)
 
 
 class Retention:
     """Throwing away, for one database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, forgetting: Forgetting) -> None:
         self._database = database
         self._clock = clock
+        self._forgetting = forgetting
 
-    def prune(self, traces_older_than: timedelta = TRACE_AGE, reports_older_than: timedelta | None = None) -> Pruned:
-        """Delete ended jobs and Slack traces of that age; reports only when an age is given."""
-        old = [stamp(self._clock() - traces_older_than)]
+    def prune(self, keep: Keep | None = None) -> Pruned:
+        """Delete ended jobs and Slack traces of their age; reports only where something says so."""
+        keep = keep or Keep()
+        old = [stamp(self._clock() - keep.traces)]
         with self._database.write():
             # A post belongs to its job as long as that can still run, however old it is.
             posts = self._database.change(
@@ -44,14 +63,28 @@ class Retention:
                 self._database.change(f"DELETE FROM {table} WHERE seen_at < ?", old)  # noqa: S608  # two literals
                 for table in ("events", "requests")
             )
-            return Pruned(jobs, traces, self._prune_reports(reports_older_than))
+        gone = tuple(self._forgetting.forget(which) for which in self.due(keep))
+        gone += self._oversized(keep)
+        if any(one.reports or one.places for one in gone):
+            self._forgetting.scrub()
+        return Pruned(jobs, traces, gone)
 
-    def _prune_reports(self, age: timedelta | None) -> int:
-        if age is None:
-            return 0
-        old = [stamp(self._clock() - age)]
-        self._database.change("DELETE FROM words WHERE rowid IN (SELECT id FROM reports WHERE reported_at < ?)", old)
-        return self._database.change("DELETE FROM reports WHERE reported_at < ?", old)
+    def due(self, keep: Keep) -> tuple[Which, ...]:
+        """What leaves history now because of its age."""
+        now = self._clock()
+        old = () if keep.reports is None else (Which(reported_before=now - keep.reports),)
+        return old + tuple(
+            Which(channel=channel, reported_before=now - age) for channel, age in sorted(keep.channels.items())
+        )
+
+    def oversized(self, keep: Keep) -> Which | None:
+        """What leaves history now because of its size; None where it is small enough."""
+        numbers = () if keep.size is None else self._forgetting.oldest_beyond(keep.size)
+        return Which(numbers=numbers) if numbers else None
+
+    def _oversized(self, keep: Keep) -> tuple[Forgotten, ...]:
+        which = self.oversized(keep)
+        return () if which is None else (self._forgetting.forget(which),)
 
     def sweep_files(self, directory: Path, active: Collection[str], older_than: timedelta = LEFTOVER_AGE) -> int:
         """Delete what dead workers left in the download directory; the number of entries deleted.

@@ -10,6 +10,7 @@ from storage.clock import Clock, utc_now
 from storage.database import Database, open_database
 from storage.duplicates import Duplicates, Seen
 from storage.events import Events, Posts
+from storage.forgetting import Forgetting, Forgotten, Which
 from storage.jobs import Job, Jobs, NewJob
 from storage.knowledge import Deed, Knowledge, Known
 from storage.migrations import migrate
@@ -42,8 +43,9 @@ class Store:
         self.overview = Overview(database, sight)
         self.knowledge = Knowledge(database, clock)
         self.renaming = Renaming(database, self.reports)
-        self.retention = Retention(database, clock)
         self.tokens = Tokens(database, clock)
+        self.forgetting = Forgetting(database, self.reports)
+        self.retention = Retention(database, clock, self.forgetting)
 
     @classmethod
     def open(cls, path: Path, clock: Clock = utc_now) -> Self:
@@ -98,6 +100,20 @@ class Store:
             fastjsonschema.JsonSchemaException: the report breaks its contract; nothing is stored.
         """
         return self.reports.add(report)
+
+    def forget(self, which: Which) -> Forgotten:
+        """Delete crashes with all that was said and done about them, and leave nothing of them in the files.
+
+        Raises:
+            ValueError: nothing is asked for in particular.
+        """
+        gone = self.forgetting.forget(which)
+        self.forgetting.scrub()
+        return gone
+
+    def forget_team(self, team: str) -> Forgotten:
+        """Delete whatever is kept of a workspace, which took the app away: crashes told in no other, jobs, traces."""
+        return self.forget(Which(team=team))
 
     def close(self) -> None:
         """Close the file."""

@@ -99,17 +99,18 @@ def open_blocks(home: Path, url: str, validator: str, size: int) -> BlockFile:
 
 def tidy_blocks(home: Path, limit: int) -> int:
     """Throw away what nobody uses, the longest unused first, until all takes at most ``limit`` bytes; how many."""
-    places = sorted(_places(home), key=lambda place: place.stat().st_mtime)
-    used = {place: _disk_use(place) for place in places}
+    found = sorted(places(home), key=lambda place: place.stat().st_mtime)
+    used = {place: _disk_use(place) for place in found}
     total, gone = sum(used.values()), 0
-    for place in places:
-        if total > limit and _remove(place):
+    for place in found:
+        if total > limit and drop_blocks(place):
             total -= used[place]
             gone += 1
     return gone
 
 
-def _places(home: Path) -> list[Path]:
+def places(home: Path) -> list[Path]:
+    """The directory of each dump of which there are pages."""
     with suppress(OSError):
         return [place for place in blocks_home(home).iterdir() if place.is_dir()]
     return []
@@ -120,7 +121,8 @@ def _disk_use(place: Path) -> int:
     return sum(getattr(file.stat(), "st_blocks", 0) * 512 for file in place.iterdir())
 
 
-def _remove(place: Path) -> bool:
+def drop_blocks(place: Path) -> bool:
+    """Throw away the pages of one dump. False: somebody reads them just now."""
     with suppress(OSError), (place / "lock").open("a+b") as lock:
         if _lock(lock, "LOCK_EX", "LOCK_NB"):
             shutil.rmtree(place)

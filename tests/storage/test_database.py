@@ -12,6 +12,7 @@ from storage.database import open_database
 from storage.events import Request
 from storage.jobs import NewJob
 from storage.migrations import MIGRATIONS, DatabaseTooNew, migrate
+from storage.retention import Keep
 from storage.store import Store
 from tests.storage.samples import Clock, report
 
@@ -109,7 +110,7 @@ def test_old_traces_go_and_live_ones_stay(store: Store, clock: Clock) -> None:
     assert (pruned.jobs, pruned.traces, pruned.reports) == (1, 5, 0)
     assert not store.posts.claim("running", "summary").fresh
     assert [job.key for job in store.jobs.active()] == ["running"]
-    assert store.retention.prune(reports_older_than=timedelta(days=30)).reports == 1
+    assert store.retention.prune(Keep(reports=timedelta(days=30))).reports == 1
     assert store.reports.get(number) is None
 
 

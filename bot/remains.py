@@ -1,0 +1,56 @@
+"""What crashes leave on the disk beside history: kept dumps and fetched pages; and deleting these with them."""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from analysis.fingerprint import IDENTITY_BYTES, identity, identity_of
+from bot.fetch.blocks import PAGE, drop_blocks, places
+from bot.fetch.workspace import KEPT, downloads, job_name
+from storage.forgetting import Forgotten
+from storage.store import Store
+
+
+def forget_team(store: Store, home: Path, team: str) -> Forgotten:
+    """Delete whatever is kept of a workspace, rows and files."""
+    gone = store.forget_team(team)
+    remove_files(home, gone)
+    return gone
+
+
+def remove_files(home: Path, gone: Forgotten) -> int:
+    """Delete the kept dumps and the fetched pages of what left history; how many entries went.
+
+    An archive that was kept goes whole, with the other dumps in it. Pages that a running analysis reads go when it
+    ends, for they are found again then by what they are pages of.
+    """
+    wanted = gone.identities
+    kept = [entry for entry in _entries(downloads(home)) if entry.name.startswith(KEPT)]
+    names = {f"{KEPT}{job_name(number)}" for number in gone.jobs}
+    mine = [entry for entry in kept if entry.name in names or _holds(entry, wanted)]
+    for entry in mine:
+        shutil.rmtree(entry, ignore_errors=True)
+    pages = [place for place in places(home) if _identity_of_pages(place) in wanted]
+    return len(mine) + sum(drop_blocks(place) for place in pages)
+
+
+def _entries(directory: Path) -> list[Path]:
+    return list(directory.iterdir()) if directory.is_dir() else []
+
+
+def _holds(directory: Path, identities: frozenset[str]) -> bool:
+    with suppress(OSError):
+        files = [path for path in directory.rglob("*") if path.is_file()]
+        return any(identity(path, path.stat().st_size) in identities for path in files)
+    return False
+
+
+def _identity_of_pages(place: Path) -> str | None:
+    # The first bytes are always there: by them the dump was known before anything else of it was read.
+    try:
+        size = (place / "data").stat().st_size
+        with (place / "data").open("rb") as data, (place / "marks").open("rb") as marks:
+            needed = -(-min(size, IDENTITY_BYTES) // PAGE)
+            return identity_of(size, data.read(IDENTITY_BYTES)) if marks.read(needed) == b"\1" * needed else None
+    except OSError:
+        return None
