@@ -1,5 +1,6 @@
 """What can go wrong with Slack, switchable: each fault is one that real workspaces show."""
 
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,17 +19,22 @@ class Planned:
 class Faults:
     """Switches. Times are in seconds of the clock given.
 
-    ``redeliver``: every event comes twice, as after a late ack. ``invalid_auth``: both tokens are refused.
-    ``slow_seconds``: every method takes that long. ``deaf``: acks are ignored, as if lost on the way.
+    ``redeliver``: what part of all events comes twice, as after a late ack; True is every one. ``invalid_auth``: both
+    tokens are refused. ``slow_seconds``: every method takes that long. ``deaf``: acks are ignored, as if lost.
     """
 
-    redeliver: bool = False
+    redeliver: float = 0.0
     invalid_auth: bool = False
     slow_seconds: float = 0.0
     deaf: bool = False
     clock: Callable[[], float] = time.monotonic
+    chance: random.Random = field(default_factory=lambda: random.Random(6))
     _limited: dict[str, tuple[float, int]] = field(default_factory=dict)
     _planned: dict[str, list[Planned]] = field(default_factory=dict)
+
+    def is_redelivered(self) -> bool:
+        """Whether this event comes twice."""
+        return self.chance.random() < self.redeliver
 
     def rate_limit(self, seconds: float, retry_after: int = 1, method: str = "*") -> None:
         """Answer 429 with ``Retry-After`` for that long, to one method or to all."""

@@ -12,6 +12,7 @@ from bot.sandbox.errors import SlackError
 
 TRIGGER_SECONDS = 3.0
 Change = Callable[[str, "Channel", "Message"], None]
+ViewChange = Callable[["View | None"], None]
 
 
 @dataclass(slots=True)
@@ -103,7 +104,8 @@ class Channel:
 
 @dataclass(slots=True)
 class View:
-    """A window of one person's. ``hash`` changes with each change; ``errors`` are those of the last attempt to send."""
+    """A window or the home tab of one person. ``hash`` changes with each change; ``errors`` are those of the last
+    attempt to send."""
 
     id: str
     user: str
@@ -150,9 +152,11 @@ class Workspace:
         }
         self.files: dict[str, File] = {}
         self.views: dict[str, View] = {}  # open windows
+        self.homes: dict[str, View] = {}  # the app's home tab, by person
         self.whispers: list[Whisper] = []
         self._triggers: dict[str, tuple[str, float, bool]] = {}  # whose, since when, used
         self.listeners: list[Change] = []
+        self.view_listeners: list[ViewChange] = []  # called for windows, home tabs, and whispers
         self._clock = clock
         self._counter = 0
         self._last = 0.0
@@ -186,11 +190,35 @@ class Workspace:
         self._triggers[trigger] = (user, since, True)
         view = View(self.new_id("V"), user, content, self.new_ts())
         self.views[view.id] = view
+        self._tell_view(view)
         return view
 
     def change_view(self, view: View, content: dict[str, Any]) -> None:
         """Change what a window shows."""
         view.content, view.hash, view.errors = content, self.new_ts(), {}
+        self._tell_view(view)
+
+    def refuse_form(self, view: View, errors: dict[str, str]) -> None:
+        """Show what must be mended before a form can be sent."""
+        view.errors = errors
+        self._tell_view(view)
+
+    def close_view(self, view: View) -> None:
+        """Close a window, if it is still open."""
+        if self.views.pop(view.id, None) is not None:
+            self._tell_view(view)
+
+    def publish(self, user: str, content: dict[str, Any]) -> View:
+        """Show a person's home tab, in place of the one before."""
+        shown = self.homes.setdefault(user, View(self.new_id("V"), user, content, ""))
+        self.change_view(shown, content)
+        return shown
+
+    def whisper(self, whisper: Whisper) -> None:
+        """Tell one person something."""
+        self.whispers.append(whisper)
+        for listener in list(self.view_listeners):
+            listener(None)
 
     def find(self, channel: str, ts: str) -> Message | None:
         """A message by its place."""
@@ -243,6 +271,10 @@ class Workspace:
                 del message.reactions[name]
         self._tell("reacted", channel, message)
         return True
+
+    def _tell_view(self, view: View) -> None:
+        for listener in list(self.view_listeners):
+            listener(view)
 
     def _tell(self, what: str, channel: Channel, message: Message) -> None:
         for listener in list(self.listeners):

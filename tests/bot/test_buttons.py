@@ -172,10 +172,10 @@ async def test_only_managers_may_and_a_press_that_comes_twice_counts_once(slack:
             assert "PILEUP_MANAGERS" in slack.workspace.whispers[0].text
         assert slack.workspace.views == {}
         press = slack.press(CRASHES, summary.ts, acts.ACKNOWLEDGE, BEN)
-        slack.socket_mode.interact(press.payload)
+        slack.deliveries.interact(press.payload)
         await until(lambda: "acknowledged by" in shown(summary))
         stray = slack.workspace.say(CRASHES, ANNA, "hello")
-        stray.blocks = [{"type": "actions", "elements": [{"action_id": acts.MUTE, "value": "1"}]}]
+        stray.blocks = [{"type": "actions", "elements": [{"type": "button", "action_id": acts.MUTE, "value": "1"}]}]
         slack.workspace.whispers.clear()
         slack.press(CRASHES, stray.ts, acts.MUTE, BEN)
         await until(lambda: slack.workspace.whispers)
@@ -208,7 +208,7 @@ async def test_a_window_opens_at_once_however_slow_history_is(
         form = await window(slack)
         assert "submit" in form.content
         assert press.acked_after is not None
-        slack.socket_mode.interact(press.payload)  # its trigger is used: no second window
+        slack.deliveries.interact(press.payload)  # its trigger is used: no second window
         await until(lambda: any(call.error == "exchanged_trigger_id" for call in slack.calls))
         await asyncio.sleep(0)
         assert len(slack.workspace.views) == 1

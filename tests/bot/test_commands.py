@@ -42,7 +42,7 @@ async def test_a_command_is_answered_below_a_message_that_says_who_asked(
         slack.command(CRASHES, BEN, "last 5 crashes")
         await until(lambda: slack.workspace.whispers)
         assert "PILEUP_USERS" in slack.workspace.whispers.pop().text
-        slack.socket_mode.interact(given.payload, "slash_commands")  # the same once more
+        slack.deliveries.interact(given.payload, "slash_commands")  # the same once more
         slack.command(CRASHES, ANNA, "help")
         await until(lambda: len(list(top())) == 3)
     assert "secret" not in str([message.to_json() for message in slack.workspace.channels[CRASHES].messages.values()])

@@ -73,7 +73,7 @@ async def test_an_event_that_was_not_acknowledged_comes_again_and_is_answered_on
     async with serving(**routes) as files, bot(slack, tmp_path, Analyst(), transport="http"):
         slack.faults.deaf = True
         said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
-        await until(lambda: slack.socket_mode.deliveries[0].attempts == 2)
+        await until(lambda: slack.deliveries.all[0].attempts == 2)
         slack.faults.deaf = False
         await until(lambda: is_told(slack, said))
         assert len(files.requests) == 1

@@ -246,6 +246,6 @@ async def test_a_mention_with_a_link_is_one_answer(slack: StandIn, tmp_path: Pat
     async with serving(page=page(dump("seed"))) as files, bot(slack, tmp_path, analyst):
         said = slack.workspace.say(CRASHES, ANNA, f"{BOT} what is {files.url('/page')}")
         await until(lambda: is_told(slack, said))
-        await until(lambda: all(delivery.acked_after is not None for delivery in slack.socket_mode.deliveries))
+        await until(lambda: all(delivery.acked_after is not None for delivery in slack.deliveries.all))
     assert len(replies(slack, said)) == 6
     assert analyst.runs == 1

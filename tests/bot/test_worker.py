@@ -205,7 +205,7 @@ async def test_an_event_that_could_not_be_stored_is_not_acknowledged_and_comes_a
     async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
         said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
         await until(lambda: is_told(slack, said))
-    assert slack.socket_mode.deliveries[0].attempts == 2
+    assert slack.deliveries.all[0].attempts == 2
 
 
 async def test_a_link_that_must_wait_for_a_worker_is_greeted_meanwhile(slack: StandIn, tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ async def test_many_workers_at_work_do_not_delay_an_acknowledgement(slack: Stand
         for name in routes:
             slack.workspace.say(CRASHES, ANNA, files.url(f"/{name}"))
         await asyncio.sleep(1)
-        late = slack.socket_mode.emit({"type": "message", "channel": CRASHES, "user": ANNA, "ts": "1.5", "text": "x"})
+        late = slack.deliveries.emit({"type": "message", "channel": CRASHES, "user": ANNA, "ts": "1.5", "text": "x"})
         await until(lambda: late.acked_after is not None)
         assert (late.acked_after or 9) < 1
 

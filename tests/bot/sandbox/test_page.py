@@ -230,5 +230,5 @@ async def test_a_button_of_a_message_can_be_pressed_and_no_other(
         assert answer.status == 303
     async with browser.post(place, data={"action": "other"}) as answer:
         assert answer.status == 400
-    payload = slack.socket_mode.deliveries[-1].payload
+    payload = slack.deliveries.all[-1].payload
     assert (payload["type"], payload["actions"][0]["value"], payload["user"]["id"]) == ("block_actions", "7", ANNA)

@@ -338,7 +338,7 @@ async def test_lost_acknowledgements_make_the_event_come_again(slack: StandIn, l
     await asyncio.sleep(0.3)  # until its acknowledgement has fallen on deaf ears
     slack.faults.deaf = False
     await listener.until(2)
-    assert slack.socket_mode.deliveries[0].attempts == 2
+    assert slack.deliveries.all[0].attempts == 2
 
 
 @pytest.mark.parametrize(("body", "error"), [("{", "invalid_json"), ("[]", "json_not_object")])
