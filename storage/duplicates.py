@@ -15,8 +15,9 @@ from rapidfuzz.distance import Indel
 from analysis.verdict.report import Report
 from analysis.verdict.signature import Signature
 from storage.clock import stamp
-from storage.columns import columns, storable, story_frames
+from storage.columns import columns, story_frames
 from storage.database import Database, Row
+from storage.grouping import Grouping, Names
 from storage.reports import Reports, StoredReport
 from storage.sight import EVERYTHING, Sight
 from storage.threads import Thread, Threads
@@ -74,8 +75,11 @@ class Seen:
 class Duplicates:
     """The three questions over one database. Whether the asked report is stored already makes no difference."""
 
-    def __init__(self, database: Database, reports: Reports, threads: Threads, sight: Sight = EVERYTHING) -> None:
+    def __init__(
+        self, database: Database, reports: Reports, threads: Threads, grouping: Grouping, sight: Sight = EVERYTHING
+    ) -> None:
         self._database = database
+        self._grouping = grouping
         self._sight = sight
         self._reports = reports
         self._threads = threads
@@ -100,38 +104,43 @@ class Duplicates:
     def names(self, report: Report) -> frozenset[str]:
         """The names that this failure has or had in any of its reports, as far as they do not contradict this one and
         somebody said something of them; its own names in any case."""
-        own_name = storable(report.bucket.signature)
+        names = self._names(report)
+        own_name, mine = names.own, names.every
         own = Signature.parse(own_name)
-        mine = {own_name, *map(storable, report.bucket.aliases)}
         acted = {row["signature"] for row in self._database.rows("SELECT DISTINCT signature FROM acts")}
         others = [name for name in sorted(acted - mine) if _may_fit(own, name)]
         sight, seen = self._sight.of_reports()
         # From what was acted on, which is little, to the reports: a failure may have thousands of those.
         rows = self._database.rows(
-            "SELECT DISTINCT reports.signature AS signature, shared.signature AS shared, wanted.value AS name "  # noqa: S608
+            "SELECT DISTINCT coalesce(own_name, reports.signature) AS signature, "  # noqa: S608
+            "shared.signature AS shared, wanted.value AS name "
             "FROM json_each(?) AS wanted CROSS JOIN signatures AS other ON other.signature = wanted.value "
             f"CROSS JOIN signatures AS shared ON shared.signature IN ({', '.join('?' for _ in mine)}) "
             f"AND shared.report_id = other.report_id CROSS JOIN reports ON reports.id = other.report_id WHERE {sight}",
             [json.dumps(others), *sorted(mine), *seen],
         )
         found = {row["name"] for row in rows if _is_same(own_name, own, mine, row)}
-        return frozenset(name for name in mine | found if _may_fit(own, name))
+        return frozenset(name for name in mine | found if name in names.merged or _may_fit(own, name))
 
     def _members(self, report: Report) -> list[Row]:
         # They share a name, if only the one that a failure has when little can be told of it; and do not contradict.
-        names = {storable(name) for name in (report.bucket.signature, *report.bucket.aliases)}
+        known = self._names(report)
+        names = known.every
         marks = ", ".join("?" for _ in names)
         sight, seen = self._sight.of_reports()
         rows = self._database.rows(
-            "SELECT id, host, seen_at, live, reports.signature AS signature, "  # noqa: S608  # only question marks
+            "SELECT id, host, seen_at, live, coalesce(own_name, reports.signature) AS signature, "  # noqa: S608  # only question marks
             "group_concat(shared.signature, char(10)) AS shared "
             f"FROM signatures AS shared JOIN reports ON id = report_id WHERE shared.signature IN ({marks}) "
             f"AND {sight} GROUP BY id ORDER BY seen_at, id",
             [*sorted(names), *seen],
         )
-        own = storable(report.bucket.signature)
-        parsed = Signature.parse(own)
-        return [row for row in rows if _is_same(own, parsed, names, row)]
+        parsed = Signature.parse(known.own)
+        return [row for row in rows if _is_same(known.own, parsed, names, row)]
+
+    def _names(self, report: Report) -> Names:
+        same = self._reports.of_dump(report.dump.identity, report.dump.sha256)
+        return self._grouping.names_of(report, None if same is None else same.id)
 
     def _same_bucket(self, own: Row, number: int | None, report: Report) -> tuple[SameBucket | None, set[int]]:
         rows = self._members(report)
@@ -226,7 +235,7 @@ def _weighted(frames: list[str]) -> list[str]:
     return [frame for frame in frames for _ in range(CORE_WEIGHT if _is_core(frame) else DRIVER_WEIGHT)]
 
 
-def _is_same(own: str, parsed: Signature | None, names: set[str], row: Row) -> bool:
+def _is_same(own: str, parsed: Signature | None, names: frozenset[str], row: Row) -> bool:
     # One is a name of the other, perhaps an older one; or both are ours and fit.
     if own in row["shared"].split("\n") or row["signature"] in names:
         return True

@@ -173,12 +173,13 @@ class Forgetting:
         return found
 
     def _forget_acts(self, names: set[str]) -> None:
-        # What was said of a failure goes with the last crash that had any of its names.
+        # What was said and decided of a failure goes with the last crash that had any of its names.
         left = set()
         for some in _batches(names):
             sql = f"SELECT DISTINCT signature FROM signatures WHERE signature IN ({_marks(some)})"  # noqa: S608
             left |= {row["signature"] for row in self._database.rows(sql, list(some))}
         self._delete("acts", "signature", names - left)
+        self._delete("groupings", "name", names - left)
 
     def _forget_traces(self, which: Which, jobs: set[int]) -> None:
         for some in _batches(jobs):

@@ -228,7 +228,24 @@ CREATE INDEX deliveries_of_report ON deliveries (report_id, webhook_id);
 CREATE INDEX deliveries_by_state ON deliveries (state, at);
 """
 
-MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS, ACTS, TELLING, PAGES, WEB)
+GROUPING = """
+ALTER TABLE reports ADD COLUMN own_name TEXT;
+ALTER TABLE signatures ADD COLUMN merged INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE groupings (
+    id INTEGER PRIMARY KEY,
+    deed TEXT NOT NULL,
+    name TEXT NOT NULL,
+    into_name TEXT NOT NULL,
+    report_id INTEGER REFERENCES reports (id) ON DELETE SET NULL,
+    by TEXT NOT NULL,
+    at TEXT NOT NULL,
+    undone_by TEXT,
+    undone_at TEXT
+);
+CREATE INDEX groupings_by_report ON groupings (report_id);
+"""
+
+MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS, ACTS, TELLING, PAGES, WEB, GROUPING)
 
 
 class DatabaseTooNew(Exception):

@@ -6,6 +6,7 @@ import fastjsonschema
 
 from analysis.verdict.rebucket import naming_identity, rebucket
 from storage.database import Database
+from storage.grouping import Grouping
 from storage.reports import Reports
 
 BATCH = 200
@@ -14,8 +15,9 @@ BATCH = 200
 class Renaming:
     """Brings the signatures of one database up to the rules in force. Former names stay aliases."""
 
-    def __init__(self, database: Database, reports: Reports) -> None:
+    def __init__(self, database: Database, reports: Reports, grouping: Grouping) -> None:
         self._database = database
+        self._grouping = grouping
         self._reports = reports
 
     def outdated(self) -> int:
@@ -41,5 +43,6 @@ class Renaming:
             self._database.change("UPDATE reports SET named_by = ? WHERE id = ?", [rules, number])
             return False
         bucket = rebucket(report)
+        self._grouping.renamed(report.bucket.signature, bucket.signature)
         self._reports.add(replace(report, bucket=bucket))  # also what an older version did not keep beside the document
         return bucket.signature != report.bucket.signature

@@ -1,7 +1,6 @@
 """Reports in history: one row per dump. A dump analysed again replaces its document and keeps what it was called."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +10,7 @@ from analysis.verdict.report import Report
 from storage.clock import Clock, moment, stamp
 from storage.columns import columns, drivers, storable, story_frames
 from storage.database import Database, Row
+from storage.grouping import Grouping
 from storage.sight import EVERYTHING, Sight
 from storage.words import report_words
 
@@ -53,9 +53,10 @@ class StoredReport:
 class Reports:
     """The reports of one database."""
 
-    def __init__(self, database: Database, clock: Clock, sight: Sight = EVERYTHING) -> None:
+    def __init__(self, database: Database, clock: Clock, grouping: Grouping, sight: Sight = EVERYTHING) -> None:
         self._database = database
         self._clock = clock
+        self._grouping = grouping
         self._sight = sight
 
     def add(self, report: Report) -> StoredReport:
@@ -70,6 +71,7 @@ class Reports:
             row = columns(report, stamp(known.reported_at if known else self._clock()))
             if known is not None:
                 row["sha256"] = row["sha256"] or known.sha256
+            row["signature"], row["own_name"] = self._grouping.name_for(known.id if known else None, row["signature"])
             row["frames"] = json.dumps(story_frames(report))
             row["named_by"] = naming_identity()
             if known is None:
@@ -84,7 +86,7 @@ class Reports:
                 "ON CONFLICT (report_id) DO UPDATE SET document = excluded.document",
                 [number, document],
             )
-            self._name(number, [report.bucket.signature, *report.bucket.aliases])
+            self._name(number, report)
             self._database.change("DELETE FROM drivers WHERE report_id = ?", [number])
             for name, version, blamed in drivers(report):
                 self._database.change("INSERT INTO drivers VALUES (?, ?, ?, ?)", [number, name, version, blamed])
@@ -149,11 +151,16 @@ class Reports:
             self._database.change("DELETE FROM words WHERE rowid = ?", [number])
             return self._database.change("DELETE FROM reports WHERE id = ?", [number]) == 1
 
-    def _name(self, number: int, names: Iterable[str]) -> None:
-        for name in map(storable, names):
-            self._database.change(
-                "INSERT OR IGNORE INTO signatures (signature, report_id) VALUES (?, ?)", [name, number]
-            )
+    def _name(self, number: int, report: Report) -> None:
+        names = self._grouping.names_of(report, number)
+        aliases = () if names.own != storable(report.bucket.signature) else map(storable, report.bucket.aliases)
+        for merged, some in ((0, (names.own, *aliases)), (1, sorted(names.merged))):
+            for name in some:
+                self._database.change(
+                    "INSERT INTO signatures (signature, report_id, merged) VALUES (?, ?, ?) "
+                    "ON CONFLICT (signature, report_id) DO NOTHING",
+                    [name, number, merged],
+                )
 
     def _stored(self, number: int) -> StoredReport:
         found = self.get(number)

@@ -1,6 +1,6 @@
 """The store: one database file and what can be asked of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,6 +11,7 @@ from storage.database import Database, open_database
 from storage.duplicates import Duplicates, Seen
 from storage.events import Events, Posts
 from storage.forgetting import Forgetting, Forgotten, Which
+from storage.grouping import Decision, Grouping
 from storage.jobs import Job, Jobs, NewJob
 from storage.knowledge import Deed, Knowledge, Known
 from storage.migrations import migrate
@@ -22,6 +23,8 @@ from storage.search import Search
 from storage.sight import EVERYTHING, Sight
 from storage.threads import Thread, Threads
 from storage.tokens import Tokens
+
+Then = Callable[[Decision], Iterable[NewJob]]
 
 
 class Store:
@@ -36,13 +39,14 @@ class Store:
         self.jobs = Jobs(database, clock)
         self.events = Events(database, clock, self.jobs)
         self.posts = Posts(database, clock)
-        self.reports = Reports(database, clock, sight)
+        self.grouping = Grouping(database, clock)
+        self.reports = Reports(database, clock, self.grouping, sight)
         self.threads = Threads(database, clock, sight)
-        self.duplicates = Duplicates(database, self.reports, self.threads, sight)
+        self.duplicates = Duplicates(database, self.reports, self.threads, self.grouping, sight)
         self.search = Search(database, sight)
         self.overview = Overview(database, sight)
         self.knowledge = Knowledge(database, clock)
-        self.renaming = Renaming(database, self.reports)
+        self.renaming = Renaming(database, self.reports, self.grouping)
         self.tokens = Tokens(database, clock)
         self.forgetting = Forgetting(database, self.reports)
         self.retention = Retention(database, clock, self.forgetting)
@@ -88,6 +92,39 @@ class Store:
                 return None
             self.knowledge.note(line.signature, deed, by, detail, number)
             return self.jobs.enqueue(then).job
+
+    def merge(self, number: int, other: int, by: str, then: Then) -> Decision | None:
+        """Let the failure of one crash count as that of another; None where it does already or a crash is missing.
+
+        ``then`` makes the jobs that show it; they are kept together with it, as for ``split`` and ``undo``.
+        """
+        one, into = self.reports.get(number), self.reports.get(other)
+        if one is None or into is None:
+            return None
+        with self._database.write():
+            return self._followed(self.grouping.merge(one.signature, into.signature, by, number), then)
+
+    def split(self, number: int, by: str, then: Then) -> Decision | None:
+        """Take one crash out of its failure; None where it is alone there, was taken out already, or is missing."""
+        report = self.reports.report(number)
+        if report is None or not self.duplicates.members(report) - {number}:
+            return None
+        with self._database.write():
+            return self._followed(self.grouping.split(number, by), then)
+
+    def undo(self, decision: int, by: str, then: Then) -> Decision | None:
+        """Take a merge or a split back; None where there is no such one in force."""
+        with self._database.write():
+            undone = self.grouping.undo(decision, by)
+            report = None if undone is None or undone.report_id is None else self.reports.report(undone.report_id)
+            if undone is not None and undone.deed == "split" and report is not None:
+                self.reports.add(report)
+            return self._followed(undone, then)
+
+    def _followed(self, decision: Decision | None, then: Then) -> Decision | None:
+        for job in then(decision) if decision is not None else ():
+            self.jobs.enqueue(job)
+        return decision
 
     def places(self, report: Report) -> list[Thread]:
         """Every place in Slack that shows a crash of this failure, oldest first."""
