@@ -7,15 +7,17 @@ Whatever goes wrong, the verdict that stands there stays, with a line about it.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from analysis.verdict.report import Report
+from bot import urgency
 from bot.archives.limits import ArchiveFailed
 from bot.child import AnalysisFailed
 from bot.conversation import Conversation
 from bot.fetch.download import Fetched
 from bot.fetch.problems import FetchFailed
 from bot.late import Remember, blamed
-from bot.listeners.intake import ANALYZE, Rules, requests
+from bot.listeners.intake import Rules, requests
 from bot.showing import relabel
 from bot.slack_text import render
 from bot.symbols.fetching import SymbolServers
@@ -36,7 +38,7 @@ def again_job(place: Thread, user: str) -> NewJob:
     """The job of a person who wants the dump of this place analysed again."""
     payload = {"team": place.team, "channel": place.channel, "ts": place.ts, "thread": place.ts}
     key = f"again:{place.team}:{place.channel}:{place.summary_ts}"
-    return NewJob(key, payload | {"summary": place.summary_ts, "by": user}, AGAIN)
+    return NewJob(key, payload | {"summary": place.summary_ts, "by": user}, AGAIN, priority=urgency.TALK)
 
 
 async def ask_again(tools: Tools, job: Job) -> None:
@@ -52,7 +54,7 @@ async def ask_again(tools: Tools, job: Job) -> None:
         await tools.sender.whisper(asked["channel"], asked["thread"], asked["by"], render("out_of_reach"))
         return
     payload = {**wanted.payload, "again": asked["summary"]}
-    await asyncio.to_thread(tools.store.jobs.enqueue, NewJob(wanted.key, payload, ANALYZE, secret=wanted.secret))
+    await asyncio.to_thread(tools.store.jobs.enqueue, replace(wanted, payload=payload))
 
 
 async def _wanted(tools: Tools, place: Thread) -> NewJob | None:

@@ -98,6 +98,12 @@ def analyze(
 @app.command()
 def serve() -> None:
     """Run the Slack bot until it is stopped."""
+    raise typer.Exit(_long_running("bot.serve"))
+
+
+def _long_running(module: str) -> int:
+    from importlib import import_module
+
     from bot import analyzing
 
     try:
@@ -105,10 +111,14 @@ def serve() -> None:
         analyzing.check_rules(settings.rules)
     except analyzing.Stop as stop:
         print(f"pileup: {stop.line}", file=sys.stderr)
-        raise typer.Exit(stop.status) from None
-    from bot.serve import run
+        return stop.status
+    return int(import_module(module).run(settings))
 
-    raise typer.Exit(run(settings))
+
+@app.command()
+def worker() -> None:
+    """Take jobs of the bot's database and do them, beside the bot or on another machine, until it is stopped."""
+    raise typer.Exit(_long_running("bot.fleet.command"))
 
 
 @app.command()

@@ -3,7 +3,6 @@
 import asyncio
 import functools
 import logging
-import signal
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -22,9 +21,12 @@ from analysis.verdict.rules import present_analyzer
 from bot import answers, child, logs
 from bot.app import Identity, create_app, goes_direct, reading_client, sending_client
 from bot.confined import confinement_notes
+from bot.ending import Ending, on_signals
 from bot.fetch.download import Arrived, Fetched
 from bot.fetch.links import Link
 from bot.fetch.remote import reach
+from bot.fleet.crews import crew_of
+from bot.fleet.presence import be_there
 from bot.greeting import Greeter
 from bot.housekeeping import keep_house
 from bot.listeners import buttons
@@ -34,7 +36,6 @@ from bot.sending import PACE_SECONDS, Sender
 from bot.settings import Settings
 from bot.symbols.fetching import SymbolServers
 from bot.tools import Analyse, Tools
-from bot.worker import QUICK, work
 from storage.clock import utc_now
 from storage.jobs import Job
 from storage.migrations import DatabaseTooNew
@@ -87,17 +88,16 @@ async def serve(
         # A running analysis holds a thread, and no number of them may keep an event waiting for its transaction.
         threads = ThreadPoolExecutor(settings.workers * 2 + SPARE_THREADS, thread_name_prefix="pileup")
         asyncio.get_running_loop().set_default_executor(threads)
-        store = await _opened(settings, stack)
-        _on_signals(stop.set, stack)
-        news = [asyncio.Event() for _ in range(settings.workers + 1)]
+        store = await opened_store(settings, stack)
+        on_signals(stop.set, stack)
         sender = Sender(sending_client(token, settings.slack_api_url), pace_seconds=pace_seconds)
         tools = tools_of(settings, store, sender, identity, analyse)
+        crew = crew_of(settings, tools, Ending(stop, stop))
         greeter = Greeter(store, sender)
         stack.push_async_callback(greeter.close)
 
         def announce(jobs: list[Job]) -> None:
-            for event in news:
-                event.set()
+            crew.announce()
             greeter.greet(jobs)
 
         rules = Rules(identity.user, settings.channels, settings.users, settings.link_hosts, settings.managers)
@@ -109,11 +109,9 @@ async def serve(
         else:
             listening = asyncio.create_task(_health(await _connected(app, secret, stack), store, stop))
         log.info("%s as %s; %d workers", "listening" if is_http else "connected", identity.user, settings.workers)
-        *many, last = enumerate(news)
-        tasks = [asyncio.create_task(work(tools, number, event, stop)) for number, event in many]
-        # However many dumps are being read, a question is answered and a button does what it says.
-        tasks.append(asyncio.create_task(work(tools, *last, stop, QUICK)))
-        tasks.append(listening)
+        tasks = [*crew.start(), listening]
+        if settings.workers:
+            tasks.append(asyncio.create_task(be_there(store, settings.workers, stop)))
         tasks.append(asyncio.create_task(keep_house(store, settings, stop)))
         if settings.web_port is not None:
             tasks.append(_pages(settings, settings.web_port, store, stop))
@@ -156,7 +154,12 @@ def _tokens(settings: Settings) -> tuple[str, str]:
     return settings.slack_bot_token.get_secret_value(), second.get_secret_value()
 
 
-async def _opened(settings: Settings, stack: AsyncExitStack) -> Store:
+async def opened_store(settings: Settings, stack: AsyncExitStack) -> Store:
+    """History, open as long as the stack is; the jobs of dead processes of this host are given back.
+
+    Raises:
+        CannotServe: it cannot be opened.
+    """
     try:
         store = await asyncio.to_thread(Store.open, settings.database_path)
     except (OSError, sqlite3.Error, DatabaseTooNew) as error:
@@ -224,6 +227,7 @@ def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identit
         keep_dumps=settings.keep_dumps,
         broadcast_channels=settings.broadcast_channels,
         archive_limits=settings.archive_limits,
+        limits=settings.limits,
         page=settings.access.report_link,
     )
 
@@ -275,12 +279,3 @@ async def _health(handler: AsyncSocketModeHandler, store: Store, stop: asyncio.E
             "connected" if connected else "down",
             ", ".join(f"{count} {state}" for state, count in counts.items()),
         )
-
-
-def _on_signals(stop: Callable[[], None], stack: AsyncExitStack) -> None:
-    loop = asyncio.get_running_loop()
-    for name in ("SIGINT", "SIGTERM"):
-        number = getattr(signal, name)
-        with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
-            loop.add_signal_handler(number, stop)
-            stack.callback(loop.remove_signal_handler, number)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bot.symbols.fetching import SymbolServers
     from bot.symbols.paths import Tiers
     from bot.web.guard import Access
+    from storage.gates import Limits
     from storage.retention import Keep as History
 
 
@@ -190,7 +191,23 @@ class Settings(BaseSettings):
     analysis_memory: Size = Field(
         default=ByteSize(2_000_000_000), description="Memory an analysis may use, as in `2GB`."
     )
-    workers: int = Field(default=2, ge=1, le=64, description="How many dumps are worked on at the same time.")
+    workers: int = Field(
+        default=2,
+        ge=0,
+        le=64,
+        description="How many dumps a process works on at the same time; 0 leaves them all to `pileup worker`.",
+    )
+    host_limit: int | None = Field(
+        default=None, ge=1, description="Most dumps of one download host worked on at the same time, by all workers."
+    )
+    channel_limit: int | None = Field(
+        default=None, ge=1, description="Most dumps of one Slack channel worked on at the same time, by all workers."
+    )
+    drain_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=20,
+        description="How long a `pileup worker` that is asked to stop may go on with what it has in hand; what is not"
+        " done then goes back to the others.",
+    )
     lease_seconds: Seconds = Field(
         default=60, description="After so many seconds without a sign of life another worker takes a job over."
     )
@@ -320,6 +337,13 @@ class Settings(BaseSettings):
             attempts=self.download_attempts,
             quota_bytes=int(self.disk_quota),
         )
+
+    @property
+    def limits(self) -> "Limits":
+        """How many jobs of a host, or of a channel, are worked on at the same time."""
+        from storage.gates import Limits
+
+        return Limits(self.host_limit, self.channel_limit)
 
     @property
     def archive_limits(self) -> ArchiveLimits:

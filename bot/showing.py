@@ -17,6 +17,7 @@ from bot.questions import Row
 from bot.sending import Refused
 from bot.standing import standing
 from bot.tools import Tools
+from bot.urgency import TALK
 from storage.duplicates import SameBucket, SameDump, Similar
 from storage.jobs import NewJob
 from storage.store import Store
@@ -60,13 +61,14 @@ def told_elsewhere(same: SameDump | None, channel: str, own: str) -> str | None:
 def show_job(key: str, place: Thread, *, alone: bool) -> NewJob:
     """The job that brings a place up to date, ``alone`` or with every other one of the same failure."""
     payload = {"team": place.team, "channel": place.channel, "ts": place.ts, "thread": place.ts}
-    return NewJob(f"show:{key}", payload | {"summary": place.summary_ts, "alone": "yes" if alone else ""}, SHOW)
+    asked = payload | {"summary": place.summary_ts, "alone": "yes" if alone else ""}
+    return NewJob(f"show:{key}", asked, SHOW, priority=TALK)
 
 
 def details_job(place: Thread) -> NewJob:
     """The job that shows the details of a crash that was answered in short."""
     job = show_job("", place, alone=True)
-    return NewJob(f"details:{place.team}:{place.channel}:{place.summary_ts}", job.payload, DETAILS)
+    return NewJob(f"details:{place.team}:{place.channel}:{place.summary_ts}", job.payload, DETAILS, priority=TALK)
 
 
 async def unfold(tools: Tools, payload: dict[str, str]) -> tuple[Thread, Report] | None:

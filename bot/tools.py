@@ -17,6 +17,7 @@ from bot.outbound import Message
 from bot.sending import Sender
 from bot.stopping import Stops
 from bot.symbols.fetching import SymbolServers
+from storage.gates import Limits
 from storage.store import Store
 from storage.threads import Thread
 
@@ -60,6 +61,7 @@ class Tools:
     archive_limits: ArchiveLimits = field(default_factory=ArchiveLimits)
     stops: Stops = field(default_factory=Stops)
     page: Callable[[Thread], str | None] = lambda _place: None
+    limits: Limits = field(default_factory=Limits)
     flights: WeakValueDictionary[str, Flight] = field(default_factory=WeakValueDictionary)
     locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 

@@ -15,6 +15,7 @@ from bot.again import AGAIN, ask_again, leave
 from bot.archives.limits import ArchiveFailed
 from bot.child import AnalysisFailed
 from bot.conversation import Conversation, Place, dump_number
+from bot.ending import Ending
 from bot.fetch.problems import FetchFailed
 from bot.fetch.workspace import job_name, workspace_aside
 from bot.listeners.buttons import STOP
@@ -39,24 +40,24 @@ QUICK = (ASK, UNLOCK, SHOW, DETAILS, AGAIN)  # kinds of jobs that take no time t
 ALL = (ANALYZE, *QUICK)
 
 
-async def work(
-    tools: Tools, number: int, news: asyncio.Event, stop: asyncio.Event, kinds: tuple[str, ...] = ALL
-) -> None:
-    """Take jobs of these kinds one after another until ``stop`` is set; a job in hand then goes back to the queue.
+async def work(tools: Tools, number: int, news: asyncio.Event, ending: Ending, kinds: tuple[str, ...] = ALL) -> None:
+    """Take jobs of these kinds one after another until asked to stop; a job in hand is done, or given back in time.
 
     A job whose verdict stands in the thread keeps nobody waiting while its details follow, a message a second: the
     next one is taken meanwhile.
     """
     name = worker_name(number)
     held: set[asyncio.Task[None]] = set()
-    while not stop.is_set():
+    while not ending.stop.is_set():
         news.clear()
-        job = await asyncio.to_thread(tools.store.jobs.take, name, tools.lease_seconds, kinds)
+        job = await asyncio.to_thread(tools.store.jobs.take, name, tools.lease_seconds, kinds, tools.limits)
         if job is None:
-            await _first(asyncio.create_task(stop.wait()), asyncio.create_task(news.wait()), timeout=IDLE_SECONDS)
+            await _first(
+                asyncio.create_task(ending.stop.wait()), asyncio.create_task(news.wait()), timeout=IDLE_SECONDS
+            )
             continue
         told = asyncio.Event()
-        holding = asyncio.create_task(_hold(tools, job, stop, told))
+        holding = asyncio.create_task(hold(tools, job, ending, told))
         held.add(holding)
         telling = asyncio.create_task(told.wait())
         await asyncio.wait({holding, telling}, return_when=asyncio.FIRST_COMPLETED)
@@ -69,12 +70,13 @@ async def work(
     await asyncio.gather(*held)
 
 
-async def _hold(tools: Tools, job: Job, stop: asyncio.Event, told: asyncio.Event) -> None:
-    # Runs one job beside its heartbeat; ends with the job finished, failed, withdrawn or back in the queue.
+async def hold(tools: Tools, job: Job, ending: Ending, told: asyncio.Event) -> None:
+    """Run a job beside its heartbeat; it ends finished, failed, withdrawn or back in the queue. ``told``: its verdict
+    stands in the thread."""
     doing = asyncio.create_task(_do(tools, job, told))
     others = (
         asyncio.create_task(_heartbeat(tools, job)),
-        asyncio.create_task(stop.wait()),
+        asyncio.create_task(ending.give_back.wait()),
         asyncio.create_task(tools.stops.wait(job.id)),
     )
     await asyncio.wait({doing, *others}, return_when=asyncio.FIRST_COMPLETED)
@@ -87,7 +89,7 @@ async def _hold(tools: Tools, job: Job, stop: asyncio.Event, told: asyncio.Event
     if not finished and is_unwanted:
         error = await _withdrawn(tools, job)
     elif doing.cancelled() or not finished:
-        if stop.is_set():
+        if ending.give_back.is_set():
             await asyncio.to_thread(tools.store.jobs.requeue, job)
             log.info("job %d goes back to the queue", job.id)
         return
@@ -170,6 +172,7 @@ def _conversation(tools: Tools, job: Job, told: asyncio.Event) -> Conversation:
     async def settle(fine: bool) -> list[bool | None]:
         told.set()
         await remember(tools, job, fine=fine)
+        await asyncio.to_thread(tools.store.jobs.pass_gates, job)
         return await asyncio.to_thread(tools.store.events.outcomes, place.team, place.channel, place.ts)
 
     stopping = blocks.Button(STOP, str(job.id), "Cancel", "Cancel this download and analysis", is_danger=True)

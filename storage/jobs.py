@@ -3,6 +3,9 @@
 A worker takes a job, renews its lease while it works and finishes it. A worker that is killed stops renewing;
 when its lease has run out another takes the job again, attempt by attempt. The number of takes is the fence: a
 worker that was only slow, and whose job was taken by another, is told so and changes nothing.
+
+What is more urgent goes first, and nothing through a gate that is full. A job says in which form it was written, so
+that a worker of another version leaves alone what it does not know.
 """
 
 import json
@@ -11,12 +14,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from storage import gates
 from storage.clock import Clock, moment, stamp
 from storage.database import Database, Row
+from storage.gates import Limits
 
 State = Literal["waiting", "running", "done", "failed"]
 
 DEFAULT_ATTEMPTS = 3
+FORM = 1  # of payloads and memories as this version writes them; it reads this one and all before it
+ANY = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,10 @@ class Job:
     result: dict[str, Any] | None
     error_kind: str | None
     error: str | None
+    priority: int = 0
+    form: int = FORM
+    host: str | None = None
+    channel: str | None = None
 
     @property
     def is_exhausted(self) -> bool:
@@ -53,13 +64,20 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """What to enqueue. Only one job of a key is active (waiting or running) at a time."""
+    """What to enqueue. Only one job of a key is active (waiting or running) at a time.
+
+    What has a higher ``priority`` goes first. ``host`` and ``channel`` are the gates that it must pass.
+    """
 
     key: str
     payload: Mapping[str, Any]
     kind: str = "analyze"
     secret: str | None = None
     attempts_allowed: int = DEFAULT_ATTEMPTS
+    priority: int = 0
+    host: str | None = None
+    channel: str | None = None
+    form: int = FORM
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +98,32 @@ class Jobs:
     def enqueue(self, new: NewJob) -> Enqueued:
         """Store a job, or find the active one of the same key."""
         now = stamp(self._clock())
-        with self._database.write() as tables:
+        with self._database.write():
             active = self._database.row(
                 "SELECT * FROM jobs WHERE key = ? AND state IN ('waiting', 'running')", [new.key]
             )
             if active is not None:
                 return Enqueued(_job(active), created=False)
-            tables.table("jobs").insert(
-                {
-                    "key": new.key,
-                    "kind": new.kind,
-                    "state": "waiting",
-                    "payload": json.dumps(dict(new.payload)),
-                    "secret": new.secret,
-                    "attempts_allowed": new.attempts_allowed,
-                    "due_at": now,
-                    "created_at": now,
-                }
+            made = self._database.row(
+                "INSERT INTO jobs (key, kind, state, payload, secret, attempts_allowed, due_at, created_at, priority, "
+                "form, host, channel) VALUES (?, ?, 'waiting', ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+                [
+                    *(new.key, new.kind, json.dumps(dict(new.payload)), new.secret, new.attempts_allowed, now, now),
+                    *(new.priority, new.form, new.host, new.channel),
+                ],
             )
-            made = self._database.row("SELECT * FROM jobs WHERE id = last_insert_rowid()")
-            assert made is not None  # noqa: S101  # inserted a line ago, in this transaction
+            assert made is not None  # noqa: S101  # the row just inserted
             return Enqueued(_job(made), created=True)
 
-    def take(self, worker: str, lease_seconds: float, kinds: tuple[str, ...] = ("analyze",)) -> Job | None:
-        """The oldest job that is due, or whose lease has run out; None when there is none.
+    def take(
+        self,
+        worker: str,
+        lease_seconds: float,
+        kinds: tuple[str, ...] = ("analyze",),
+        limits: Limits = ANY,
+        form: int = FORM,
+    ) -> Job | None:
+        """The most urgent job that is due, or whose lease has run out; the oldest of several; None when there is none.
 
         The caller holds it for ``lease_seconds`` and renews before that. A job taken once more after its last
         allowed attempt has ``is_exhausted`` set: report it and ``fail`` it, do not run it.
@@ -111,20 +131,46 @@ class Jobs:
         now = self._clock()
         marks = ", ".join("?" for _ in kinds)
         with self._database.write():
+            passes, parameters = gates.admitted(gates.full(self._database, limits, now))
             due = self._database.row(
-                f"SELECT * FROM jobs WHERE kind IN ({marks}) AND "  # noqa: S608  # only question marks are pasted
-                "((state = 'waiting' AND due_at <= ?) OR (state = 'running' AND lease_until <= ?)) "
-                "ORDER BY due_at, id LIMIT 1",
-                [*kinds, stamp(now), stamp(now)],
+                f"SELECT id FROM jobs WHERE kind IN ({marks}) AND form <= ? AND "  # noqa: S608  # only marks are pasted
+                f"((state = 'waiting' AND due_at <= ?) OR (state = 'running' AND lease_until <= ?)) AND {passes} "
+                "ORDER BY priority DESC, due_at, id LIMIT 1",
+                [*kinds, form, stamp(now), stamp(now), *parameters],
             )
-            if due is None:
+            return None if due is None else self._taken(due["id"], worker, now + timedelta(seconds=lease_seconds))
+
+    def take_one(self, job_id: int, worker: str, lease_seconds: float, limits: Limits = ANY) -> Job | None:
+        """This job, if it is due or its lease has run out, and its gates have room; None otherwise."""
+        now = self._clock()
+        with self._database.write():
+            asked = self.get(job_id)
+            if asked is None:
                 return None
-            self._database.change(
-                "UPDATE jobs SET state = 'running', worker = ?, lease_until = ?, attempts = attempts + 1, "
-                "takes = takes + 1 WHERE id = ?",
-                [worker, stamp(now + timedelta(seconds=lease_seconds)), due["id"]],
+            gates.lock(self._database, limits, asked.host, asked.channel)
+            passes, parameters = gates.admitted(gates.full(self._database, limits, now))
+            due = self._database.row(
+                "SELECT id FROM jobs WHERE id = ? AND "  # noqa: S608  # only question marks are pasted
+                f"((state = 'waiting' AND due_at <= ?) OR (state = 'running' AND lease_until <= ?)) AND {passes}",
+                [job_id, stamp(now), stamp(now), *parameters],
             )
-            return self.get(due["id"])
+            return None if due is None else self._taken(job_id, worker, now + timedelta(seconds=lease_seconds))
+
+    def _taken(self, job_id: int, worker: str, until: datetime) -> Job | None:
+        # None where another was faster: both saw it free.
+        before = self.get(job_id)
+        if before is None:
+            return None
+        row = self._database.row(
+            "UPDATE jobs SET state = 'running', worker = ?, lease_until = ?, attempts = attempts + 1, "
+            "takes = takes + 1, delivered_at = NULL WHERE id = ? AND takes = ? RETURNING *",
+            [worker, stamp(until), job_id, before.takes],
+        )
+        return None if row is None else _job(row)
+
+    def pass_gates(self, job: Job) -> bool:
+        """What the job still has to do leaves its gates to others. False: another worker has it, stop."""
+        return self._held(job, "host = NULL, channel = NULL", [])
 
     def renew(self, job: Job, lease_seconds: float) -> bool:
         """The heartbeat: hold the job for ``lease_seconds`` from now. False: another worker has it, stop."""
@@ -140,12 +186,14 @@ class Jobs:
 
     def note(self, job_id: int, **facts: Any) -> bool:
         """Merge facts into the memory of a job that waits or runs, whoever has it. False: it has ended."""
+        at = stamp(self._clock())
         with self._database.write():
             now = self.get(job_id)
             memory = {**(now.memory if now else {}), **facts}
             touched = self._database.change(
-                "UPDATE jobs SET memory = ?, due_at = min(due_at, ?) WHERE id = ? AND state IN ('waiting', 'running')",
-                [json.dumps(memory), stamp(self._clock()), job_id],
+                "UPDATE jobs SET memory = ?, due_at = CASE WHEN due_at > ? THEN ? ELSE due_at END, delivered_at = NULL "
+                "WHERE id = ? AND state IN ('waiting', 'running')",
+                [json.dumps(memory), at, at, job_id],
             )
             return touched == 1
 
@@ -155,7 +203,7 @@ class Jobs:
             now = self.get(job_id)
             secret = f"{(now.secret or '').partition(chr(10))[0] if now else ''}\n{password}"
             touched = self._database.change(
-                "UPDATE jobs SET secret = ?, due_at = ? WHERE id = ? AND state = 'waiting'",
+                "UPDATE jobs SET secret = ?, due_at = ?, delivered_at = NULL WHERE id = ? AND state = 'waiting'",
                 [secret, stamp(self._clock()), job_id],
             )
             return touched == 1
@@ -181,7 +229,9 @@ class Jobs:
         due = stamp(self._clock() + timedelta(seconds=delay_seconds))
         attempts = job.attempts if count_attempt else job.attempts - 1
         return self._held(
-            job, "state = 'waiting', worker = NULL, lease_until = NULL, due_at = ?, attempts = ?", [due, attempts]
+            job,
+            "state = 'waiting', worker = NULL, lease_until = NULL, due_at = ?, attempts = ?, delivered_at = NULL",
+            [due, attempts],
         )
 
     def get(self, job_id: int) -> Job | None:
@@ -241,6 +291,10 @@ def _job(row: Row) -> Job:
         result=json.loads(row["result"]) if row["result"] else None,
         error_kind=row["error_kind"],
         error=row["error"],
+        priority=row["priority"],
+        form=row["form"],
+        host=row["host"],
+        channel=row["channel"],
     )
 
 

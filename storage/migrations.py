@@ -245,7 +245,38 @@ CREATE TABLE groupings (
 CREATE INDEX groupings_by_report ON groupings (report_id);
 """
 
-MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS, ACTS, TELLING, PAGES, WEB, GROUPING)
+# Jobs for many workers: what goes first, through which gates, in which form it was written, since when a worker's queue
+# has it.
+FLEET = """
+ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN form INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE jobs ADD COLUMN host TEXT;
+ALTER TABLE jobs ADD COLUMN channel TEXT;
+ALTER TABLE jobs ADD COLUMN delivered_at TEXT;
+CREATE INDEX jobs_by_urgency ON jobs (state, priority, due_at, id);
+CREATE TABLE gates (
+    name TEXT PRIMARY KEY
+);
+CREATE TABLE workers (
+    name TEXT PRIMARY KEY,
+    version TEXT NOT NULL,
+    form INTEGER NOT NULL,
+    slots INTEGER NOT NULL,
+    started_at TEXT NOT NULL,
+    seen_at TEXT NOT NULL
+);
+CREATE TABLE lanes (
+    channel TEXT PRIMARY KEY,
+    free_at TEXT NOT NULL
+);
+CREATE TABLE holds (
+    name TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    until TEXT NOT NULL
+);
+"""
+
+MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS, ACTS, TELLING, PAGES, WEB, GROUPING, FLEET)
 
 
 class DatabaseTooNew(Exception):

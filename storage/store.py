@@ -12,8 +12,10 @@ from storage.duplicates import Duplicates, Seen
 from storage.events import Events, Posts
 from storage.forgetting import Forgetting, Forgotten, Which
 from storage.grouping import Decision, Grouping
+from storage.handover import Handover
 from storage.jobs import Job, Jobs, NewJob
 from storage.knowledge import Deed, Knowledge, Known
+from storage.lanes import Holds, Lanes
 from storage.migrations import migrate
 from storage.overview import Overview
 from storage.renaming import Renaming
@@ -23,6 +25,7 @@ from storage.search import Search
 from storage.sight import EVERYTHING, Sight
 from storage.threads import Thread, Threads
 from storage.tokens import Tokens
+from storage.workers import Workers
 
 Then = Callable[[Decision], Iterable[NewJob]]
 
@@ -50,6 +53,10 @@ class Store:
         self.tokens = Tokens(database, clock)
         self.forgetting = Forgetting(database, self.reports)
         self.retention = Retention(database, clock, self.forgetting)
+        self.workers = Workers(database, clock)
+        self.handover = Handover(database, clock)
+        self.lanes = Lanes(database, clock)
+        self.holds = Holds(database, clock)
 
     @classmethod
     def open(cls, path: Path, clock: Clock = utc_now) -> Self:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from analysis.formats.windbg.sniff import is_windbg
+from bot import urgency
 from bot.fetch.links import MAX_LINKS, Link, find_links, is_wanted, looks_like_a_dump
 from storage.events import Request, fingerprint
 from storage.jobs import NewJob
@@ -47,6 +48,7 @@ class Posted:
 
     name: str
     url: str
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def _posted(message: Json) -> tuple[Posted, ...]:
     for file in message.get("files") or []:
         url = file.get("url_private_download") or file.get("url_private")
         if url and file.get("mode") not in ("external", "tombstone", "hidden_by_limit"):
-            found.append(Posted(str(file.get("name") or file.get("title") or "a file"), url))
+            found.append(Posted(str(file.get("name") or file.get("title") or "a file"), url, file.get("size")))
     return tuple(found[:MAX_LINKS])
 
 
@@ -145,7 +147,7 @@ def is_allowed(channel: str, user: str, rules: Rules, *, direct: bool) -> bool:
 def _for_link(heard: Heard, link: Link) -> Request:
     key = f"{heard.team}:{heard.channel}:{heard.ts}:{fingerprint(link.url)}"
     payload = {**_place(heard), "shown": link.shown}
-    return _request(heard, link.url, NewJob(key, payload, ANALYZE, secret=link.url))
+    return _request(heard, link.url, _job(heard, key, payload, link, urgency.of_dump(link.name)))
 
 
 def _for_files(heard: Heard) -> list[Request]:
@@ -159,14 +161,16 @@ def _for_files(heard: Heard) -> list[Request]:
         if is_text and not heard.addressed:
             payload["quiet"] = "yes"
         key = f"{heard.team}:{heard.channel}:{heard.ts}:{fingerprint(file.url)}"
-        requests.append(_request(heard, file.url, NewJob(key, payload, ANALYZE, secret=file.url)))
+        urgent = urgency.of_dump(file.name, file.size)
+        requests.append(_request(heard, file.url, _job(heard, key, payload, Link(file.url, file.name), urgent)))
     return requests
 
 
 def _for_text(heard: Heard) -> Request:
     key = f"{heard.team}:{heard.channel}:{heard.ts}:pasted"
     payload = {**_place(heard), "shown": PASTED, "pasted": "yes"}
-    return _request(heard, "pasted", NewJob(key, payload, ANALYZE, secret=heard.text))
+    job = NewJob(key, payload, ANALYZE, secret=heard.text, priority=urgency.SMALL, channel=heard.channel)
+    return _request(heard, "pasted", job)
 
 
 def _password(heard: Heard, rules: Rules) -> str | None:
@@ -179,13 +183,19 @@ def _password(heard: Heard, rules: Rules) -> str | None:
 
 def _for_password(heard: Heard, password: str) -> Request:
     key = f"{heard.team}:{heard.channel}:{heard.ts}:password"
-    return _request(heard, "password", NewJob(key, _place(heard), UNLOCK, secret=password))
+    return _request(heard, "password", NewJob(key, _place(heard), UNLOCK, secret=password, priority=urgency.TALK))
 
 
 def _for_question(heard: Heard, rules: Rules) -> Request:
     question = re.sub(rf"<@{re.escape(rules.bot_user)}(\|[^>]*)?>", " ", heard.text)
     payload = {**_place(heard), "question": " ".join(question.split())[:MAX_QUESTION]}
-    return _request(heard, "question", NewJob(f"{heard.team}:{heard.channel}:{heard.ts}:question", payload, ASK))
+    key = f"{heard.team}:{heard.channel}:{heard.ts}:question"
+    return _request(heard, "question", NewJob(key, payload, ASK, priority=urgency.TALK))
+
+
+def _job(heard: Heard, key: str, payload: dict[str, str], wanted: Link, urgent: int) -> NewJob:
+    gates = (wanted.host or None, heard.channel)
+    return NewJob(key, payload, ANALYZE, wanted.url, priority=urgent, host=gates[0], channel=gates[1])
 
 
 def _request(heard: Heard, link: str, job: NewJob) -> Request:

@@ -57,7 +57,7 @@ def test_values_are_read_from_the_environment_and_the_env_file(monkeypatch: pyte
 
 def test_wrong_values_are_told_by_name_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PILEUP_SLACK_BOT_TOKEN", "xapp-s3cr3t")
-    monkeypatch.setenv("PILEUP_WORKERS", "0")
+    monkeypatch.setenv("PILEUP_WORKERS", "65")
     monkeypatch.setenv("PILEUP_DATABASE_URL", "postgresql://user:s3cr3t@host/db")
     with pytest.raises(BadSettings) as caught:
         read_settings()

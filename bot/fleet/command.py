@@ -1,0 +1,69 @@
+"""``pileup worker``: takes jobs of the bot's database and does them, beside the bot or on another machine."""
+
+import asyncio
+import logging
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+
+from analysis.confinement import hide_from_children
+from bot import logs
+from bot.app import reading_client, sending_client
+from bot.confined import confinement_notes
+from bot.crew import drained
+from bot.ending import Ending, on_signals
+from bot.fleet.crews import crew_of
+from bot.fleet.presence import be_there
+from bot.sending import PACE_SECONDS, Sender
+from bot.serve import SPARE_THREADS, CannotServe, identify, opened_store, tools_of
+from bot.settings import Settings
+from bot.tools import Analyse
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Work until a signal; the exit status."""
+    logs.configure(settings.log_level)
+    for note in (*confinement_notes(), *settings.symbol_gaps()):
+        log.warning("%s", note)
+    try:
+        asyncio.run(work_on(settings))
+    except CannotServe as problem:
+        print(f"pileup: {problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def work_on(
+    settings: Settings,
+    *,
+    analyse: Analyse | None = None,
+    ending: Ending | None = None,
+    pace_seconds: float = PACE_SECONDS,
+) -> None:
+    """Take jobs until asked to stop; then do what is in hand, or give it back.
+
+    Raises:
+        CannotServe: the token is missing or refused, history cannot be opened, or there is no place for a job.
+    """
+    ending = ending or Ending()
+    if settings.workers == 0:
+        raise CannotServe("a worker needs PILEUP_WORKERS to be 1 or more")
+    if settings.slack_bot_token is None:
+        raise CannotServe("a worker needs PILEUP_SLACK_BOT_TOKEN")
+    if (note := hide_from_children()) is not None:
+        log.warning("%s", note)
+    token = settings.slack_bot_token.get_secret_value()
+    identity = await identify(reading_client(token, settings.slack_api_url))
+    async with AsyncExitStack() as stack:
+        threads = ThreadPoolExecutor(settings.workers * 2 + SPARE_THREADS, thread_name_prefix="pileup")
+        asyncio.get_running_loop().set_default_executor(threads)
+        store = await opened_store(settings, stack)
+        on_signals(ending.on_signal, stack)
+        sender = Sender(sending_client(token, settings.slack_api_url), pace_seconds=pace_seconds)
+        tools = tools_of(settings, store, sender, identity, analyse)
+        crew = crew_of(settings, tools, ending)
+        log.info("working as %s; %d at a time", identity.user, settings.workers)
+        tasks = [*crew.start(), asyncio.create_task(be_there(store, settings.workers, ending.stop))]
+        await drained(tasks, ending, settings.drain_seconds)

@@ -1,0 +1,11 @@
+"""Which crew a process has: from the settings."""
+
+from bot.crew import Crew, LocalCrew
+from bot.ending import Ending
+from bot.settings import Settings
+from bot.tools import Tools
+
+
+def crew_of(settings: Settings, tools: Tools, ending: Ending) -> Crew:
+    """Those who take jobs in this process."""
+    return LocalCrew(tools, settings.workers, ending)
