@@ -60,7 +60,9 @@ async def ask_again(tools: Tools, job: Job) -> None:
 async def _wanted(tools: Tools, place: Thread) -> NewJob | None:
     # The job that the message asks for today, if that is the one that was told here.
     ts = (place.job or "").split(":")[2:3]
-    message = await tools.sender.message(place.channel, place.ts, ts[0]) if ts else None
+    # Where the verdict stands in the channel itself, the message is no part of its thread.
+    under = ts[0] if ts and place.ts == place.summary_ts else place.ts
+    message = await tools.sender.message(place.channel, under, ts[0]) if ts else None
     if message is None:
         return None
     event = {**message, "type": "app_mention", "channel": place.channel}

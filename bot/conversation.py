@@ -18,6 +18,7 @@ from bot import blocks, picture
 from bot.mrkdwn import Mrkdwn, plain
 from bot.outbound import Message
 from bot.sending import Refused, Sender, Upload
+from storage.choices import Mode
 from storage.events import Posts
 
 log = logging.getLogger(__name__)
@@ -31,13 +32,17 @@ SEEN, FINE, BAD = "eyes", "white_check_mark", "x"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a link was posted. ``thread`` is the message our replies hang under, ``ts`` the user's own."""
+    """Where a link was posted. ``thread`` is the message our replies hang under, ``ts`` the user's own.
+
+    ``mode`` says how the verdict stands there: in the thread, there and in the channel, or in the channel itself, with
+    a thread of its own below it.
+    """
 
     team: str
     channel: str
     ts: str
     thread: str
-    broadcast: bool = False
+    mode: Mode = "thread"
 
 
 class Conversation:
@@ -77,6 +82,11 @@ class Conversation:
         self._last: Message | None = None
         self._is_told = False  # the first post said the last word already
 
+    @property
+    def thread(self) -> str:
+        """The message that replies hang under; in the channel itself the first reply, once it is there."""
+        return (self._ts or self.place.thread) if self.place.mode == "channel" else self.place.thread
+
     async def begin(self, stage: str) -> str | None:
         """React and post the one reply, unless that is done already; its time stamp.
 
@@ -98,7 +108,7 @@ class Conversation:
         return self._ts
 
     async def _open(self) -> str:
-        self._ts = await self._say(SUMMARY, self._first_words, broadcast=self.place.broadcast)
+        self._ts = await self._say(SUMMARY, self._first_words, broadcast=self.place.mode == "broadcast")
         return self._ts
 
     def _first_words(self) -> Message:
@@ -112,6 +122,25 @@ class Conversation:
     async def reply(self, message: Message) -> str:
         """Answer a question: one message in the thread, once; its time stamp. Raises: Refused, Unreachable."""
         return await self._say("answer", message)
+
+    async def announce(self, message: Message) -> str:
+        """Say something in the channel itself, once; its time stamp. Raises: Refused, Unreachable."""
+        self._ts = await self._say(SUMMARY, message)
+        return self._ts
+
+    async def attach(self, slot: str, upload: Upload) -> None:
+        """Share a file below, once. One that Slack refuses is logged and left out. Raises: Unreachable."""
+        try:
+            await self._share(slot, upload)
+        except Refused as refused:
+            log.warning("%s of %s was refused: %s", slot, self.key[:60], refused.word)
+
+    async def call(self, slot: str, message: Message) -> None:
+        """Tell those whom a verdict concerns, once. Where Slack refuses, that is logged. Raises: Unreachable."""
+        try:
+            await self._say(slot, message)
+        except Refused as refused:
+            log.warning("%s of %s was refused: %s", slot, self.key[:60], refused.word)
 
     def progress(self, stage: str, fraction: float | None, detail: str = "") -> None:
         """Show how far it is, some time soon or never: the latest figure wins, and finals go first."""
@@ -220,12 +249,13 @@ class Conversation:
         post = await asyncio.to_thread(self._posts.claim, self.key, slot)
         if post.ts is not None:
             return post.ts
-        ts = None if post.fresh else await self._sender.find(self.place.channel, self.place.thread, self._name(slot))
+        under = None if self.place.mode == "channel" and slot.startswith(SUMMARY) else self.thread
+        ts = None if post.fresh else await self._sender.find(self.place.channel, under, self._name(slot))
         if ts is None:
             try:
                 ts = await self._sender.post(
                     self.place.channel,
-                    self.place.thread,
+                    under,
                     message,
                     self._name(slot),
                     broadcast=broadcast,
@@ -241,10 +271,10 @@ class Conversation:
         post = await asyncio.to_thread(self._posts.claim, self.key, slot)
         if post.ts is not None:
             return
-        found = None if post.fresh else await self._sender.find_file(self.place.channel, self.place.thread, upload.name)
+        found = None if post.fresh else await self._sender.find_file(self.place.channel, self.thread, upload.name)
         if found is None:
             try:
-                found = await self._sender.share(self.place.channel, self.place.thread, upload)
+                found = await self._sender.share(self.place.channel, self.thread, upload)
             except Refused:
                 await asyncio.to_thread(self._posts.release, self.key, slot)
                 raise

@@ -56,6 +56,11 @@ def mention(team: str) -> Mrkdwn:
     return Mrkdwn(f"<!subteam^{team}>") if re.fullmatch(r"S[A-Z0-9]{7,}", team) else escape(team)
 
 
+def call(target: str) -> Mrkdwn:
+    """Whom a routing rule mentions: as ``mention``, and ``@here`` or ``@channel`` for everybody in a channel."""
+    return Mrkdwn(f"<!{target[1:]}>") if target in ("@here", "@channel") else mention(target)
+
+
 def ticket(text: str) -> Mrkdwn:
     """Where something is tracked: an address becomes a link to itself, anything else is words."""
     return link(text, text) if re.fullmatch(r"https?://[^\s<>|]+", text) else escape(text)

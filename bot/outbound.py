@@ -39,6 +39,7 @@ MAX_RICH_TEXT = 12_000  # not documented; above this Slack was seen to answer ms
 _SEQUENCE = re.compile(r"<([^<>]*)>")
 _ALLOWED = re.compile(r"https?://[^\s<>|]+\|[^<>|]+\Z|!date\^\d+\^[^<>|^]+\|[^<>|]+\Z")
 _MENTION = re.compile(r"(?:@|!subteam\^)([A-Z0-9]+)\Z")
+_ROOM = re.compile(r"!(here|channel)\Z")
 _ENTITY = re.compile(r"&(?!amp;|lt;|gt;)")
 
 
@@ -54,7 +55,8 @@ class BadMessage(ValueError):
 class Message:
     """One message: ``text`` is markup that alone tells the matter, ``blocks`` show it better.
 
-    ``mentions`` are the ids of the people and groups that it may name, each for a reason that its maker knows.
+    ``mentions`` are the ids of the people and groups that it may name, each for a reason that its maker knows;
+    ``@here`` and ``@channel`` among them let it name everybody in the channel.
     """
 
     text: str
@@ -140,8 +142,9 @@ def _text_problems(text: str, mentions: frozenset[str] = frozenset()) -> Iterato
 
 def _markup_problems(text: str, where: str, mentions: frozenset[str]) -> Iterator[str]:
     for sequence in _SEQUENCE.findall(text):
-        named = _MENTION.match(sequence)
-        if not (named[1] in mentions if named else _ALLOWED.match(sequence)):
+        named, room = _MENTION.match(sequence), _ROOM.match(sequence)
+        is_meant = f"@{room[1]}" in mentions if room else named is not None and named[1] in mentions
+        if not (is_meant if named or room else _ALLOWED.match(sequence)):
             yield f"{where} holds the sequence <{sequence[:60]}>"
     bare = _SEQUENCE.sub("", text)
     if "<" in bare or ">" in bare:

@@ -90,7 +90,7 @@ class Sender:
             return await self._calls.once("chat.postMessage", arguments | content)
 
         async def sent_already() -> Answer | None:
-            found = None if thread_ts is None else await self._calls.find(channel, thread_ts, key)
+            found = await self._calls.find(channel, thread_ts, key)
             return None if found is None else {"ts": found}
 
         async with self._lane(channel, urgent=urgent):
@@ -211,8 +211,9 @@ class Sender:
         """A message in a thread, whoever wrote it; None where it is gone. Raises: Refused, Unreachable."""
         return await self._calls.persist(lambda: self._calls.message(channel, thread_ts, ts))
 
-    async def find(self, channel: str, thread_ts: str, key: str) -> str | None:
-        """The time stamp of our message with this key in a thread, None when it is not there.
+    async def find(self, channel: str, thread_ts: str | None, key: str) -> str | None:
+        """The time stamp of our message with this key in a thread, or of late in the channel itself; None when it is
+        not there.
 
         Raises:
             Unreachable.

@@ -32,6 +32,7 @@ from bot.housekeeping import keep_house
 from bot.listeners import buttons
 from bot.listeners.intake import Rules
 from bot.orphans import bereave
+from bot.rounds import make_rounds
 from bot.sending import PACE_SECONDS, Sender
 from bot.settings import Settings
 from bot.symbols.fetching import SymbolServers
@@ -113,6 +114,7 @@ async def serve(
         if settings.workers:
             tasks.append(asyncio.create_task(be_there(store, settings.workers, stop)))
         tasks.append(asyncio.create_task(keep_house(store, settings, stop)))
+        tasks.append(asyncio.create_task(make_rounds(tools, announce, stop)))
         if settings.web_port is not None:
             tasks.append(_pages(settings, settings.web_port, store, stop))
         await _until(stop, tasks)
@@ -225,7 +227,7 @@ def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identit
         symbols=settings.symbol_servers,
         lease_seconds=settings.lease_seconds,
         keep_dumps=settings.keep_dumps,
-        broadcast_channels=settings.broadcast_channels,
+        defaults=settings.defaults,
         archive_limits=settings.archive_limits,
         limits=settings.limits,
         page=settings.access.report_link,

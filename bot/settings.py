@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bot.symbols.fetching import SymbolServers
     from bot.symbols.paths import Tiers
     from bot.web.guard import Access
+    from storage.choices import Defaults
     from storage.gates import Limits
     from storage.retention import Keep as History
 
@@ -52,6 +53,7 @@ def _channel_days(value: Any) -> Any:
     return dict(word.partition("=")[::2] for word in words) if isinstance(words, list) else value
 
 
+Mode = Literal["thread", "channel", "broadcast"]
 LOOPBACK = ("127.0.0.1", "::1")
 Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]
 ChannelDays = Annotated[dict[str, Annotated[int, Field(ge=1)]], NoDecode, BeforeValidator(_channel_days)]
@@ -150,8 +152,20 @@ class Settings(BaseSettings):
         description="User ids that may acknowledge, assign, mute, mark as known or wrong, and analyze again."
         " Empty: everybody.",
     )
+    channel_mode: Mode = Field(
+        default="thread",
+        description="How verdicts stand where nobody chose otherwise: in the `thread` of the message, in the thread and"
+        " the channel (`broadcast`), or in the `channel` itself with their details below.",
+    )
     broadcast_channels: Words = Field(
         default=frozenset(), description="Channel ids where the summary is also shown in the channel itself."
+    )
+    routes: Annotated[Path, AfterValidator(Path.expanduser)] | None = Field(
+        default=None, description="A TOML file with routing rules, quiet hours and digests: who is told what, and when."
+    )
+    locked: Words = Field(
+        default=frozenset(),
+        description="What only settings can change, and nobody in Slack: of `mode`, `routes`, `quiet` and `digests`.",
     )
     link_hosts: Words = Field(
         default=frozenset(),
@@ -266,6 +280,22 @@ class Settings(BaseSettings):
             read_credentials(value.get_secret_value())
         return value
 
+    @field_validator("routes")
+    @classmethod
+    def _readable(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            from bot.routes_file import read_routes
+
+            read_routes(value)
+        return value
+
+    @field_validator("locked")
+    @classmethod
+    def _lockable(cls, value: frozenset[str]) -> frozenset[str]:
+        if value - {"mode", "routes", "quiet", "digests"}:
+            raise ValueError("may name mode, routes, quiet and digests")
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str | None) -> str | None:
@@ -288,6 +318,18 @@ class Settings(BaseSettings):
         reports = None if self.keep_reports_days is None else timedelta(days=self.keep_reports_days)
         channels = {channel: timedelta(days=days) for channel, days in self.keep_channels_days.items()}
         return History(reports, None if self.keep_reports_size is None else int(self.keep_reports_size), channels)
+
+    @property
+    def defaults(self) -> "Defaults":
+        """What holds where nobody chose otherwise in Slack."""
+        from dataclasses import replace
+
+        from bot.routes_file import read_routes
+        from storage.choices import Defaults
+
+        given = Defaults() if self.routes is None else read_routes(self.routes)
+        modes: dict[str, Mode] = dict.fromkeys(self.broadcast_channels, "broadcast")
+        return replace(given, mode=self.channel_mode, modes=modes, locked=self.locked)
 
     @property
     def access(self) -> "Access":

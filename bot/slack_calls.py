@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 900.0  # after so long without getting through the job goes back to the queue
 LONGEST_WAIT = 120.0
 UPLOAD_SECONDS = 120.0
+LATEST = 200  # messages of a channel that are looked through for one of ours whose answer was lost
 
 # Blocks and metadata need a JSON body; the file methods know forms and addresses only.
 _AS_JSON = frozenset({"chat.postMessage", "chat.update", "chat.postEphemeral", "views.open", "views.update"})
@@ -120,9 +121,13 @@ class Calls:
                 return message
         return None
 
-    async def find(self, channel: str, thread_ts: str, key: str) -> str | None:
-        """The time stamp of our message with this key in a thread. Raises: SlackApiError, AnswerLost."""
-        async for message in self._replies(channel, thread_ts):
+    async def find(self, channel: str, thread_ts: str | None, key: str) -> str | None:
+        """The time stamp of our message with this key in a thread; without one, among the latest of the channel.
+
+        Raises:
+            SlackApiError, AnswerLost.
+        """
+        async for message in self._latest(channel) if thread_ts is None else self._replies(channel, thread_ts):
             metadata = message.get("metadata") or {}
             if metadata.get("event_type") == EVENT_TYPE and metadata.get("event_payload", {}).get("key") == key:
                 return str(message["ts"])
@@ -136,26 +141,34 @@ class Calls:
                     return str(file["id"])
         return None
 
+    async def _latest(self, channel: str) -> AsyncIterator[dict[str, Any]]:
+        asked = {"channel": channel, "limit": LATEST, "include_all_metadata": True}
+        for message in (await self._read("conversations.history", asked)).get("messages") or []:
+            yield message
+
     async def _replies(self, channel: str, thread_ts: str) -> AsyncIterator[dict[str, Any]]:
         cursor = ""
         while True:
             # A reading method: Slack takes its arguments in the address only.
             asked = {"channel": channel, "ts": thread_ts, "limit": 200, "include_all_metadata": True}
-            try:
-                page = await self._client.api_call(
-                    "conversations.replies", http_verb="GET", params=asked | given(cursor=cursor)
-                )
-            except SlackApiError as error:
-                if word(error) in ("thread_not_found", "missing_scope", "unknown_method"):
-                    return
-                raise
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                raise AnswerLost(f"conversations.replies: {type(error).__name__}") from error
+            page = await self._read("conversations.replies", asked | given(cursor=cursor))
             for message in page.get("messages") or []:
                 yield message
             cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
                 return
+
+    async def _read(self, method: str, asked: dict[str, Any]) -> dict[str, Any]:
+        # A page of messages; none where Slack will not show any.
+        try:
+            answer = await self._client.api_call(method, http_verb="GET", params=asked)
+        except SlackApiError as error:
+            if word(error) in ("thread_not_found", "missing_scope", "unknown_method"):
+                return {}
+            raise
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise AnswerLost(f"{method}: {type(error).__name__}") from error
+        return answer.data if isinstance(answer.data, dict) else {}
 
 
 def _status(error: SlackApiError) -> int:

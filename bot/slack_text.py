@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 
 from bot import wording
-from bot.mrkdwn import Mrkdwn, code, cut, date, escape, link, mention, ticket
+from bot.mrkdwn import Mrkdwn, call, code, cut, date, escape, link, mention, ticket
 from bot.outbound import MAX_SECTION, Block, Message
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates" / "slack"
@@ -88,6 +88,7 @@ def _environment() -> jinja2.Environment:
         "code": lambda value: code(str(value)),
         "link": link,
         "mention": mention,
+        "call": call,
         "person": mention,
         "ticket": ticket,
         "escaped": escape,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from analysis.verdict.report import Report
 from bot import blocks
 from bot.conversation import SUMMARY, Conversation, dump_slot
+from bot.routing import route
 from bot.several import Several
 from bot.showing import message_at, show_job, told_elsewhere
 from bot.standing import Standing, standing
@@ -46,7 +47,8 @@ async def tell(
     ts = await talk.end(
         await asyncio.to_thread(message_at, tools.store, report, plan.place, tools.page(plan.place)), fine=True
     )
-    await _note(tools, report, plan, ts)
+    place = await _note(tools, report, plan, ts)
+    await route(tools, talk, report, place)
     unfolded = await asyncio.to_thread(tools.store.posts.known, talk.key, "evidence")
     if plan.place.form == "full" or unfolded is not None:
         await talk.details(report, before)
@@ -89,7 +91,9 @@ async def _tell_one(tools: Tools, talk: Conversation, name: str, report: Report,
         ts = await talk.tell_one(
             number, await asyncio.to_thread(message_at, tools.store, report, plan.place, tools.page(plan.place))
         )
-        await _note(tools, report, plan, ts)
+        place = await _note(tools, report, plan, ts)
+    if whole:
+        await route(tools, talk, report, place, number)
     if whole and plan.place.form == "full":
         await talk.details(report, number=number)
 
@@ -112,7 +116,7 @@ def _plan(
     form = _form(seen, stands, known, at.channel, own, anew=anew)
     number = 0 if seen.same_dump is None else seen.same_dump.report.id
     told = utc_now() if known is None else known.created_at
-    place = Thread(at.team, at.channel, at.thread, own, number, None, told, form, line, talk.key, slot, name)
+    place = Thread(at.team, at.channel, talk.thread, own, number, None, told, form, line, talk.key, slot, name)
     return _Plan(place, stands, None if seen.same_bucket is None else seen.same_bucket.thread)
 
 
@@ -127,10 +131,10 @@ def _form(seen: Seen, stands: Standing, known: Thread | None, channel: str, own:
     return "muted" if stands.is_muted else "short" if was_told else "full"
 
 
-async def _note(tools: Tools, report: Report, plan: _Plan, ts: str) -> None:
+async def _note(tools: Tools, report: Report, plan: _Plan, ts: str) -> Thread:
     # Where a report was told, for those who post the same dump later and for all that is said of the failure later.
     if not plan.place.report_id:
-        return
+        return plan.place
     link = tools.permalink(plan.place.channel, ts, plan.place.ts)
     place = replace(plan.place, summary_ts=ts, permalink=link)
     await asyncio.to_thread(tools.store.threads.note, place)
@@ -141,3 +145,4 @@ async def _note(tools: Tools, report: Report, plan: _Plan, ts: str) -> None:
     if place.form in ("short", "muted") and plan.first is not None:
         counter = show_job(f"{key}:counter", plan.first, alone=True)
         await asyncio.to_thread(tools.store.jobs.enqueue, counter)
+    return place

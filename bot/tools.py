@@ -17,6 +17,7 @@ from bot.outbound import Message
 from bot.sending import Sender
 from bot.stopping import Stops
 from bot.symbols.fetching import SymbolServers
+from storage.choices import NO_DEFAULTS, Choices, Defaults
 from storage.gates import Limits
 from storage.store import Store
 from storage.threads import Thread
@@ -57,13 +58,18 @@ class Tools:
     symbols: Callable[[], SymbolServers | None]
     lease_seconds: float = 60.0
     keep_dumps: Keep = "never"
-    broadcast_channels: frozenset[str] = frozenset()
+    defaults: Defaults = NO_DEFAULTS
     archive_limits: ArchiveLimits = field(default_factory=ArchiveLimits)
     stops: Stops = field(default_factory=Stops)
     page: Callable[[Thread], str | None] = lambda _place: None
     limits: Limits = field(default_factory=Limits)
     flights: WeakValueDictionary[str, Flight] = field(default_factory=WeakValueDictionary)
     locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    @property
+    def choices(self) -> Choices:
+        """What people chose in Slack, above what the operator set."""
+        return self.store.choices.above(self.defaults)
 
     def alone(self, identity: str) -> asyncio.Lock:
         """The lock of one dump: two links to it at the same time are one analysis and one story."""

@@ -21,7 +21,9 @@ from bot.fetch.workspace import job_name, workspace_aside
 from bot.listeners.buttons import STOP
 from bot.listeners.intake import ANALYZE, ASK, UNLOCK
 from bot.orphans import worker_name
+from bot.placing import mode_of
 from bot.reading import Desk, LostJob, NothingToSay, remember, retold, story
+from bot.routing import HELD, tell_held
 from bot.sending import Refused, Unreachable
 from bot.showing import DETAILS, SHOW, show, unfold
 from bot.stopping import SAID
@@ -36,7 +38,7 @@ MAX_HELD = 250  # jobs of one worker whose details are still to be told
 PASSWORD_SECONDS = 24 * 3600.0
 
 
-QUICK = (ASK, UNLOCK, SHOW, DETAILS, AGAIN)  # kinds of jobs that take no time to speak of
+QUICK = (ASK, UNLOCK, SHOW, DETAILS, AGAIN, HELD)  # kinds of jobs that take no time to speak of
 ALL = (ANALYZE, *QUICK)
 
 
@@ -101,7 +103,7 @@ async def _withdrawn(tools: Tools, job: Job) -> Exception | None:
     # Says that a job was stopped on request, where anything of it was said; what went wrong with that.
     now = await asyncio.to_thread(tools.store.jobs.get, job.id) or job
     line = SAID.get(now.memory.get("stopped", ""), SAID["asked"])
-    talk = _conversation(tools, job, asyncio.Event())
+    talk = await _conversation(tools, job, asyncio.Event())
     try:
         if job.payload.get("again"):
             await leave(tools, job)
@@ -138,7 +140,7 @@ async def _heartbeat(tools: Tools, job: Job) -> None:
 
 
 async def _do(tools: Tools, job: Job, told: asyncio.Event) -> None:
-    talk = _conversation(tools, job, told)
+    talk = await _conversation(tools, job, told)
     try:
         if "stopped" in job.memory:
             tools.stops.ask(job.id)
@@ -157,17 +159,19 @@ async def _do(tools: Tools, job: Job, told: asyncio.Event) -> None:
         elif job.kind == AGAIN:
             await ask_again(tools, job)
             await asyncio.to_thread(tools.store.jobs.finish, job)
+        elif job.kind == HELD:
+            await tell_held(tools, talk, job.payload["batch"])
+            await asyncio.to_thread(tools.store.jobs.finish, job)
         else:
             await _analyse(tools, job, talk)
     finally:
         await talk.leave()
 
 
-def _conversation(tools: Tools, job: Job, told: asyncio.Event) -> Conversation:
+async def _conversation(tools: Tools, job: Job, told: asyncio.Event) -> Conversation:
     asked = job.payload
-    place = Place(
-        asked["team"], asked["channel"], asked["ts"], asked["thread"], asked["channel"] in tools.broadcast_channels
-    )
+    mode = await asyncio.to_thread(mode_of, tools.store, tools.choices, job)
+    place = Place(asked["team"], asked["channel"], asked["ts"], asked["thread"], mode)
 
     async def settle(fine: bool) -> list[bool | None]:
         told.set()
@@ -204,7 +208,7 @@ async def _unfold(tools: Tools, job: Job) -> None:
     found = await unfold(tools, job.payload)
     place, report = found or (None, None)
     if place is not None and report is not None and place.job is not None:
-        talk = _conversation(tools, replace(job, key=place.job), asyncio.Event())
+        talk = await _conversation(tools, replace(job, key=place.job), asyncio.Event())
         await talk.details(report, number=dump_number(place.slot))
     await asyncio.to_thread(tools.store.jobs.finish, job)
 
@@ -248,7 +252,11 @@ async def _failed(
 async def _unlock(tools: Tools, job: Job) -> None:
     # A password said in a thread goes to the jobs there that wait for one; where none does, it was just talk.
     place = job.payload
-    for other in await asyncio.to_thread(tools.store.jobs.in_thread, place["channel"], place["thread"]):
+    waiting = await asyncio.to_thread(tools.store.jobs.in_thread, place["channel"], place["thread"])
+    asker = await asyncio.to_thread(tools.store.posts.job_of, place["channel"], place["thread"])
+    if asker is not None:  # the question stands in the channel itself, and this is an answer below it
+        waiting += [job for job in await asyncio.to_thread(tools.store.jobs.active) if job.key == asker]
+    for other in waiting:
         if other.state == "waiting" and "asked" in other.memory:
             await asyncio.to_thread(tools.store.jobs.unlock, other.id, job.secret or "")
     await asyncio.to_thread(tools.store.jobs.finish, job)

@@ -132,6 +132,11 @@ class Posts:
         row = self._database.row("SELECT ts FROM posts WHERE key = ? AND slot = ?", [key, slot])
         return None if row is None else row["ts"]
 
+    def job_of(self, channel: str, ts: str) -> str | None:
+        """The key of the job whose post a message is."""
+        row = self._database.row("SELECT key FROM posts WHERE channel = ? AND ts = ?", [channel, ts])
+        return None if row is None else row["key"]
+
     def sent(self, key: str, slot: str, channel: str, ts: str) -> None:
         """Note where a claimed post went."""
         self._database.change(

@@ -276,7 +276,45 @@ CREATE TABLE holds (
 );
 """
 
-MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS, ACTS, TELLING, PAGES, WEB, GROUPING, FLEET)
+CHOICES = """
+CREATE TABLE choices (
+    id INTEGER PRIMARY KEY,
+    team TEXT NOT NULL,
+    about TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    by TEXT NOT NULL,
+    at TEXT NOT NULL
+);
+CREATE INDEX choices_by_name ON choices (team, name, about, id);
+CREATE TABLE held (
+    id INTEGER PRIMARY KEY,
+    team TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    mention TEXT NOT NULL,
+    report_id INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
+    rule TEXT NOT NULL,
+    words TEXT NOT NULL,
+    link TEXT,
+    until TEXT NOT NULL,
+    at TEXT NOT NULL,
+    batch TEXT,
+    UNIQUE (team, channel, mention, report_id)
+);
+CREATE INDEX held_by_batch ON held (batch, until);
+CREATE INDEX held_by_report ON held (report_id);
+CREATE TABLE digests (
+    team TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    every TEXT NOT NULL,
+    period TEXT NOT NULL,
+    due_at TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('sent', 'skipped')),
+    PRIMARY KEY (team, channel, every, period)
+);
+"""
+
+MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS, ACTS, TELLING, PAGES, WEB, GROUPING, FLEET, CHOICES)
 
 
 class DatabaseTooNew(Exception):

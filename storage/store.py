@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from analysis.verdict.report import Report
+from storage.choices import Choices
 from storage.clock import Clock, utc_now
 from storage.database import Database, open_database
 from storage.duplicates import Duplicates, Seen
@@ -13,6 +14,7 @@ from storage.events import Events, Posts
 from storage.forgetting import Forgetting, Forgotten, Which
 from storage.grouping import Decision, Grouping
 from storage.handover import Handover
+from storage.held import HeldMentions
 from storage.jobs import Job, Jobs, NewJob
 from storage.knowledge import Deed, Knowledge, Known
 from storage.lanes import Holds, Lanes
@@ -57,6 +59,8 @@ class Store:
         self.handover = Handover(database, clock)
         self.lanes = Lanes(database, clock)
         self.holds = Holds(database, clock)
+        self.choices = Choices(database, clock)
+        self.held = HeldMentions(database, clock, self.jobs)
 
     @classmethod
     def open(cls, path: Path, clock: Clock = utc_now) -> Self:

@@ -1,0 +1,32 @@
+"""What falls due by the clock: mentions held in quiet hours. Looked for every few seconds by each running bot.
+
+Whoever finds something due makes a job of it in one transaction with the note that it is taken, so that it happens
+once, however many bots look, and whoever of them dies.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+
+from bot.routing import release
+from bot.tools import Tools
+from storage.jobs import Job
+
+log = logging.getLogger(__name__)
+
+ROUND_SECONDS = 15.0
+
+
+async def make_rounds(tools: Tools, announce: Callable[[list[Job]], None], stop: asyncio.Event) -> None:
+    """Look now and every few seconds, until told to stop. A locked database is tried again later."""
+    while not stop.is_set():
+        try:
+            if made := await asyncio.to_thread(release, tools):
+                log.info("%d jobs fell due", made)
+                announce([])
+        except (OSError, sqlite3.Error) as error:
+            log.warning("what falls due was not looked for: %s", type(error).__name__)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), ROUND_SECONDS)
