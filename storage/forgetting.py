@@ -191,8 +191,16 @@ class Forgetting:
             self._database.change(f"DELETE FROM requests WHERE job_id IN ({marks})", list(some))  # noqa: S608
             self._database.change(f"DELETE FROM jobs WHERE id IN ({marks})", list(some))  # noqa: S608
         if which.is_whole_place:
-            place, at = _place(which, "requests")
-            self._database.change(f"DELETE FROM requests WHERE {place}", at)  # noqa: S608
+            for table in ("requests", "held", "digests"):
+                place, at = _place(which, table)
+                self._database.change(f"DELETE FROM {table} WHERE {place}", at)  # noqa: S608
+            self._forget_choices(which)
+
+    def _forget_choices(self, which: Which) -> None:
+        # What was chosen for a channel, or in a workspace.
+        given = [(name, value) for name, value in (("team", which.team), ("about", which.channel)) if value is not None]
+        place = " AND ".join(f"{name} = ?" for name, _ in given)
+        self._database.change(f"DELETE FROM choices WHERE {place}", [value for _, value in given])  # noqa: S608
 
     def _delete(self, table: str, column: str, values: Iterable[Any]) -> None:
         for some in _batches(values):

@@ -8,6 +8,7 @@ import pytest
 
 from bot.routes_file import read_routes
 from storage.choices import Defaults, Locked
+from storage.forgetting import Which
 from storage.held import Group, Held
 from storage.hours import BadChoice, Plan, Quiet
 from storage.jobs import NewJob
@@ -169,6 +170,18 @@ def test_held_mentions_wait_for_the_end_of_quiet_hours(store: Store, clock: Cloc
     (group,) = store.held.over()
     store.held.extend(group, clock() + timedelta(hours=1))
     assert store.held.over() == []
+
+
+def test_what_was_chosen_goes_with_its_channel_and_with_its_workspace(store: Store) -> None:
+    for channel in (CHANNEL, "C2"):
+        store.choices.choose_mode(TEAM, channel, "channel", ANNA)
+    store.choices.choose_mode("T2", CHANNEL, "channel", ANNA)
+    store.forgetting.forget(Which(team=TEAM, channel=CHANNEL))
+    assert store.choices.channels(TEAM) == ["C2"]
+    store.forgetting.forget(Which(team=TEAM))
+    assert store.choices.channels(TEAM) == []
+    assert store.choices.changes(TEAM) == []
+    assert store.choices.channels("T2") == [CHANNEL]
 
 
 def test_the_operators_file_is_read_and_mistakes_are_named(tmp_path: Path) -> None:
