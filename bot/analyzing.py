@@ -323,7 +323,7 @@ def _remember(document: dict[str, Any], settings: "Settings") -> "Seen | None":
     try:
         with Store.open(settings.database_path) as store:
             seen = store.seen(report)
-            store.remember(report)
+            store.remember(report, by_operator=True)
             return seen
     except (OSError, sqlite3.Error, DatabaseTooNew) as error:
         print(f"pileup: not kept in history: {error}", file=sys.stderr)

@@ -22,7 +22,7 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import modals
-from bot.listeners import buttons, commands, intake
+from bot.listeners import buttons, commands, intake, rooms
 from bot.outbound import Message, checked
 from bot.stopping import stop_jobs
 
@@ -96,6 +96,9 @@ def create_app(
     )
 
     async def hear(body: dict[str, Any]) -> None:
+        if rooms.is_about_room(body["event"]):
+            await heed(body)
+            return
         gone = intake.deleted(body)
         if gone is not None:
             jobs = await asyncio.to_thread(store.jobs.of_message, *gone)
@@ -104,10 +107,14 @@ def create_app(
         wanted = intake.requests(body, rules)
         if not wanted:
             return
+        await rooms.hear_kind(store, body, body["event"].get("user"))
         made = await asyncio.to_thread(store.events.accept, body["event_id"], wanted)
         log.info("event %s: %d of %d requests are new", body["event_id"], len(made), len(wanted))
         if made:
             desk.announce(made)
+
+    async def heed(body: dict[str, Any]) -> None:
+        await rooms.heed(store, desk.membership, body)
 
     async def acknowledge(ack: AsyncAck) -> None:
         await ack()
@@ -142,6 +149,8 @@ def create_app(
     app.shortcut(commands.SHORTCUT)(ack=acknowledge, lazy=[shortcut])
     app.event("app_mention")(hear)
     app.event("message")(hear)
+    for name in rooms.EVENTS:
+        app.event(name)(ack=acknowledge, lazy=[heed])
     # What a person did with a button is acknowledged before it is done: history may be slow, three seconds are not.
     for action in buttons.ACTIONS:
         app.action(action)(ack=acknowledge, lazy=[press])

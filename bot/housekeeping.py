@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from bot.fetch.blocks import tidy_blocks
 from bot.fetch.workspace import downloads, job_name
+from bot.membership import Membership
 from bot.remains import remove_files
 from bot.settings import Settings
 from storage.retention import Pruned
@@ -15,6 +16,7 @@ from storage.store import Store
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 6 * 3600.0
+SIGHT_SECONDS = 900.0
 
 
 def tidy(store: Store, settings: Settings) -> tuple[Pruned, int]:
@@ -48,6 +50,18 @@ async def keep_house(store: Store, settings: Settings, stop: asyncio.Event, ever
                 log.info("the rules have changed: %d reports of history got another signature", renamed)
         except (OSError, sqlite3.Error) as error:
             log.warning("tidying failed: %s", type(error).__name__)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), every)
+
+
+async def keep_sight(membership: Membership, stop: asyncio.Event, every: float = SIGHT_SECONDS) -> None:
+    """Look up again, from time to time, whether channels are still public: no event tells it of one without the bot."""
+    while not stop.is_set():
+        try:
+            if looked_up := await membership.check():
+                log.info("%d channels were looked up", looked_up)
+        except sqlite3.Error as error:
+            log.warning("channels were not looked up: %s", type(error).__name__)
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), every)
 

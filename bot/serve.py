@@ -28,9 +28,10 @@ from bot.fetch.remote import reach
 from bot.fleet.crews import crew_of
 from bot.fleet.presence import be_there
 from bot.greeting import Greeter
-from bot.housekeeping import keep_house
+from bot.housekeeping import keep_house, keep_sight
 from bot.listeners import buttons
 from bot.listeners.intake import Rules
+from bot.membership import Membership
 from bot.orphans import bereave
 from bot.rounds import make_rounds
 from bot.sending import PACE_SECONDS, Sender
@@ -92,7 +93,8 @@ async def serve(
         store = await opened_store(settings, stack)
         on_signals(stop.set, stack)
         sender = Sender(sending_client(token, settings.slack_api_url), pace_seconds=pace_seconds)
-        tools = tools_of(settings, store, sender, identity, analyse)
+        membership = Membership(client, store, identity.team or "")
+        tools = tools_of(settings, store, sender, identity, membership=membership, analyse=analyse)
         crew = crew_of(settings, tools, Ending(stop, stop))
         greeter = Greeter(store, sender)
         stack.push_async_callback(greeter.close)
@@ -102,7 +104,7 @@ async def serve(
             greeter.greet(jobs)
 
         rules = Rules(identity.user, settings.channels, settings.users, settings.link_hosts, settings.managers)
-        desk = buttons.Desk(store, tools.stops, sender, announce)
+        desk = buttons.Desk(store, tools.stops, sender, membership, announce)
         is_http = settings.transport == "http"
         app = create_app(identity, settings.slack_api_url, rules, desk, secret if is_http else None)
         if is_http:
@@ -115,6 +117,7 @@ async def serve(
             tasks.append(asyncio.create_task(be_there(store, settings.workers, stop)))
         tasks.append(asyncio.create_task(keep_house(store, settings, stop)))
         tasks.append(asyncio.create_task(make_rounds(tools, announce, stop)))
+        tasks.append(asyncio.create_task(keep_sight(membership, stop)))
         if settings.web_port is not None:
             tasks.append(_pages(settings, settings.web_port, store, stop))
         await _until(stop, tasks)
@@ -190,7 +193,15 @@ async def identify(client: AsyncWebClient) -> Identity:
     return Identity(str(answer["user_id"]), answer.get("bot_id"), answer.get("team_id"), base)
 
 
-def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identity, analyse: Analyse | None) -> Tools:
+def tools_of(
+    settings: Settings,
+    store: Store,
+    sender: Sender,
+    identity: Identity,
+    *,
+    membership: Membership,
+    analyse: Analyse | None,
+) -> Tools:
     """What the workers need, from the settings."""
 
     async def fetch(
@@ -224,6 +235,7 @@ def tools_of(settings: Settings, store: Store, sender: Sender, identity: Identit
         analyzer=functools.partial(present_analyzer, settings.rules),
         answer=functools.partial(answers.answer, store, utc_now),
         permalink=identity.permalink,
+        membership=membership,
         symbols=settings.symbol_servers,
         lease_seconds=settings.lease_seconds,
         keep_dumps=settings.keep_dumps,

@@ -30,7 +30,10 @@ DETAILS = "details"  # the kind of jobs that follow a short answer with its deta
 
 
 def message_at(store: Store, report: Report, place: Thread, page: str | None = None) -> Message:
-    """What stands at a place that tells a report; ``page`` is the address of its page."""
+    """What stands at a place that tells a report; ``page`` is the address of its page. It says no more of other
+    crashes than every member of the channel may know.
+    """
+    store = store.seen_at(place.team, place.channel)
     seen = store.seen(report)
     stands = standing(store, report, place.channel)
     before = _before(seen.same_bucket, place)
@@ -56,6 +59,11 @@ def told_elsewhere(same: SameDump | None, channel: str, own: str) -> str | None:
     if any((thread.channel, thread.summary_ts) == (channel, own) for thread in threads):
         return None
     return next((thread.permalink for thread in threads if thread.permalink), None)
+
+
+def posted_as(report: Report, source: str) -> Report:
+    """The report as it is shown where its dump was posted under this name, which may not be that of history."""
+    return replace(report, dump=replace(report.dump, source=source)) if source else report
 
 
 def show_job(key: str, place: Thread, *, alone: bool) -> NewJob:

@@ -8,12 +8,14 @@ from bot import blocks
 from bot.conversation import SUMMARY, Conversation, dump_slot
 from bot.routing import route
 from bot.several import Several
-from bot.showing import message_at, show_job, told_elsewhere
+from bot.showing import message_at, posted_as, show_job, told_elsewhere
 from bot.standing import Standing, standing
 from bot.tools import Tools
 from storage.clock import utc_now
 from storage.duplicates import Seen
 from storage.threads import Form, Thread
+
+INSIDE = " › "  # between an archive and what is in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ async def tell(
     await route(tools, talk, report, place)
     unfolded = await asyncio.to_thread(tools.store.posts.known, talk.key, "evidence")
     if plan.place.form == "full" or unfolded is not None:
-        await talk.details(report, before)
+        await talk.details(posted_as(report, plan.place.source), before)
 
 
 async def tell_several(tools: Tools, talk: Conversation, found: Several) -> None:
@@ -95,7 +97,7 @@ async def _tell_one(tools: Tools, talk: Conversation, name: str, report: Report,
     if whole:
         await route(tools, talk, report, place, number)
     if whole and plan.place.form == "full":
-        await talk.details(report, number=number)
+        await talk.details(posted_as(report, plan.place.source), number=number)
 
 
 def _plan(
@@ -109,14 +111,18 @@ def _plan(
     slot: str = SUMMARY,
     name: str | None = None,
 ) -> _Plan:
-    store, at = tools.store, talk.place
+    at = talk.place
+    store = tools.store.seen_at(at.team, at.channel)
     seen = store.seen(report)
     stands = standing(store, report, at.channel)
     known = store.threads.of_summary(at.team, at.channel, own)
     form = _form(seen, stands, known, at.channel, own, anew=anew)
-    number = 0 if seen.same_dump is None else seen.same_dump.report.id
+    number = store.reports.number_of_dump(report.dump.identity, report.dump.sha256) or 0
     told = utc_now() if known is None else known.created_at
-    place = Thread(at.team, at.channel, talk.thread, own, number, None, told, form, line, talk.key, slot, name)
+    place = Thread(
+        *(at.team, at.channel, talk.thread, own, number, None, told, form, line, talk.key, slot, name),
+        source=_shown_as(report, talk.source) if name is None else f"{talk.source}{INSIDE}{name}",
+    )
     return _Plan(place, stands, None if seen.same_bucket is None else seen.same_bucket.thread)
 
 
@@ -131,6 +137,12 @@ def _form(seen: Seen, stands: Standing, known: Thread | None, channel: str, own:
     return "muted" if stands.is_muted else "short" if was_told else "full"
 
 
+def _shown_as(report: Report, posted: str) -> str:
+    # History may know the dump by another link, from a place that is not for everybody here.
+    source = report.dump.source
+    return source if source == posted or source.startswith(f"{posted}{INSIDE}") else posted
+
+
 async def _note(tools: Tools, report: Report, plan: _Plan, ts: str) -> Thread:
     # Where a report was told, for those who post the same dump later and for all that is said of the failure later.
     if not plan.place.report_id:
@@ -139,7 +151,8 @@ async def _note(tools: Tools, report: Report, plan: _Plan, ts: str) -> Thread:
     place = replace(plan.place, summary_ts=ts, permalink=link)
     await asyncio.to_thread(tools.store.threads.note, place)
     key = f"{place.job}:{place.slot}"
-    if await asyncio.to_thread(standing, tools.store, report, place.channel) != plan.stands:
+    sighted = await asyncio.to_thread(tools.store.seen_at, place.team, place.channel)
+    if await asyncio.to_thread(standing, sighted, report, place.channel) != plan.stands:
         # Somebody said something while this was being told, and it could not be edited then.
         await asyncio.to_thread(tools.store.jobs.enqueue, show_job(key, place, alone=True))
     if place.form in ("short", "muted") and plan.first is not None:

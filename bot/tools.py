@@ -13,19 +13,21 @@ from bot.conversation import Place
 from bot.fetch.download import Arrived, Fetched
 from bot.fetch.limits import Keep
 from bot.fetch.links import Link
+from bot.membership import Membership
 from bot.outbound import Message
 from bot.sending import Sender
 from bot.stopping import Stops
 from bot.symbols.fetching import SymbolServers
 from storage.choices import NO_DEFAULTS, Choices, Defaults
 from storage.gates import Limits
+from storage.sight import Sight
 from storage.store import Store
 from storage.threads import Thread
 
 # The link, where to, progress, the tag of a content that need not come again, why it must come whole.
 Fetch = Callable[[Link, Path, Callable[[Arrived], None], str | None, str | None], Awaitable[Fetched]]
 Analyse = Callable[[Fetched, Callable[[str, float | None], None], SymbolServers | None], Awaitable[Report]]
-Answer = Callable[[str, Place], Message]
+Answer = Callable[[str, Place, Sight], Message]
 Present = Callable[[], Analyzer]
 
 
@@ -45,6 +47,7 @@ class Tools:
     ``permalink`` makes a link to a message: channel, time stamp, thread. ``analyzer`` says by which version and rules a
     report would be made now; it may raise BadRules. ``symbols`` makes what fetches symbols for one job, None where
     nothing is to be fetched. ``page`` is the address of a report's page, for those who read it at a place.
+    ``membership`` knows who may see what.
     """
 
     store: Store
@@ -55,6 +58,7 @@ class Tools:
     answer: Answer
     analyzer: Present
     permalink: Callable[[str, str, str], str]
+    membership: Membership
     symbols: Callable[[], SymbolServers | None]
     lease_seconds: float = 60.0
     keep_dumps: Keep = "never"

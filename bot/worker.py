@@ -25,7 +25,7 @@ from bot.placing import mode_of
 from bot.reading import Desk, LostJob, NothingToSay, remember, retold, story
 from bot.routing import HELD, tell_held
 from bot.sending import Refused, Unreachable
-from bot.showing import DETAILS, SHOW, show, unfold
+from bot.showing import DETAILS, SHOW, posted_as, show, unfold
 from bot.stopping import SAID
 from bot.tools import Tools
 from storage.jobs import Job
@@ -186,7 +186,8 @@ async def _conversation(tools: Tools, job: Job, told: asyncio.Event) -> Conversa
 
 
 async def _reply(tools: Tools, job: Job, talk: Conversation) -> None:
-    message = await asyncio.to_thread(tools.answer, job.payload["question"], talk.place)
+    sight = await tools.membership.sight_in(talk.place.channel, job.payload.get("user"))
+    message = await asyncio.to_thread(tools.answer, job.payload["question"], talk.place, sight)
     await talk.reply(message)
     await asyncio.to_thread(tools.store.jobs.finish, job)
 
@@ -209,12 +210,13 @@ async def _unfold(tools: Tools, job: Job) -> None:
     place, report = found or (None, None)
     if place is not None and report is not None and place.job is not None:
         talk = await _conversation(tools, replace(job, key=place.job), asyncio.Event())
-        await talk.details(report, number=dump_number(place.slot))
+        await talk.details(posted_as(report, place.source), number=dump_number(place.slot))
     await asyncio.to_thread(tools.store.jobs.finish, job)
 
 
 async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:
     symbols = await asyncio.to_thread(tools.symbols)
+    await tools.membership.learn(job.payload["channel"])
     try:
         async with (
             workspace_aside(tools.home, job_name(job.id), keep=tools.keep_dumps) as directory,

@@ -88,7 +88,7 @@ class Duplicates:
         """All three answers for a report, with at most so many similar ones. ``now`` dates one not stored yet."""
         own = columns(report, stamp(now))
         same = self.same_dump(report.dump.identity, report.dump.sha256)
-        number = None if same is None else same.report.id
+        number = self._reports.number_of_dump(report.dump.identity, report.dump.sha256)
         bucket, members = self._same_bucket(own, number, report)
         return Seen(same, bucket, self._similar(own, number, story_frames(report), members, similar))
 

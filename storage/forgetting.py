@@ -191,7 +191,7 @@ class Forgetting:
             self._database.change(f"DELETE FROM requests WHERE job_id IN ({marks})", list(some))  # noqa: S608
             self._database.change(f"DELETE FROM jobs WHERE id IN ({marks})", list(some))  # noqa: S608
         if which.is_whole_place:
-            for table in ("requests", "held", "digests"):
+            for table in ("requests", "held", "digests", "acts", "channels"):
                 place, at = _place(which, table)
                 self._database.change(f"DELETE FROM {table} WHERE {place}", at)  # noqa: S608
             self._forget_choices(which)

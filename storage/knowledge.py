@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from storage.clock import Clock, moment, stamp
 from storage.columns import storable
 from storage.database import Database
+from storage.sight import EVERYTHING, Sight
 
 Deed = Literal["acknowledge", "assign", "known", "forget", "wrong", "mute", "unmute"]
 DEEDS = frozenset(get_args(Deed))
@@ -70,9 +71,10 @@ NOTHING = Known()
 class Knowledge:
     """The acts of one database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, sight: Sight = EVERYTHING) -> None:
         self._database = database
         self._clock = clock
+        self._sight = sight
 
     def note(
         self,
@@ -81,8 +83,11 @@ class Knowledge:
         by: str,
         detail: Mapping[str, str | None] | None = None,
         report: int | None = None,
+        *,
+        at: tuple[str, str] = ("", ""),
     ) -> Act:
-        """Keep an act. Texts are cut at ``MAX_TEXT`` characters; empty ones are left out.
+        """Keep an act. Texts are cut at ``MAX_TEXT`` characters; empty ones are left out. ``at`` is the team and the
+        channel in which it was done, both empty for the operator's.
 
         Raises:
             ValueError: there is no such deed.
@@ -92,8 +97,9 @@ class Knowledge:
         told = {name: storable(text[:MAX_TEXT]) for name, text in (detail or {}).items() if text}
         act = Act(storable(signature), deed, by, moment(stamp(self._clock())), told, report)
         self._database.change(
-            "INSERT INTO acts (signature, deed, by, at, detail, report_id) VALUES (?, ?, ?, ?, ?, ?)",
-            [act.signature, deed, by, stamp(act.at), json.dumps(told), report],
+            "INSERT INTO acts (signature, deed, by, at, detail, report_id, team, channel) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [act.signature, deed, by, stamp(act.at), json.dumps(told), report, *at],
         )
         return act
 
@@ -101,7 +107,9 @@ class Knowledge:
         """Everything done about any of these names, oldest first."""
         names = sorted({storable(name) for name in signatures})
         marks = ", ".join("?" for _ in names)
-        rows = self._database.rows(f"SELECT * FROM acts WHERE signature IN ({marks}) ORDER BY id", names)  # noqa: S608
+        sight, seen = self._sight.of_acts()
+        sql = f"SELECT * FROM acts WHERE signature IN ({marks}) AND {sight} ORDER BY id"  # noqa: S608  # only marks
+        rows = self._database.rows(sql, [*names, *seen])
         return tuple(_act(row) for row in rows)
 
     def of(self, signatures: Iterable[str]) -> Known:

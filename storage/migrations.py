@@ -314,7 +314,34 @@ CREATE TABLE digests (
 );
 """
 
-MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS, ACTS, TELLING, PAGES, WEB, GROUPING, FLEET, CHOICES)
+# What Slack says of channels, for who may see what; where somebody said something of a failure, as far as that can be
+# told of older acts; what the operator analysed; and under which name a dump was posted in each place. Of what was told
+# before, only the first place is known to have posted it so.
+CHANNELS = """
+CREATE TABLE channels (
+    team TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('public', 'private', 'im', 'mpim')),
+    state TEXT NOT NULL DEFAULT 'open',
+    shared INTEGER NOT NULL DEFAULT 0,
+    person TEXT,
+    checked_at TEXT NOT NULL,
+    PRIMARY KEY (team, channel)
+);
+ALTER TABLE acts ADD COLUMN team TEXT NOT NULL DEFAULT '';
+ALTER TABLE acts ADD COLUMN channel TEXT NOT NULL DEFAULT '';
+UPDATE acts SET channel = '?' WHERE report_id IN (SELECT report_id FROM threads);
+UPDATE acts SET
+    team = (SELECT min(threads.team) FROM threads WHERE threads.report_id = acts.report_id),
+    channel = (SELECT min(threads.channel) FROM threads WHERE threads.report_id = acts.report_id)
+WHERE report_id IN (SELECT report_id FROM threads GROUP BY report_id HAVING count(DISTINCT channel) = 1);
+ALTER TABLE reports ADD COLUMN by_operator INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE threads ADD COLUMN source TEXT NOT NULL DEFAULT '';
+UPDATE threads SET source = (SELECT reports.source FROM reports WHERE reports.id = threads.report_id)
+WHERE id IN (SELECT min(id) FROM threads GROUP BY report_id);
+"""
+
+MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS, ACTS, TELLING, PAGES, WEB, GROUPING, FLEET, CHOICES, CHANNELS)
 
 
 class DatabaseTooNew(Exception):

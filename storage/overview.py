@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 from storage.clock import moment, stamp
 from storage.database import Database, Row
-from storage.reports import LISTED, StoredReport, stored
+from storage.reports import LISTED, StoredReport, seen_rows
 from storage.sight import EVERYTHING, Sight
 
 
@@ -90,4 +90,4 @@ class Overview:
             "ORDER BY id DESC LIMIT 1",
             [signature, seen_at, *seen],
         )
-        return stored(rows[0])
+        return seen_rows(self._database, self._sight, rows)[0]

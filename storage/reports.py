@@ -14,6 +14,7 @@ from storage.grouping import Grouping
 from storage.sight import EVERYTHING, Sight
 from storage.words import report_words
 
+UNNAMED = "a dump"  # one whose link or file is not for whoever asks
 LISTED = (
     "id, identity, sha256, source, kind, live, code, name, module, function, confidence, signature, failure_bucket, "
     "failure_hash, host, build, lock, device, service, summary, crash_time, reported_at, seen_at, analyzed_at"
@@ -59,8 +60,9 @@ class Reports:
         self._grouping = grouping
         self._sight = sight
 
-    def add(self, report: Report) -> StoredReport:
-        """Store a report; storing the same dump again replaces the document and keeps id, first time and old names.
+    def add(self, report: Report, *, by_operator: bool = False) -> StoredReport:
+        """Store a report; storing the same dump again replaces the document and keeps id, first time, old names and
+        whether it is the operator's.
 
         Raises:
             fastjsonschema.JsonSchemaException: the report breaks its contract; nothing is stored.
@@ -75,6 +77,7 @@ class Reports:
             row["frames"] = json.dumps(story_frames(report))
             row["named_by"] = naming_identity()
             if known is None:
+                row["by_operator"] = int(by_operator)
                 tables.table("reports").insert(row)
                 number = int(self._database.value("SELECT last_insert_rowid()"))
             else:
@@ -101,7 +104,7 @@ class Reports:
         sight, seen = self._sight.of_reports()
         sql = f"SELECT {LISTED} FROM reports WHERE id = ? AND {sight}"  # noqa: S608  # our columns
         row = self._database.row(sql, [number, *seen])
-        return None if row is None else stored(row)
+        return None if row is None else self._as_seen(row)
 
     def document(self, number: int) -> dict[str, Any] | None:
         """The whole JSON document of a report."""
@@ -111,6 +114,8 @@ class Reports:
         if row is None:
             return None
         document: dict[str, Any] = json.loads(row["document"])
+        if not self._sight.is_whole:
+            document["dump"]["source"] = sources(self._database, self._sight, [number])[number]
         return document
 
     def report(self, number: int) -> Report | None:
@@ -127,14 +132,13 @@ class Reports:
 
         An identity looks at the size and the first bytes alone, so two known hashes that differ outweigh it.
         """
-        sight, seen = self._sight.of_reports()
-        row = self._database.row(
-            f"SELECT {LISTED} FROM reports WHERE (sha256 = ?1 OR "  # noqa: S608  # our columns
-            "(identity = ?2 AND (sha256 IS NULL OR ?1 IS NULL))) "
-            f"AND {sight} ORDER BY sha256 = ?1 DESC, id LIMIT 1",
-            [sha256, identity, *seen],
-        )
-        return None if row is None else stored(row)
+        row = _of_dump(self._database, self._sight, identity, sha256)
+        return None if row is None else self._as_seen(row)
+
+    def number_of_dump(self, identity: str, sha256: str | None = None) -> int | None:
+        """The number of this very dump's report, seen or not: it may not have been told yet."""
+        row = _of_dump(self._database, EVERYTHING, identity, sha256)
+        return None if row is None else int(row["id"])
 
     def names(self, number: int) -> frozenset[str]:
         """Every signature this report has had, aliases included."""
@@ -150,6 +154,9 @@ class Reports:
         with self._database.write():
             self._database.change("DELETE FROM words WHERE rowid = ?", [number])
             return self._database.change("DELETE FROM reports WHERE id = ?", [number]) == 1
+
+    def _as_seen(self, row: Row) -> StoredReport:
+        return seen_rows(self._database, self._sight, [row])[0]
 
     def _name(self, number: int, report: Report) -> None:
         names = self._grouping.names_of(report, number)
@@ -168,8 +175,40 @@ class Reports:
         return found
 
 
+def _of_dump(database: Database, sight: Sight, identity: str, sha256: str | None) -> Row | None:
+    where, seen = sight.of_reports()
+    return database.row(
+        f"SELECT {LISTED} FROM reports WHERE (sha256 = ? OR "  # noqa: S608  # our columns
+        "(identity = ? AND (sha256 IS NULL OR ? IS NULL))) "
+        f"AND {where} ORDER BY CASE WHEN sha256 = ? THEN 0 ELSE 1 END, id LIMIT 1",
+        [sha256, identity, sha256, *seen, sha256],
+    )
+
+
+def seen_rows(database: Database, sight: Sight, rows: list[Row]) -> list[StoredReport]:
+    """Rows of LISTED columns as lines of history, each under the name that its dump has where it is seen."""
+    if sight.is_whole:
+        return [stored(row) for row in rows]
+    names = sources(database, sight, [row["id"] for row in rows])
+    return [stored({**row, "source": names[row["id"]]}) for row in rows]
+
+
+def sources(database: Database, sight: Sight, numbers: list[int]) -> dict[int, str]:
+    """Under which name the dump of each report was first posted where it is seen.
+
+    One dump may have been posted as two links, and one of them in a channel that is not seen: a link tells much.
+    """
+    marks = ", ".join("?" for _ in numbers) or "NULL"
+    place, seen = sight.of_threads()
+    rows = database.rows(
+        f"SELECT report_id, source FROM threads WHERE report_id IN ({marks}) AND source <> '' "  # noqa: S608
+        f"AND {place} ORDER BY id DESC",
+        [*numbers, *seen],
+    )
+    return dict.fromkeys(numbers, UNNAMED) | {row["report_id"]: row["source"] for row in rows}
+
+
 def stored(row: Row) -> StoredReport:
-    """A row of LISTED columns as a line of history."""
     times = {name: moment(row[name]) for name in ("reported_at", "seen_at", "analyzed_at")}
     crashed = None if row["crash_time"] is None else moment(row["crash_time"])
     return StoredReport(**{**row, **times, "live": bool(row["live"]), "crash_time": crashed})

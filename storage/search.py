@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from storage.clock import moment, stamp
 from storage.database import Database
-from storage.reports import LISTED, StoredReport, stored
+from storage.reports import LISTED, StoredReport, seen_rows
 from storage.sight import EVERYTHING, Sight
 from storage.words import match_query
 
@@ -78,7 +78,7 @@ class Search:
             f"SELECT {LISTED} FROM reports WHERE {where} ORDER BY seen_at DESC, id DESC LIMIT ?",  # noqa: S608
             [*values, limit],
         )
-        return [stored(row) for row in rows]
+        return seen_rows(self._database, self._sight, rows)
 
     def count(self, query: Query) -> int:
         """How many crashes match."""
@@ -129,7 +129,9 @@ class Search:
             f"AND {earlier}) ORDER BY seen_at DESC, id DESC LIMIT ?",
             [*seen, *values, *others, limit],
         )
-        return [Fresh(stored({key: row[key] for key in row if key != "n"}), row["n"]) for row in rows]
+        counts = [row.pop("n") for row in rows]
+        firsts = seen_rows(self._database, self._sight, rows)
+        return [Fresh(first, count) for first, count in zip(firsts, counts, strict=True)]
 
     def vocabulary(self) -> dict[Column, list[str]]:
         """The names history knows, column by column: what a mistyped word may have meant."""

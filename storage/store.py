@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from analysis.verdict.report import Report
+from storage.channels import Channels
 from storage.choices import Choices
 from storage.clock import Clock, utc_now
 from storage.database import Database, open_database
@@ -50,7 +51,8 @@ class Store:
         self.duplicates = Duplicates(database, self.reports, self.threads, self.grouping, sight)
         self.search = Search(database, sight)
         self.overview = Overview(database, sight)
-        self.knowledge = Knowledge(database, clock)
+        self.knowledge = Knowledge(database, clock, sight)
+        self.channels = Channels(database, clock)
         self.renaming = Renaming(database, self.reports, self.grouping)
         self.tokens = Tokens(database, clock)
         self.forgetting = Forgetting(database, self.reports)
@@ -81,7 +83,15 @@ class Store:
 
     def seen_from(self, channels: frozenset[str]) -> "Store":
         """The same history as the members of these Slack channels may see it; for reading, and not to be closed."""
-        return Store(self._database, self._clock, Sight(channels))
+        return self.seen_as(Sight(channels))
+
+    def seen_at(self, team: str, channel: str) -> "Store":
+        """The same history as every member of one channel may see it; as ``seen_from``."""
+        return self.seen_as(self.channels.seen_at(team, channel))
+
+    def seen_as(self, sight: Sight) -> "Store":
+        """The same history with this sight; as ``seen_from``."""
+        return Store(self._database, self._clock, sight)
 
     def seen(self, report: Report) -> Seen:
         """Was this dump, this failure or something like it here before? Asked best before ``remember``."""
@@ -91,8 +101,18 @@ class Store:
         """What people have said of this failure, under any name that a crash of it has or had."""
         return self.knowledge.of(self.duplicates.names(report))
 
-    def act(self, number: int, deed: Deed, by: str, detail: Mapping[str, str | None], then: NewJob) -> Job | None:
+    def act(
+        self,
+        number: int,
+        deed: Deed,
+        by: str,
+        detail: Mapping[str, str | None],
+        then: NewJob,
+        *,
+        at: tuple[str, str] = ("", ""),
+    ) -> Job | None:
         """Keep what somebody did about a report's failure, together with the job that shows it; None without a report.
+        ``at`` is the team and the channel of the message that it was done below.
 
         Raises:
             ValueError: there is no such deed.
@@ -101,7 +121,7 @@ class Store:
             line = self.reports.get(number)
             if line is None:
                 return None
-            self.knowledge.note(line.signature, deed, by, detail, number)
+            self.knowledge.note(line.signature, deed, by, detail, number, at=at)
             return self.jobs.enqueue(then).job
 
     def merge(self, number: int, other: int, by: str, then: Then) -> Decision | None:
@@ -141,13 +161,13 @@ class Store:
         """Every place in Slack that shows a crash of this failure, oldest first."""
         return self.threads.of_reports(self.duplicates.members(report))
 
-    def remember(self, report: Report) -> StoredReport:
-        """Put a report into history.
+    def remember(self, report: Report, *, by_operator: bool = False) -> StoredReport:
+        """Put a report into history. ``by_operator``: it was not analysed for a channel, so that everybody may see it.
 
         Raises:
             fastjsonschema.JsonSchemaException: the report breaks its contract; nothing is stored.
         """
-        return self.reports.add(report)
+        return self.reports.add(report, by_operator=by_operator)
 
     def forget(self, which: Which) -> Forgotten:
         """Delete crashes with all that was said and done about them, and leave nothing of them in the files.

@@ -22,7 +22,8 @@ class Thread:
     """A dump's place in Slack: ``ts`` is the user's message, ``summary_ts`` the bot's verdict below it.
 
     ``line`` is what the verdict says of itself, as that it was edited. ``job`` and ``slot`` are those of the post,
-    where known. ``name`` is the dump's among several of one link, None for a dump that came alone.
+    where known. ``name`` is the dump's among several of one link, None for a dump that came alone. ``source`` is what
+    it was posted as.
     """
 
     team: str
@@ -37,6 +38,7 @@ class Thread:
     job: str | None = None
     slot: str = "summary"
     name: str | None = None
+    source: str = ""
 
 
 class Threads:
@@ -61,13 +63,18 @@ class Threads:
         job: str | None = None,
         slot: str = "summary",
         name: str | None = None,
+        source: str = "",
     ) -> None:
         """Note where a report was told, and how. Of a summary that was noted before, form and line are noted anew."""
         self._database.change(
             "INSERT INTO threads (team, channel, ts, summary_ts, permalink, report_id, created_at, form, line, job, "
-            "slot, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (team, channel, summary_ts) DO UPDATE "
-            "SET permalink = coalesce(excluded.permalink, permalink), form = excluded.form, line = excluded.line",
-            [team, channel, ts, summary_ts, permalink, report_id, stamp(self._clock()), form, line, job, slot, name],
+            "slot, name, source) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (team, channel, summary_ts) DO UPDATE SET form = excluded.form, line = excluded.line, "
+            "permalink = coalesce(excluded.permalink, threads.permalink)",
+            [
+                *(team, channel, ts, summary_ts, permalink, report_id, stamp(self._clock())),
+                *(form, line, job, slot, name, source),
+            ],
         )
 
     def note(self, place: Thread) -> None:
@@ -84,6 +91,7 @@ class Threads:
             job=place.job,
             slot=place.slot,
             name=place.name,
+            source=place.source,
         )
 
     def of_report(self, report_id: int) -> list[Thread]:
@@ -134,4 +142,5 @@ def _thread(row: Row) -> Thread:
         job=row["job"],
         slot=row["slot"],
         name=row["name"],
+        source=row["source"],
     )

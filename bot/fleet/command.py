@@ -14,6 +14,7 @@ from bot.crew import drained
 from bot.ending import Ending, on_signals
 from bot.fleet.crews import crew_of
 from bot.fleet.presence import be_there
+from bot.membership import Membership
 from bot.sending import PACE_SECONDS, Sender
 from bot.serve import SPARE_THREADS, CannotServe, identify, opened_store, tools_of
 from bot.settings import Settings
@@ -55,14 +56,16 @@ async def work_on(
     if (note := hide_from_children()) is not None:
         log.warning("%s", note)
     token = settings.slack_bot_token.get_secret_value()
-    identity = await identify(reading_client(token, settings.slack_api_url))
+    client = reading_client(token, settings.slack_api_url)
+    identity = await identify(client)
     async with AsyncExitStack() as stack:
         threads = ThreadPoolExecutor(settings.workers * 2 + SPARE_THREADS, thread_name_prefix="pileup")
         asyncio.get_running_loop().set_default_executor(threads)
         store = await opened_store(settings, stack)
         on_signals(ending.on_signal, stack)
         sender = Sender(sending_client(token, settings.slack_api_url), pace_seconds=pace_seconds)
-        tools = tools_of(settings, store, sender, identity, analyse)
+        membership = Membership(client, store, identity.team or "")
+        tools = tools_of(settings, store, sender, identity, membership=membership, analyse=analyse)
         crew = crew_of(settings, tools, ending)
         log.info("working as %s; %d at a time", identity.user, settings.workers)
         tasks = [*crew.start(), asyncio.create_task(be_there(store, settings.workers, ending.stop))]

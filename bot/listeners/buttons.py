@@ -5,14 +5,16 @@ stands below, looked up in history: nothing that comes with a press is believed.
 """
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bot import acts, modals
 from bot.again import again_job
 from bot.listeners.intake import Rules
+from bot.membership import Membership
 from bot.modals import About
 from bot.outbound import View
 from bot.sending import Refused, Sender, Unreachable
@@ -21,6 +23,7 @@ from bot.slack_text import render
 from bot.stopping import Stops, stop_jobs
 from storage.jobs import Job
 from storage.knowledge import Deed
+from storage.sight import Sight
 from storage.store import Store
 from storage.threads import Thread
 
@@ -36,6 +39,7 @@ class Desk:
     store: Store
     stops: Stops
     sender: Sender
+    membership: Membership
     announce: Callable[[list[Job]], None]
 
 
@@ -129,7 +133,10 @@ async def _act(desk: Desk, what: Pressed, deed: Deed, detail: dict[str, str]) ->
     place = await _place(desk, what)
     if place is not None and await _is_first(desk, what):
         job = show_job(what.trigger, place, alone=False)
-        done = await asyncio.to_thread(desk.store.act, place.report_id, deed, what.user, detail, job)
+        at = (place.team, place.channel)
+        done = await asyncio.to_thread(
+            functools.partial(desk.store.act, place.report_id, deed, what.user, detail, job, at=at)
+        )
         desk.announce([] if done is None else [done])
 
 
@@ -146,35 +153,39 @@ async def _again(desk: Desk, what: Pressed) -> None:
 
 
 async def _known(desk: Desk, what: Pressed) -> None:
-    def form(place: Thread) -> View:
+    def form(place: Thread, _: Sight) -> View:
         report = desk.store.reports.report(place.report_id)
-        issue = None if report is None else desk.store.known(report).issue
+        here = desk.store.seen_at(place.team, place.channel)
+        issue = None if report is None else here.known(report).issue
         return modals.known_form(what.about, issue)
 
     await _window(desk, what, modals.KNOWN_FORM, form)
 
 
 async def _wrong(desk: Desk, what: Pressed) -> None:
-    await _window(desk, what, modals.WRONG_FORM, lambda _: modals.wrong_form(what.about))
+    await _window(desk, what, modals.WRONG_FORM, lambda _place, _sight: modals.wrong_form(what.about))
 
 
 async def _threads(desk: Desk, what: Pressed) -> None:
-    def listed(place: Thread) -> View:
+    def listed(place: Thread, seen: Sight) -> View:
         report = desk.store.reports.report(place.report_id)
-        return modals.thread_list([] if report is None else desk.store.places(report))
+        return modals.thread_list([] if report is None else desk.store.seen_as(seen).places(report))
 
     await _window(desk, what, modals.LIST, listed)
 
 
-async def _window(desk: Desk, what: Pressed, kind: str, content: Callable[[Thread], View]) -> None:
+async def _window(desk: Desk, what: Pressed, kind: str, content: Callable[[Thread, Sight], View]) -> None:
     # Open at once, whatever history takes to answer; a second delivery of the press finds its trigger used.
+    # It is that person's alone: it shows what they may see, and what stands where they pressed.
     opened = await desk.sender.open_view(what.trigger, modals.loading(kind))
     if opened is None:
         return
     place = await asyncio.to_thread(
         desk.store.threads.of_summary, what.about.team, what.about.channel, what.about.message
     )
-    view = modals.sorry(kind) if place is None else await asyncio.to_thread(content, place)
+    seen = await desk.membership.sight_of(what.user)
+    sight = replace(seen, channels=(seen.channels or frozenset()) | {what.about.channel})
+    view = modals.sorry(kind) if place is None else await asyncio.to_thread(content, place, sight)
     try:
         await desk.sender.change_view(opened, view)
     except (Refused, Unreachable) as error:  # it was closed meanwhile

@@ -188,7 +188,7 @@ def _for_password(heard: Heard, password: str) -> Request:
 
 def _for_question(heard: Heard, rules: Rules) -> Request:
     question = re.sub(rf"<@{re.escape(rules.bot_user)}(\|[^>]*)?>", " ", heard.text)
-    payload = {**_place(heard), "question": " ".join(question.split())[:MAX_QUESTION]}
+    payload = {**_place(heard), "question": " ".join(question.split())[:MAX_QUESTION], "user": heard.user}
     key = f"{heard.team}:{heard.channel}:{heard.ts}:question"
     return _request(heard, "question", NewJob(key, payload, ASK, priority=urgency.TALK))
 

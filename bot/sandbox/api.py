@@ -37,6 +37,7 @@ class Api:
         self, workspace: Workspace, faults: Faults, open_ticket: Callable[[], str], scopes: frozenset[str] | None
     ) -> None:
         self.calls: list[Call] = []
+        self.used_scopes: set[str] = set()
         self._workspace = workspace
         self._faults = faults
         self._open_ticket = open_ticket
@@ -79,9 +80,10 @@ class Api:
         if known is None:
             raise SlackError("unknown_method")
         self._check_token(token, BOT_TOKEN)
-        if self._scopes is not None and known.scope is not None and known.scope not in self._scopes:
-            raise SlackError("missing_scope", (f"needed: {known.scope}",))
-        return known.run(Caller(self._workspace, self._workspace.base), typed(given, known.kinds, known.required))
+        caller = Caller(self._workspace, self._workspace.base, self._scopes, self.used_scopes)
+        if known.scope is not None:
+            caller.need(known.scope)
+        return known.run(caller, typed(given, known.kinds, known.required))
 
     def _check_token(self, token: str, wanted: str) -> None:
         if not token:

@@ -17,10 +17,19 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls and where the stand-in listens. ``base`` is its address with a slash at the end."""
+    """Who calls and where the stand-in listens. ``base`` is its address with a slash at the end; ``scopes`` None is
+    all of them, ``used`` is filled with those that were needed."""
 
     workspace: Workspace
     base: str
+    scopes: frozenset[str] | None = None
+    used: set[str] = field(default_factory=set)
+
+    def need(self, scope: str) -> None:
+        """Note that a scope is needed. Raises: SlackError, where the app lacks it."""
+        self.used.add(scope)
+        if self.scopes is not None and scope not in self.scopes:
+            raise SlackError("missing_scope", (f"needed: {scope}",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,14 @@ def channel_of(caller: Caller, arguments: Arguments, *, member: bool = True, nam
     if member and caller.workspace.bot.id not in channel.members:
         raise SlackError("not_in_channel")
     return channel
+
+
+FAMILIES = {"public_channel": "channels", "private_channel": "groups", "im": "im", "mpim": "mpim"}
+
+
+def scope_of(channel: Channel, verb: str) -> str:
+    """The scope for reading a channel: of its kind, ``read`` for what it is, ``history`` for what is said there."""
+    return f"{FAMILIES[channel.kind]}:{verb}"
 
 
 def writable(caller: Caller, arguments: Arguments, name: str = "channel") -> Channel:

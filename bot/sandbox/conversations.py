@@ -1,28 +1,46 @@
 """Channels and what was written in them."""
 
 from bot.sandbox.arguments import Arguments
-from bot.sandbox.calling import Answer, Caller, Method, channel_of, message_of
+from bot.sandbox.calling import Answer, Caller, Method, channel_of, message_of, scope_of
 from bot.sandbox.errors import SlackError
-from bot.sandbox.workspace import Message
+from bot.sandbox.workspace import Channel, Message
 
 PAGE = 100  # messages of one page, unless the caller asks for fewer
 
 
 def conversations_info(caller: Caller, arguments: Arguments) -> Answer:
     channel = channel_of(caller, arguments, member=False)
-    is_member = caller.workspace.bot.id in channel.members
-    about = {"id": channel.id, "name": channel.name, "is_im": channel.is_im, "is_archived": channel.is_archived}
-    return {"channel": about | {"is_channel": not channel.is_im, "is_private": False, "is_member": is_member}}
+    caller.need(scope_of(channel, "read"))
+    if channel.kind != "public_channel" and caller.workspace.bot.id not in channel.members:
+        raise SlackError("channel_not_found")  # of others nobody hears that they exist
+    return {"channel": about(channel, caller.workspace.bot.id)}
+
+
+def about(channel: Channel, bot: str) -> Answer:
+    """A channel as Slack's API shows it. Source: docs.slack.dev/reference/objects/conversation-object."""
+    shown = {"id": channel.id, "is_archived": channel.is_archived, "is_im": channel.is_im, "is_mpim": channel.is_mpim}
+    if channel.is_im:
+        return shown | {"user": next(iter(channel.members - {bot}), bot), "is_user_deleted": False}
+    return shown | {
+        "name": channel.name,
+        "is_channel": not channel.is_mpim,
+        "is_group": channel.is_private,
+        "is_private": channel.is_private or channel.is_mpim,
+        "is_ext_shared": channel.is_shared,
+        "is_member": bot in channel.members,
+    }
 
 
 def conversations_replies(caller: Caller, arguments: Arguments) -> Answer:
     channel = channel_of(caller, arguments)
+    caller.need(scope_of(channel, "history"))
     message = message_of(channel, arguments["ts"], "thread_not_found")
     return _page(channel.thread(message.thread_ts or message.ts), arguments)
 
 
 def conversations_history(caller: Caller, arguments: Arguments) -> Answer:
     channel = channel_of(caller, arguments)
+    caller.need(scope_of(channel, "history"))
     return _page(list(channel.top())[::-1], arguments)
 
 
@@ -48,7 +66,7 @@ def _page(messages: list[Message], arguments: Arguments) -> Answer:
 _PAGING = "cursor limit:int oldest latest inclusive:bool include_all_metadata:bool"
 
 METHODS: dict[str, Method] = {
-    "conversations.info": Method(conversations_info, "channels:read", "channel! include_num_members:bool"),
-    "conversations.replies": Method(conversations_replies, "channels:history", "channel! ts! " + _PAGING),
-    "conversations.history": Method(conversations_history, "channels:history", "channel! " + _PAGING),
+    "conversations.info": Method(conversations_info, None, "channel! include_num_members:bool"),
+    "conversations.replies": Method(conversations_replies, None, "channel! ts! " + _PAGING),
+    "conversations.history": Method(conversations_history, None, "channel! " + _PAGING),
 }

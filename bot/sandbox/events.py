@@ -8,6 +8,8 @@ from typing import Any
 
 from bot.sandbox.workspace import Channel, Message, Workspace
 
+TYPES = {"public_channel": "channel", "private_channel": "group", "im": "im", "mpim": "mpim"}
+
 
 def envelope(workspace: Workspace, event: dict[str, Any], event_id: str) -> dict[str, Any]:
     """An event as it is delivered."""
@@ -47,7 +49,7 @@ def events_of(workspace: Workspace, what: str, channel: Channel, message: Messag
     """The events that an app in this channel gets for a change. A mention is two: app_mention and message."""
     if workspace.bot.id not in channel.members or what == "reacted":
         return []
-    place = {"channel": channel.id, "channel_type": "im" if channel.is_im else "channel"}
+    place = {"channel": channel.id, "channel_type": TYPES[channel.kind]}
     now = workspace.new_ts()
     if what == "edited":
         inner = {"message": message.to_json(), "previous_message": {"ts": message.ts}, "hidden": True}

@@ -1,6 +1,6 @@
 """The Web API methods that the bot may use: the tables of the files that know them, joined."""
 
-from bot.sandbox import chat, conversations, files, people, reactions, views
+from bot.sandbox import chat, conversations, files, people, reactions, rooms, views
 from bot.sandbox.calling import Method
 
 METHODS: dict[str, Method] = {
@@ -8,6 +8,7 @@ METHODS: dict[str, Method] = {
     **chat.METHODS,
     **reactions.METHODS,
     **conversations.METHODS,
+    **rooms.METHODS,
     **files.METHODS,
     **views.METHODS,
 }

@@ -23,7 +23,8 @@ def users_info(caller: Caller, arguments: Arguments) -> Answer:
     if user is None:
         raise SlackError("user_not_found")
     about = {"id": user.id, "team_id": caller.workspace.team_id, "name": user.name, "is_bot": bool(user.bot_id)}
-    return {"user": about | {"real_name": user.name.title(), "tz": "Europe/Berlin", "deleted": False}}
+    about |= {"is_restricted": user.is_guest, "is_ultra_restricted": False, "is_admin": user.is_admin}
+    return {"user": about | {"real_name": user.name.title(), "tz": "Europe/Berlin", "deleted": user.is_deleted}}
 
 
 METHODS: dict[str, Method] = {

@@ -112,6 +112,11 @@ class StandIn:
         return delivery
 
     @property
+    def used_scopes(self) -> set[str]:
+        """The scopes that the calls needed, granted or not."""
+        return self._api.used_scopes
+
+    @property
     def calls(self) -> list[Call]:
         """Every call of a method so far."""
         return self._api.calls

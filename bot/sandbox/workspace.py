@@ -17,11 +17,14 @@ ViewChange = Callable[["View | None"], None]
 
 @dataclass(slots=True)
 class User:
-    """A person or a bot. ``bot_id`` is set for bots."""
+    """A person or a bot. ``bot_id`` is set for bots. A guest sees only the channels that he is in."""
 
     id: str
     name: str
     bot_id: str | None = None
+    is_guest: bool = False
+    is_admin: bool = False
+    is_deleted: bool = False
 
 
 @dataclass(slots=True)
@@ -91,7 +94,17 @@ class Channel:
     members: set[str]
     is_im: bool = False
     is_archived: bool = False
+    is_private: bool = False
+    is_mpim: bool = False
+    is_shared: bool = False  # with another workspace
     messages: dict[str, Message] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """What Slack calls its type, in lists of channels."""
+        if self.is_im or self.is_mpim:
+            return "im" if self.is_im else "mpim"
+        return "private_channel" if self.is_private else "public_channel"
 
     def thread(self, ts: str) -> list[Message]:
         """The parent and its replies, in order."""

@@ -9,8 +9,7 @@ import pytest
 
 from bot.listeners.commands import COMMAND, SHORTCUT
 from bot.sandbox import StandIn
-from bot.sandbox.methods import METHODS
-from tests.bot.kit import ANNA, CRASHES, Analyst, bot, dump, is_done, is_told, until
+from tests.bot.kit import ANNA, CRASHES, DIRECT, Analyst, bot, dump, is_done, is_told, until
 from tests.bot.server import page, serving
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +24,18 @@ EVENTS = {
     "message.groups": "groups:history",
     "message.im": "im:history",
     "message.mpim": "mpim:history",
+    "channel_archive": "channels:read",
+    "channel_deleted": "channels:read",
+    "channel_left": "channels:read",
+    "channel_shared": "channels:read",
+    "channel_unarchive": "channels:read",
+    "channel_unshared": "channels:read",
+    "group_archive": "groups:read",
+    "group_deleted": "groups:read",
+    "group_left": "groups:read",
+    "group_unarchive": "groups:read",
+    "member_joined_channel": "channels:read",
+    "member_left_channel": "channels:read",
 }
 
 
@@ -50,11 +61,14 @@ async def test_the_scopes_are_enough_and_each_is_used(slack: StandIn, tmp_path: 
         await until(lambda: is_told(slack, said) and is_done(slack, said))
         posted = slack.workspace.upload(CRASHES, ANNA, "b.dmp", dump("deadlock"))
         await until(lambda: is_done(slack, posted))
+        slack.workspace.say(DIRECT, ANNA, "last 5 crashes")
+        await until(
+            lambda: slack.calls_of("users.conversations") and len(slack.workspace.channels[DIRECT].messages) > 1
+        )
     assert "white_check_mark" in posted.reactions  # which takes files:read: without it, a page comes
     assert [call for call in slack.calls if call.error is not None] == []
-    used = {METHODS[call.method].scope for call in slack.calls if call.method in METHODS}
     heard = {EVENTS[name] for name in MANIFEST["settings"]["event_subscriptions"]["bot_events"]}
-    assert used - {None} | heard | {"files:read", "commands"} == SCOPES
+    assert slack.used_scopes | heard | {"files:read", "commands"} == SCOPES
 
 
 def test_it_names_the_command_and_the_shortcut_that_are_heard() -> None:

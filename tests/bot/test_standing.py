@@ -14,6 +14,7 @@ from bot.mrkdwn import plain
 from bot.outbound import BadMessage, Message, checked
 from bot.standing import standing, standing_lines
 from storage.clock import utc_now
+from storage.sight import EVERYTHING
 from storage.store import Store
 from tests.bot.reports import sample
 from tests.bot.test_blocks import SEEN, said
@@ -92,7 +93,7 @@ def test_history_and_answers_say_it_too(
     place = Place("T", "C", "1.1", "1.1")
     store.threads.add(number, team="T", channel="C", ts="1.1", summary_ts="1.2", form="pointer")
     for question in ("have we seen this before?", "who held the lock?", f"crash {number}", "have we seen rassstp?"):
-        message = answer(store, utc_now, question, place)
+        message = answer(store, utc_now, question, place, EVERYTHING)
         checked(message, "k")
         for words in ("Regression", "fixed in rassstp.sys 4.2.1", "https://tracker.example/DRV-7", "U0BEN00001"):
             assert plain(message.text + said(message)).count(words) >= 1, (question, words)
