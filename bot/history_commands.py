@@ -10,6 +10,52 @@ from bot.cli_words import AsJson
 def add_to(history: typer.Typer) -> None:
     """Put them among the others."""
     history.command("forget")(_forget)
+    history.command("merge")(_merge)
+    history.command("split")(_split)
+    history.command("undo")(_undo)
+    history.command("decisions")(_decisions)
+    history.command("doubts")(_doubts)
+
+
+Crash = Annotated[int, typer.Argument(metavar="CRASH", help="The number of a crash, as list and search print it.")]
+
+
+def _merge(
+    one: Crash,
+    other: Annotated[int, typer.Argument(metavar="INTO", help="A crash of the failure that it counts as.")],
+) -> None:
+    """Let the failure of one crash count as that of another: they are one problem."""
+    from bot import regrouping
+
+    raise typer.Exit(regrouping.merge(one, other))
+
+
+def _split(one: Crash) -> None:
+    """Take one crash out of its failure: it does not belong."""
+    from bot import regrouping
+
+    raise typer.Exit(regrouping.split(one))
+
+
+def _undo(decision: Annotated[int, typer.Argument(metavar="DECISION", help="As decisions prints it.")]) -> None:
+    """Take a merge or a split back."""
+    from bot import regrouping
+
+    raise typer.Exit(regrouping.undo(decision))
+
+
+def _decisions(as_json: AsJson = False) -> None:
+    """What was merged and split by hand, with who and when; also what was taken back."""
+    from bot import regrouping
+
+    raise typer.Exit(regrouping.decisions(as_json=as_json))
+
+
+def _doubts(as_json: AsJson = False) -> None:
+    """How often people called a verdict wrong, by rule: stop code and culprit, the most doubted first."""
+    from bot import doubts
+
+    raise typer.Exit(doubts.listing(as_json=as_json))
 
 
 def _forget(

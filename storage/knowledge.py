@@ -19,6 +19,7 @@ from storage.sight import EVERYTHING, Sight
 Deed = Literal["acknowledge", "assign", "known", "forget", "wrong", "mute", "unmute"]
 DEEDS = frozenset(get_args(Deed))
 MAX_TEXT = 2000
+MAX_REASONS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,18 @@ class Known:
         fixed = None if self.issue is None else numbers(self.issue.fixed_in)
         found = numbers(version)
         return bool(fixed and found) and _padded(found or ()) >= _padded(fixed or ())
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """A rule, as stop code and culprit, whose verdict was called wrong: how often, of how many crashes among all that
+    it gave this verdict to, and the latest reasons."""
+
+    rule: str
+    doubts: int
+    crashes: int
+    told: int
+    latest: tuple[Act, ...]
 
 
 NOTHING = Known()
@@ -121,11 +134,30 @@ class Knowledge:
 
     def doubts(self) -> list[tuple[str, int]]:
         """How often verdicts were called wrong, by rule: bugcheck code and culprit, most doubted first."""
+        return [(one.rule, one.doubts) for one in self.doubted()]
+
+    def doubted(self) -> list[Doubted]:
+        """The rules, as code and culprit, whose verdicts were called wrong, the most doubted first."""
         rows = self._database.rows(
-            "SELECT coalesce(reports.code, '?') || ' ' || coalesce(module, 'nobody') AS rule, count(*) AS n "
-            "FROM acts JOIN reports ON reports.id = report_id WHERE deed = 'wrong' GROUP BY rule ORDER BY n DESC, rule"
+            "SELECT reports.code AS code, module, count(*) AS doubts, count(DISTINCT report_id) AS crashes, "
+            "max(at) AS latest FROM acts JOIN reports ON reports.id = report_id WHERE deed = 'wrong' "
+            "GROUP BY reports.code, module ORDER BY count(*) DESC, reports.code, module"
         )
-        return [(row["rule"], row["n"]) for row in rows]
+        return [self._doubted(row) for row in rows]
+
+    def _doubted(self, row: Mapping[str, Any]) -> Doubted:
+        # "IS NOT DISTINCT FROM" would say it in one; not every database knows it.
+        names = [(name, row[name]) for name in ("code", "module")]
+        same = " AND ".join(f"{name} IS NULL" if value is None else f"{name} = ?" for name, value in names)
+        given = [value for _, value in names if value is not None]
+        told = self._database.value(f"SELECT count(*) FROM reports WHERE {same}", given)  # noqa: S608  # our columns
+        acts = self._database.rows(
+            "SELECT acts.* FROM acts JOIN reports ON reports.id = report_id "  # noqa: S608  # our columns
+            f"WHERE deed = 'wrong' AND {same} ORDER BY acts.id DESC LIMIT {MAX_REASONS}",
+            given,
+        )
+        rule = f"{row['code'] or '?'} {row['module'] or 'nobody'}"
+        return Doubted(rule, row["doubts"], row["crashes"], int(told), tuple(map(_act, acts)))
 
 
 def numbers(version: str | None) -> tuple[int, ...] | None:
