@@ -314,17 +314,15 @@ def _with_late_symbols(
 
 def _remember(document: dict[str, Any], settings: "Settings") -> "Seen | None":
     # A history that cannot be written costs a warning, never the verdict.
-    import sqlite3
-
     from analysis.verdict.report import Report
-    from storage import DatabaseTooNew, Store
+    from storage import StorageError, Store
 
     report = Report.from_json(document)
     try:
-        with Store.open(settings.database_path) as store:
+        with Store.open(settings.database) as store:
             seen = store.seen(report)
             store.remember(report, by_operator=True)
             return seen
-    except (OSError, sqlite3.Error, DatabaseTooNew) as error:
+    except (OSError, StorageError) as error:
         print(f"pileup: not kept in history: {error}", file=sys.stderr)
         return None

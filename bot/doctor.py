@@ -18,6 +18,7 @@ from bot.wording import count as counted
 
 if TYPE_CHECKING:
     from bot.settings import Settings
+    from storage.database import Place
 
 Grade = Literal["ok", "note", "missing"]
 
@@ -49,7 +50,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
     """Everything worth looking at, in the order in which a new user meets it."""
     yield Finding("ok", f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}")
     yield from _home(settings.home)
-    yield from _database(settings.database_path)
+    yield from _database(settings.database)
     yield from _symbols(settings.symbol_paths())
     yield from (Finding("note", gap) for gap in settings.symbol_gaps())
     yield from _rules(settings.rules)
@@ -77,14 +78,15 @@ def _home(home: Path) -> Iterator[Finding]:
         yield Finding("note", f"only {free // 1_000_000} MB are free there: large dumps will not fit")
 
 
-def _database(path: Path) -> Iterator[Finding]:
-    from storage import DatabaseTooNew, Store
+def _database(place: "Place") -> Iterator[Finding]:
+    from storage import StorageError, Store
+    from storage.database import spoken
 
     try:
-        with Store.open(path) as store:
-            yield Finding("ok", f"history opens: {store.reports.count()} reports in {path}")
-    except (OSError, sqlite3.Error, DatabaseTooNew) as error:
-        yield Finding("missing", f"history does not open at {path}: {error}")
+        with Store.open(place) as store:
+            yield Finding("ok", f"history opens: {store.reports.count()} reports in {spoken(place)}")
+    except (OSError, StorageError) as error:
+        yield Finding("missing", f"history does not open at {spoken(place)}: {error}")
 
 
 def _symbols(directories: tuple[Path, ...]) -> Iterator[Finding]:

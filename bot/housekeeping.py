@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sqlite3
 from contextlib import suppress
 
 from bot.fetch.blocks import tidy_blocks
@@ -10,6 +9,7 @@ from bot.fetch.workspace import downloads, job_name
 from bot.membership import Membership
 from bot.remains import remove_files
 from bot.settings import Settings
+from storage.errors import StorageError
 from storage.retention import Pruned
 from storage.store import Store
 
@@ -48,7 +48,7 @@ async def keep_house(store: Store, settings: Settings, stop: asyncio.Event, ever
             log.info("tidied: %d jobs, %d traces, %d reports, %d files", *_counts(pruned), files)
             if renamed := await asyncio.to_thread(rename, store):
                 log.info("the rules have changed: %d reports of history got another signature", renamed)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, StorageError) as error:
             log.warning("tidying failed: %s", type(error).__name__)
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), every)
@@ -60,7 +60,7 @@ async def keep_sight(membership: Membership, stop: asyncio.Event, every: float =
         try:
             if looked_up := await membership.check():
                 log.info("%d channels were looked up", looked_up)
-        except sqlite3.Error as error:
+        except StorageError as error:
             log.warning("channels were not looked up: %s", type(error).__name__)
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), every)

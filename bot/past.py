@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import json
-import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -18,7 +17,7 @@ from bot.housekeeping import rename
 from bot.questions import Row, ask
 from bot.settings import Settings
 from bot.standing import standing, standing_lines
-from storage import DatabaseTooNew, Query, Store, StoredReport
+from storage import Query, StorageError, Store, StoredReport
 from storage.clock import stamp, utc_now
 
 FORMULA_STARTS = tuple("=+-@\t\r")
@@ -101,12 +100,12 @@ def with_settings(use: Callable[[Store, Settings], int]) -> int:
     in a line."""
     try:
         settings = settings_or_stop()
-        with Store.open(settings.database_path) as store:
+        with Store.open(settings.database) as store:
             return use(store, settings)
     except Stop as stop:
         print(f"pileup: {stop.line}", file=sys.stderr)
         return stop.status
-    except (OSError, sqlite3.Error, DatabaseTooNew, fastjsonschema.JsonSchemaException) as error:
+    except (OSError, StorageError, fastjsonschema.JsonSchemaException) as error:
         print(f"pileup: history cannot be read: {printable(str(error))}", file=sys.stderr)
         return FAULT
 

@@ -3,7 +3,6 @@
 import asyncio
 import functools
 import logging
-import sqlite3
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -39,8 +38,9 @@ from bot.settings import Settings
 from bot.symbols.fetching import SymbolServers
 from bot.tools import Analyse, Tools
 from storage.clock import utc_now
+from storage.database import spoken
+from storage.errors import StorageError
 from storage.jobs import Job
-from storage.migrations import DatabaseTooNew
 from storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -166,9 +166,9 @@ async def opened_store(settings: Settings, stack: AsyncExitStack) -> Store:
         CannotServe: it cannot be opened.
     """
     try:
-        store = await asyncio.to_thread(Store.open, settings.database_path)
-    except (OSError, sqlite3.Error, DatabaseTooNew) as error:
-        raise CannotServe(f"history in {settings.database_path} cannot be opened: {error}") from error
+        store = await asyncio.to_thread(Store.open, settings.database)
+    except (OSError, StorageError) as error:
+        raise CannotServe(f"history in {spoken(settings.database)} cannot be opened: {error}") from error
     stack.callback(store.close)
     orphans = await asyncio.to_thread(bereave, store)
     if orphans:

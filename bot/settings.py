@@ -8,7 +8,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bot.symbols.paths import Tiers
     from bot.web.guard import Access
     from storage.choices import Defaults
+    from storage.database import Place
     from storage.gates import Limits
     from storage.retention import Keep as History
 
@@ -77,9 +78,10 @@ class Settings(BaseSettings):
         default_factory=lambda: default_home(os.environ),
         description="Directory for the database, caches and downloads. Default: the platform's data directory.",
     )
-    database_url: str | None = Field(
+    database_url: SecretStr | None = Field(
         default=None,
-        description="Where history lives: `sqlite:///path`. Default: `pileup.sqlite` in the home directory.",
+        description="Where history lives: `sqlite:///path` or `postgresql://user:password@host/database`. "
+        "Default: `pileup.sqlite` in the home directory.",
     )
     symbols: str | None = Field(
         default=None,
@@ -298,17 +300,22 @@ class Settings(BaseSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _database(cls, value: str | None) -> str | None:
-        if value is not None and (urlsplit(value).scheme != "sqlite" or not urlsplit(value).path.strip("/")):
-            raise ValueError("must look like sqlite:///path (other databases are not supported yet)")
+    def _database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parts = urlsplit(value.get_secret_value())
+            if parts.scheme not in ("sqlite", "postgresql", "postgres") or not parts.path.strip("/"):
+                raise ValueError("must look like sqlite:///path or postgresql://user@host/database")
         return value
 
     @property
-    def database_path(self) -> Path:
-        """The SQLite file."""
+    def database(self) -> "Place":
+        """Where history lives: a SQLite file, or the URL of a database. ``storage.database.spoken`` says it aloud."""
+        from storage.database import file_of, is_postgresql
+
         if self.database_url is None:
             return self.home / "pileup.sqlite"
-        return Path(unquote(urlsplit(self.database_url).path).removeprefix("/")).expanduser()
+        url = self.database_url.get_secret_value()
+        return url if is_postgresql(url) else file_of(url)
 
     @property
     def keep(self) -> "History":

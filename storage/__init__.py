@@ -1,9 +1,9 @@
 """History: reports, jobs, seen events and threads. Knows the Report and nothing above it."""
 
 from storage.duplicates import SameBucket, SameDump, Seen, Similar
+from storage.errors import DatabaseTooNew, StorageError
 from storage.events import Post, Request
 from storage.jobs import Enqueued, Job, NewJob
-from storage.migrations import DatabaseTooNew
 from storage.reports import StoredReport
 from storage.search import Query, Span
 from storage.store import Store
@@ -22,6 +22,7 @@ __all__ = [
     "Seen",
     "Similar",
     "Span",
+    "StorageError",
     "Store",
     "StoredReport",
     "Thread",

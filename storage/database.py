@@ -1,106 +1,101 @@
-"""One SQLite file, opened the same way everywhere: WAL, short busy waits, one lock per connection.
+"""A database as the rest of this package sees it: one SQL text, whether it is SQLite or PostgreSQL.
 
-A connection may be used from several threads; each statement or transaction holds the connection's lock. Several
-processes may open the same file: writers begin IMMEDIATE, so that two of them never both read before they write.
+SQL is written for SQLite, with ``?`` for values, and within what ``storage.dialect`` can say in PostgreSQL's words.
 """
 
-import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
-
-import sqlite_utils
+from typing import Any, Literal, Protocol
+from urllib.parse import unquote, urlsplit
 
 Row = dict[str, Any]
-Parameters = Sequence[Any] | Mapping[str, Any]
+Parameters = Sequence[Any]
+Dialect = Literal["sqlite", "postgresql"]
+Place = Path | str  # a SQLite file, or a URL of either database
 
-BUSY_SECONDS = 10.0
+POSTGRESQL = ("postgresql", "postgres")
 
 
-class Database:
-    """A connection with its lock. ``tables`` is the sqlite-utils view of it."""
+class Database(Protocol):
+    """What both databases do. Any of it may be called from several threads, and raises a ``StorageError``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-        self.tables = sqlite_utils.Database(connection, recursive_triggers=False, execute_plugins=False)
-        self._lock = threading.RLock()
+    @property
+    def dialect(self) -> Dialect:
+        """Which database this is."""
 
-    @contextmanager
-    def write(self) -> Iterator[sqlite_utils.Database]:
-        """A write transaction; nested calls join the outer one. Rolls back when the block raises.
-
-        Raises:
-            sqlite3.OperationalError: another process kept the file locked for longer than BUSY_SECONDS.
-        """
-        with self._lock:
-            if self.connection.in_transaction:
-                yield self.tables
-                return
-            self.connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self.tables
-            except BaseException:
-                if self.connection.in_transaction:  # a full disk rolls back by itself
-                    self.connection.execute("ROLLBACK")
-                raise
-            self.connection.execute("COMMIT")
+    def write(self) -> AbstractContextManager[None]:
+        """A write transaction, and the only one at its time; nested calls join the outer one. Rolls back when the block
+        raises. It belongs to the thread that began it."""
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """Every row of a SELECT, as dicts."""
-        with self._lock:
-            cursor = self.connection.execute(sql, parameters)
-            names = [column[0] for column in cursor.description]
-            return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+        """Every row of a SELECT or a RETURNING, as dicts."""
 
     def row(self, sql: str, parameters: Parameters = ()) -> Row | None:
-        """The first row of a SELECT, or None."""
-        found = self.rows(sql, parameters)
-        return found[0] if found else None
+        """The first row, or None."""
 
     def value(self, sql: str, parameters: Parameters = ()) -> Any:
         """The first column of the first row of a SELECT that always has one."""
-        with self._lock:
-            return self.connection.execute(sql, parameters).fetchone()[0]
 
     def change(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one INSERT, UPDATE or DELETE (in the current transaction, if any); the number of rows it touched."""
-        with self._lock:
-            return self.connection.execute(sql, parameters).rowcount
+
+    def insert(self, table: str, row: Mapping[str, Any]) -> int:
+        """Insert a row into a table that numbers its rows by ``id``; its number."""
+
+    def update(self, table: str, number: int, row: Mapping[str, Any]) -> None:
+        """Change the row of that number."""
+
+    def script(self, sql: str) -> None:
+        """Run statements that change the schema, in the current transaction."""
+
+    def version(self) -> int:
+        """The number of the last migration that the database has been through; 0 for a new one."""
+
+    def set_version(self, number: int) -> None:
+        """Note that number, in the current transaction."""
+
+    def listed(self, values: Sequence[int | str], kind: type[int | str] = int) -> tuple[str, list[Any]]:
+        """A table of one column, ``value``, with values of that kind, for a FROM with an alias; and its parameters."""
 
     def scrub(self) -> bool:
-        """Make the files forget what was deleted; what a page held is overwritten when it is freed, but the full-text
-        index keeps deleted words until it is merged, and the log keeps old pages. False: others are reading just now.
-        """
-        with self._lock:
-            self.connection.execute("INSERT INTO words (words) VALUES ('optimize')")
-            return not self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        """Make the files forget what was deleted, as far as that can be had. False: others are reading just now."""
 
     def close(self) -> None:
-        """Close the connection. The database cannot be used afterwards."""
-        with self._lock:
-            self.connection.close()
+        """Close every connection. The database cannot be used afterwards."""
 
 
-def open_database(path: Path) -> Database:
-    """Open or create the file, readable by its owner only; parent directories are made as needed.
+def open_database(place: Place) -> Database:
+    """Open a database, as it is; a SQLite file is created as needed, readable by its owner only.
 
     Raises:
-        OSError: the directory cannot be made.
-        sqlite3.Error: the file cannot be opened or is not a SQLite database.
+        OSError: the directory of the file cannot be made.
+        StorageError: it cannot be reached, or is no such database, or PostgreSQL's driver is not installed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.touch(mode=0o600, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        # NORMAL loses no committed row when the process is killed, only (perhaps) the last ones when the power goes.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        # A finished job's link may have carried a signature: overwrite what is deleted.
-        connection.execute("PRAGMA secure_delete = ON")
-    except BaseException:
-        connection.close()
-        raise
-    return Database(connection)
+    if is_postgresql(place):
+        from storage.postgresql import open_postgresql
+
+        return open_postgresql(str(place))
+    from storage.sqlite import open_sqlite
+
+    return open_sqlite(file_of(place))
+
+
+def is_postgresql(place: Place) -> bool:
+    """Whether a place is a URL of PostgreSQL."""
+    return isinstance(place, str) and urlsplit(place).scheme in POSTGRESQL
+
+
+def file_of(place: Place) -> Path:
+    """The file of a place on SQLite: a path, or that of a URL ``sqlite:///path``."""
+    if isinstance(place, str) and place.startswith("sqlite:"):
+        return Path(unquote(urlsplit(place).path).removeprefix("/")).expanduser()
+    return Path(place)
+
+
+def spoken(place: Place) -> str:
+    """A place as it may be shown: without the password and options of a URL."""
+    if not is_postgresql(place):
+        return str(file_of(place))
+    parts = urlsplit(str(place))
+    return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"

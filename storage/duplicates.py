@@ -111,13 +111,14 @@ class Duplicates:
         others = [name for name in sorted(acted - mine) if _may_fit(own, name)]
         sight, seen = self._sight.of_reports()
         # From what was acted on, which is little, to the reports: a failure may have thousands of those.
+        wanted, listed = self._database.listed(others, str)
         rows = self._database.rows(
             "SELECT DISTINCT coalesce(own_name, reports.signature) AS signature, "  # noqa: S608
             "shared.signature AS shared, wanted.value AS name "
-            "FROM json_each(?) AS wanted CROSS JOIN signatures AS other ON other.signature = wanted.value "
+            f"FROM {wanted} AS wanted CROSS JOIN signatures AS other ON other.signature = wanted.value "
             f"CROSS JOIN signatures AS shared ON shared.signature IN ({', '.join('?' for _ in mine)}) "
             f"AND shared.report_id = other.report_id CROSS JOIN reports ON reports.id = other.report_id WHERE {sight}",
-            [json.dumps(others), *sorted(mine), *seen],
+            [*listed, *sorted(mine), *seen],
         )
         found = {row["name"] for row in rows if _is_same(own_name, own, mine, row)}
         return frozenset(name for name in mine | found if name in names.merged or _may_fit(own, name))
@@ -129,14 +130,15 @@ class Duplicates:
         marks = ", ".join("?" for _ in names)
         sight, seen = self._sight.of_reports()
         rows = self._database.rows(
-            "SELECT id, host, seen_at, live, coalesce(own_name, reports.signature) AS signature, "  # noqa: S608  # only question marks
-            "group_concat(shared.signature, char(10)) AS shared "
+            "SELECT id, host, seen_at, live, coalesce(own_name, reports.signature) AS signature, "  # noqa: S608
+            "shared.signature AS shared "
             f"FROM signatures AS shared JOIN reports ON id = report_id WHERE shared.signature IN ({marks}) "
-            f"AND {sight} GROUP BY id ORDER BY seen_at, id",
+            f"AND {sight} ORDER BY seen_at, id",
             [*sorted(names), *seen],
         )
         parsed = Signature.parse(known.own)
-        return [row for row in rows if _is_same(known.own, parsed, names, row)]
+        members = {row["id"]: row for row in rows if _is_same(known.own, parsed, names, row)}
+        return list(members.values())
 
     def _names(self, report: Report) -> Names:
         same = self._reports.of_dump(report.dump.identity, report.dump.sha256)
@@ -237,7 +239,7 @@ def _weighted(frames: list[str]) -> list[str]:
 
 def _is_same(own: str, parsed: Signature | None, names: frozenset[str], row: Row) -> bool:
     # One is a name of the other, perhaps an older one; or both are ours and fit.
-    if own in row["shared"].split("\n") or row["signature"] in names:
+    if own == row["shared"] or row["signature"] in names:
         return True
     other = Signature.parse(row["signature"])
     return parsed is not None and other is not None and parsed.fits(other)

@@ -79,21 +79,26 @@ class Events:
         """
         rows = self._database.rows(
             "SELECT jobs.memory FROM requests JOIN jobs ON jobs.id = requests.job_id "
-            "WHERE requests.link = ? AND json_extract(jobs.memory, '$.tag') IS NOT NULL ORDER BY jobs.id DESC LIMIT 1",
+            'WHERE requests.link = ? AND jobs.memory LIKE \'%"tag": "%\' ORDER BY jobs.id DESC LIMIT 20',
             [fingerprint(link)],
         )
-        memory = json.loads(rows[0]["memory"]) if rows else {}
-        return (memory["tag"], memory["report"]) if memory else None
+        for memory in (json.loads(row["memory"]) for row in rows):
+            if memory.get("tag") is not None:
+                return memory["tag"], memory["report"]
+        return None
 
     def first(self, event_id: str) -> bool:
         """True the first time this event id is shown, false ever after."""
         row = [event_id, stamp(self._clock())]
-        return self._database.change("INSERT OR IGNORE INTO events (event_id, seen_at) VALUES (?, ?)", row) == 1
+        return (
+            self._database.change("INSERT INTO events (event_id, seen_at) VALUES (?, ?) ON CONFLICT DO NOTHING", row)
+            == 1
+        )
 
     def _request(self, request: Request) -> Job | None:
         place = [request.team, request.channel, request.ts, fingerprint(request.link)]
         new = self._database.change(
-            "INSERT OR IGNORE INTO requests (team, channel, ts, link, seen_at) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO requests (team, channel, ts, link, seen_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             [*place, stamp(self._clock())],
         )
         if not new:
@@ -121,7 +126,7 @@ class Posts:
         """The post of this job key and slot, claimed now if nobody did."""
         with self._database.write():
             new = self._database.change(
-                "INSERT OR IGNORE INTO posts (key, slot, claimed_at) VALUES (?, ?, ?)",
+                "INSERT INTO posts (key, slot, claimed_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 [key, slot, stamp(self._clock())],
             )
             row = self._database.row("SELECT channel, ts FROM posts WHERE key = ? AND slot = ?", [key, slot]) or {}

@@ -1,10 +1,25 @@
 """The schema, as numbered steps that are only ever appended. Never edit one that was released.
 
-A step is SQL, or a function over the database for what SQL cannot do. ``PRAGMA user_version`` holds the number of
-the last step a file has been through.
+A step is SQL as ``storage.dialect`` knows it, or a ``Step`` where the two databases need different words.
 """
 
-from storage.database import Database
+from dataclasses import dataclass
+
+from storage.database import Database, Dialect
+from storage.errors import DatabaseTooNew
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step in the words of each database."""
+
+    sqlite: str
+    postgresql: str
+
+    def of(self, dialect: Dialect) -> str:
+        """What to run there."""
+        return self.sqlite if dialect == "sqlite" else self.postgresql
+
 
 JOBS = """
 CREATE TABLE jobs (
@@ -31,7 +46,7 @@ CREATE UNIQUE INDEX jobs_one_active_per_key ON jobs (key) WHERE state IN ('waiti
 CREATE INDEX jobs_by_state ON jobs (state, due_at, id);
 """
 
-REPORTS = """
+_REPORTS = """
 CREATE TABLE reports (
     id INTEGER PRIMARY KEY,
     identity TEXT NOT NULL,
@@ -78,8 +93,30 @@ CREATE TABLE signatures (
     PRIMARY KEY (signature, report_id)
 ) WITHOUT ROWID;
 CREATE INDEX signatures_by_report ON signatures (report_id);
+"""
+
+_WORDS_SQLITE = """
 CREATE VIRTUAL TABLE words USING fts5 (body, tokenize = "unicode61 remove_diacritics 2 tokenchars '_'");
 """
+
+# The body is cut into words by us, so its lexemes are what stands between spaces: a parser of English text would cut
+# symbols elsewhere. A lexeme may have 2,046 bytes, a position be 16,383.
+_WORDS_POSTGRESQL = """
+CREATE FUNCTION pileup_lexemes (body text) RETURNS tsvector LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT coalesce(string_agg(
+        chr(39) || translate(left(word, 500), chr(39) || chr(92), '') || chr(39) || ':' || least(place, 16383), ' '
+    ), '')::tsvector
+    FROM unnest(string_to_array(body, ' ')) WITH ORDINALITY AS words (word, place) WHERE word <> ''
+$$;
+CREATE TABLE words (
+    rowid bigint PRIMARY KEY REFERENCES reports (id) ON DELETE CASCADE,
+    body text NOT NULL,
+    lexemes tsvector NOT NULL GENERATED ALWAYS AS (pileup_lexemes(body)) STORED
+);
+CREATE INDEX words_by_lexeme ON words USING gin (lexemes);
+"""
+
+REPORTS = Step(_REPORTS + _WORDS_SQLITE, _REPORTS + _WORDS_POSTGRESQL)
 
 SLACK = """
 CREATE TABLE events (
@@ -341,31 +378,37 @@ UPDATE threads SET source = (SELECT reports.source FROM reports WHERE reports.id
 WHERE id IN (SELECT min(id) FROM threads GROUP BY report_id);
 """
 
-MIGRATIONS = (JOBS, REPORTS, SLACK, NAMING, DRIVERS, ACTS, TELLING, PAGES, WEB, GROUPING, FLEET, CHOICES, CHANNELS)
+MIGRATIONS: tuple[str | Step, ...] = (
+    JOBS,
+    REPORTS,
+    SLACK,
+    NAMING,
+    DRIVERS,
+    ACTS,
+    TELLING,
+    PAGES,
+    WEB,
+    GROUPING,
+    FLEET,
+    CHOICES,
+    CHANNELS,
+)
 
 
-class DatabaseTooNew(Exception):
-    """A later version of the program has written this file; ``found`` and ``known`` are schema numbers."""
-
-    def __init__(self, found: int, known: int) -> None:
-        super().__init__(f"the database has schema {found}, this version knows {known}: a newer Pileup wrote it")
-        self.found = found
-        self.known = known
-
-
-def migrate(database: Database, steps: tuple[str, ...] = MIGRATIONS) -> int:
-    """Take the file through the steps it has not seen, all or none; the number of steps taken.
+def migrate(database: Database, steps: tuple[str | Step, ...] = MIGRATIONS) -> int:
+    """Take the database through the steps it has not seen, all or none; the number of steps taken.
 
     Raises:
-        DatabaseTooNew: the file has been through more steps than there are.
+        DatabaseTooNew: the database has been through more steps than there are.
     """
-    if database.value("PRAGMA user_version") == len(steps):
+    if database.version() == len(steps):
         return 0
-    with database.write() as tables:  # a second process waits here and then finds nothing to do
-        done = int(database.value("PRAGMA user_version"))
+    with database.write():  # a second process waits here and then finds nothing to do
+        done = database.version()
         if done > len(steps):
             raise DatabaseTooNew(done, len(steps))
         for step in steps[done:]:
-            tables.executescript(step)
-        database.connection.execute(f"PRAGMA user_version = {len(steps)}")
+            database.script(step.of(database.dialect) if isinstance(step, Step) else step)
+        if done < len(steps):
+            database.set_version(len(steps))
         return len(steps) - done

@@ -68,7 +68,7 @@ class Reports:
             fastjsonschema.JsonSchemaException: the report breaks its contract; nothing is stored.
         """
         document = json.dumps(report.to_json())
-        with self._database.write() as tables:
+        with self._database.write():
             known = self.of_dump(report.dump.identity, report.dump.sha256)
             row = columns(report, stamp(known.reported_at if known else self._clock()))
             if known is not None:
@@ -78,11 +78,10 @@ class Reports:
             row["named_by"] = naming_identity()
             if known is None:
                 row["by_operator"] = int(by_operator)
-                tables.table("reports").insert(row)
-                number = int(self._database.value("SELECT last_insert_rowid()"))
+                number = self._database.insert("reports", row)
             else:
                 number = known.id
-                tables.table("reports").update(number, row)
+                self._database.update("reports", number, row)
             # Apart from the columns: a scan over these must not wade through documents.
             self._database.change(
                 "INSERT INTO documents (report_id, document) VALUES (?, ?) "

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from storage.clock import moment, stamp
-from storage.database import Database
+from storage.database import Database, Dialect
 from storage.reports import LISTED, StoredReport, seen_rows
 from storage.sight import EVERYTHING, Sight
-from storage.words import match_query
+from storage.words import says
 
 Column = Literal["module", "code", "host", "build", "lock", "device", "service", "signature"]
 MAX_VALUES = 10_000  # of a column, in the vocabulary
@@ -73,7 +73,7 @@ class Search:
 
     def find(self, query: Query, limit: int = 20) -> list[StoredReport]:
         """The crashes that match, latest first."""
-        where, values = _where(query, self._sight)
+        where, values = self._where(query)
         rows = self._database.rows(
             f"SELECT {LISTED} FROM reports WHERE {where} ORDER BY seen_at DESC, id DESC LIMIT ?",  # noqa: S608
             [*values, limit],
@@ -82,12 +82,12 @@ class Search:
 
     def count(self, query: Query) -> int:
         """How many crashes match."""
-        where, values = _where(query, self._sight)
+        where, values = self._where(query)
         return int(self._database.value(f"SELECT count(*) FROM reports WHERE {where}", values))  # noqa: S608
 
     def span(self, query: Query) -> Span:
         """How many crashes match, on which hosts, from when to when."""
-        where, values = _where(query, self._sight)
+        where, values = self._where(query)
         row = self._database.rows(
             f"SELECT count(*) AS n, min(seen_at) AS first, max(seen_at) AS last FROM reports WHERE {where}",  # noqa: S608
             values,
@@ -97,7 +97,7 @@ class Search:
 
     def top(self, query: Query, column: Column, limit: int = 1000) -> list[tuple[str, int]]:
         """The values of a column among matching crashes with their counts, most frequent first."""
-        where, values = _where(query, self._sight)
+        where, values = self._where(query)
         # The plus keeps SQLite from walking the column's own index, with a look at each row, not the condition's.
         rows = self._database.rows(
             f"SELECT {column} AS value, count(*) AS n FROM reports WHERE {where} AND +{column} IS NOT NULL "  # noqa: S608
@@ -108,7 +108,7 @@ class Search:
 
     def versions(self, driver: str, query: Query) -> list[DriverVersion]:
         """The versions of a driver in the crashes that match, blamed or merely loaded, most often blamed first."""
-        where, values = _where(query, self._sight)
+        where, values = self._where(query)
         rows = self._database.rows(
             "SELECT version, count(*) AS loaded, sum(blamed) AS blamed FROM drivers WHERE name = ? "  # noqa: S608
             f"AND report_id IN (SELECT id FROM reports WHERE {where}) "
@@ -119,8 +119,8 @@ class Search:
 
     def fresh(self, query: Query, limit: int = 20) -> list[Fresh]:
         """Failures whose very first crash lies in the query's window; the newest first."""
-        inside, values = _where(query, self._sight)
-        earlier, others = _where(dataclasses.replace(query, since=None, until=None), self._sight, "e")
+        inside, values = self._where(query)
+        earlier, others = self._where(dataclasses.replace(query, since=None, until=None), "e")
         sight, seen = self._sight.of_reports("r")
         rows = self._database.rows(
             f"SELECT {LISTED}, (SELECT count(*) FROM reports AS r WHERE r.signature = reports.signature "  # noqa: S608
@@ -140,7 +140,7 @@ class Search:
 
     def mentions(self, words: str) -> bool:
         """Whether any report says these words."""
-        where, values = _where(Query(words=words, live=True), self._sight)
+        where, values = self._where(Query(words=words, live=True))
         return bool(self._database.rows(f"SELECT 1 FROM reports WHERE {where} LIMIT 1", values))  # noqa: S608
 
     def _values(self, column: Column) -> list[str]:
@@ -155,10 +155,13 @@ class Search:
         )
         return [row["value"] for row in rows]
 
+    def _where(self, query: Query, table: str = "reports") -> tuple[str, list[Any]]:
+        return _where(query, self._sight, self._database.dialect, table)
 
-def _where(query: Query, sight: Sight, table: str = "reports") -> tuple[str, list[Any]]:
+
+def _where(query: Query, sight: Sight, dialect: Dialect, table: str = "reports") -> tuple[str, list[Any]]:
     # Column names come from the dataclass above; values only ever travel as parameters.
-    clauses, values = ["1"], list[Any]()
+    clauses, values = ["1 = 1"], list[Any]()
     if not query.live:
         # Where words or a signature pick the rows, those few are looked at; else the index that begins with this.
         is_picked = query.words is not None or query.signature is not None
@@ -176,9 +179,9 @@ def _where(query: Query, sight: Sight, table: str = "reports") -> tuple[str, lis
         clauses.append(f"(({within[0]}) OR ({within[1]}))")
         values += [edge for _, edge in window] * 2
     if query.words is not None:
-        match = match_query(query.words)
-        clauses.append("id IN (SELECT rowid FROM words WHERE words MATCH ?)" if match else "0")
-        values += [match] if match else []
+        condition, said = says(query.words, dialect)
+        clauses.append(condition)
+        values += said
     seen, channels = sight.of_reports(table)
     return " AND ".join([*clauses, seen]), [*values, *channels]
 

@@ -1,7 +1,6 @@
-"""The store: one database file and what can be asked of it."""
+"""The store: one database and what can be asked of it."""
 
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -9,7 +8,7 @@ from analysis.verdict.report import Report
 from storage.channels import Channels
 from storage.choices import Choices
 from storage.clock import Clock, utc_now
-from storage.database import Database, open_database
+from storage.database import Database, Place, open_database
 from storage.duplicates import Duplicates, Seen
 from storage.events import Events, Posts
 from storage.forgetting import Forgetting, Forgotten, Which
@@ -34,9 +33,9 @@ Then = Callable[[Decision], Iterable[NewJob]]
 
 
 class Store:
-    """Jobs, reports, Slack traces, duplicates, search and retention over one file.
+    """Jobs, reports, Slack traces, duplicates, search and retention over one database.
 
-    Safe to use from several threads; several processes may open the same file.
+    Safe to use from several threads; several processes may open the same database.
     """
 
     def __init__(self, database: Database, clock: Clock = utc_now, sight: Sight = EVERYTHING) -> None:
@@ -65,15 +64,15 @@ class Store:
         self.held = HeldMentions(database, clock, self.jobs)
 
     @classmethod
-    def open(cls, path: Path, clock: Clock = utc_now) -> Self:
-        """Open or create the database file and bring it to the present schema.
+    def open(cls, place: Place, clock: Clock = utc_now) -> Self:
+        """Open or create the database and bring it to the present schema.
 
         Raises:
-            OSError: the directory cannot be made.
-            sqlite3.Error: not a SQLite database, or locked for too long.
+            OSError: the directory of a file cannot be made.
+            StorageError: it is no such database, cannot be reached, or was locked for too long.
             DatabaseTooNew: a later version has written it.
         """
-        database = open_database(path)
+        database = open_database(place)
         try:
             migrate(database)
         except BaseException:
@@ -184,7 +183,7 @@ class Store:
         return self.forget(Which(team=team))
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the database."""
         self._database.close()
 
     def __enter__(self) -> Self:

@@ -2,7 +2,6 @@
 for whatever changes what is told.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -101,10 +100,11 @@ class Threads:
     def of_reports(self, numbers: Iterable[int]) -> list[Thread]:
         """Every place that shows one of these reports, in whatever form, oldest first."""
         sight, seen = self._sight.of_threads()
+        wanted, listed = self._database.listed(sorted(numbers))
         rows = self._database.rows(
-            "SELECT threads.* FROM threads JOIN json_each(?) AS wanted ON report_id = wanted.value "  # noqa: S608
+            f"SELECT threads.* FROM threads JOIN {wanted} AS wanted ON report_id = wanted.value "  # noqa: S608
             f"WHERE {sight} ORDER BY created_at, threads.id",
-            [json.dumps(sorted(numbers)), *seen],
+            [*listed, *seen],
         )
         return [_thread(row) for row in rows]
 

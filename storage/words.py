@@ -9,10 +9,12 @@ from collections.abc import Iterable
 
 from analysis.verdict.report import Report
 from storage.columns import lock_name
+from storage.database import Dialect
 
 _PIECE = re.compile(r"[^\W_]+(?:_[^\W_]+)*")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 MAX_WORDS = 4000
+MAX_LEXEME = 500  # characters of a word in PostgreSQL's index
 
 
 def pieces(text: str) -> list[str]:
@@ -35,6 +37,25 @@ def match_query(text: str) -> str | None:
     """The FTS5 query that wants every word of the text, each from its start; None when there is no word in it."""
     phrases = [f'"{" ".join(found)}"*' for word in text.split() if (found := pieces(word))]
     return " AND ".join(phrases) or None
+
+
+def tsquery(text: str) -> str | None:
+    """The same for PostgreSQL, as text of a tsquery."""
+    phrases = [
+        " <-> ".join(f"'{piece[:MAX_LEXEME]}'" for piece in found) + ":*"
+        for word in text.split()
+        if (found := pieces(word))
+    ]
+    return " & ".join(f"({phrase})" for phrase in phrases) or None
+
+
+def says(text: str, dialect: Dialect) -> tuple[str, list[str]]:
+    """A condition on rows of ``reports`` that say every word of the text, and its values; never true without a word."""
+    if dialect == "sqlite":
+        match, condition = match_query(text), "id IN (SELECT rowid FROM words WHERE words MATCH ?)"
+    else:
+        match, condition = tsquery(text), "id IN (SELECT rowid FROM words WHERE lexemes @@ CAST(? AS tsquery))"
+    return (condition, [match]) if match else ("1 = 0", [])
 
 
 def report_words(report: Report) -> str:

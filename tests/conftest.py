@@ -2,11 +2,14 @@
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tests.postgres import Server, server
+from storage.database import Place
+from storage.store import Store
+from tests.postgres import Server, empty, server
 
 # Examples that open files or share two cores with others are sometimes slow; the suite's own timeout is the limit.
 settings.register_profile("pileup", deadline=None)
@@ -26,9 +29,34 @@ def postgres() -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def postgres_at_hand(postgres: Server) -> Iterator[str]:
+    """The URL of a database at the present schema, used by one test after the other."""
+    url = postgres.create()
+    Store.open(url).close()
+    yield url
+    postgres.drop(url)
+
+
 @pytest.fixture
-def postgres_url(postgres: Server) -> Iterator[str]:
-    """The URL of an empty database on PostgreSQL, gone after the test."""
+def empty_postgres(postgres: Server) -> Iterator[str]:
+    """The URL of a database on PostgreSQL without any table, gone after the test."""
     url = postgres.create()
     yield url
     postgres.drop(url)
+
+
+@pytest.fixture
+def postgres_url(postgres_at_hand: str) -> Iterator[str]:
+    """The URL of a database on PostgreSQL at the present schema and without a row, emptied after the test."""
+    yield postgres_at_hand
+    empty(postgres_at_hand)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where a store may be opened: each database in turn."""
+    if request.param == "sqlite":
+        return tmp_path / "home" / "pileup.sqlite"
+    url: str = request.getfixturevalue("postgres_url")
+    return url

@@ -6,7 +6,6 @@ event of Slack waiting.
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +24,7 @@ from bot.web.metrics import metrics_text
 from bot.web.templates import STYLE_SHEET, page
 from storage import Store
 from storage.clock import Clock, utc_now
+from storage.errors import StorageError
 
 MAX_QUESTION = 500
 DENIED = "This page needs a link from Slack: open “Open report” below a verdict. Links end after some time."
@@ -109,7 +109,7 @@ class _Site:
     async def ready(self, _request: Request) -> Response:
         try:
             await asyncio.to_thread(self._store.jobs.counts)
-        except sqlite3.Error as error:
+        except StorageError as error:
             return JSONResponse({"history": type(error).__name__}, 503)
         return JSONResponse({"history": "ok"})
 

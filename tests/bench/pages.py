@@ -35,7 +35,7 @@ def fill(path: Path, crashes: int) -> None:
     """A history of so many crashes."""
     draw = random.Random(7)
     codes = ("0x9f", "0x133", "0xd1", "0x50", "0xe2")
-    with Store.open(path, Clock()) as store, store.reports._database.write() as tables:
+    with Store.open(path, Clock()) as store, store.reports._database.write():
         for number in range(min(MADE, crashes)):
             family = int(FAMILIES * draw.random() ** 2)
             store.remember(
@@ -50,14 +50,16 @@ def fill(path: Path, crashes: int) -> None:
                     frames=("nt!KeWaitForSingleObject+0x1a", f"driver{family}+0x{number:x}", "nt!PnpWorker+0x40"),
                 )
             )
-        made = tables.execute("SELECT count(*) FROM reports").fetchone()[0]
+        made = store.reports.count()
         for copy in range(1, -(-crashes // made)):
             _copy(store, copy * made, made, crashes)
         reported = f"min(julianday(seen_at) + id % 3, julianday('{NOON:%Y-%m-%d}'))"
-        tables.execute(f"UPDATE reports SET reported_at = strftime('%Y-%m-%dT%H:%M:%f000Z', {reported})")
+        store.reports._database.change(
+            f"UPDATE reports SET reported_at = strftime('%Y-%m-%dT%H:%M:%f000Z', {reported})"
+        )
         for family in range(0, FAMILIES, 5):
             store.knowledge.note(_name(codes[family % len(codes)], family), "known", "U1", {"note": "under way"})
-        tables.execute(
+        store.reports._database.change(
             "INSERT INTO threads (team, channel, ts, summary_ts, permalink, report_id, created_at) SELECT 'T', "
             f"'C' || (id % {CHANNELS}), id, id, 'https://slack.example/' || id, id, reported_at FROM reports"
         )

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from bot.fetch.workspace import downloads, job_name, make_room
 from bot.housekeeping import keep_house, tidy
 from bot.settings import Settings
+from storage.errors import DatabaseBusy
 from storage.jobs import NewJob
 from storage.store import Store
 from tests.storage.samples import Clock, report
@@ -54,7 +54,7 @@ async def test_it_goes_on_after_a_failure_and_stops_when_told(tmp_path: Path, mo
         calls.append(1)
         if len(calls) == 3:
             loop.call_soon_threadsafe(stop.set)
-        raise sqlite3.OperationalError("database is locked")
+        raise DatabaseBusy("database is locked")
 
     loop = asyncio.get_running_loop()
     monkeypatch.setattr("bot.housekeeping.tidy", failing)

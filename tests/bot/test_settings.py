@@ -32,7 +32,7 @@ def test_every_setting_is_described(name: str) -> None:
 
 def test_defaults_work_without_any_setting(tmp_path: Path) -> None:
     settings = read_settings()
-    assert settings.database_path == tmp_path / "home" / "pileup.sqlite"
+    assert settings.database == tmp_path / "home" / "pileup.sqlite"
     assert settings.policy.allow_private is False
     assert settings.fetch_limits.max_bytes == 16_000_000_000
     assert settings.symbol_paths() == ()
@@ -58,7 +58,7 @@ def test_values_are_read_from_the_environment_and_the_env_file(monkeypatch: pyte
 def test_wrong_values_are_told_by_name_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PILEUP_SLACK_BOT_TOKEN", "xapp-s3cr3t")
     monkeypatch.setenv("PILEUP_WORKERS", "65")
-    monkeypatch.setenv("PILEUP_DATABASE_URL", "postgresql://user:s3cr3t@host/db")
+    monkeypatch.setenv("PILEUP_DATABASE_URL", "mysql://user:s3cr3t@host/db")
     with pytest.raises(BadSettings) as caught:
         read_settings()
     lines = caught.value.problems
@@ -101,8 +101,8 @@ def test_a_rotated_token_is_a_token() -> None:
 
 
 def test_the_database_url_names_a_file(tmp_path: Path) -> None:
-    assert read_settings(database_url="sqlite:////var/lib/p%20x.sqlite").database_path == Path("/var/lib/p x.sqlite")
-    assert read_settings(database_url="sqlite:///here.sqlite").database_path == Path("here.sqlite")
+    assert read_settings(database_url="sqlite:////var/lib/p%20x.sqlite").database == Path("/var/lib/p x.sqlite")
+    assert read_settings(database_url="sqlite:///here.sqlite").database == Path("here.sqlite")
 
 
 def test_symbol_paths_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,10 @@
 """A store with a clock that tests turn, and reports built from a few words."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from storage.database import Place
 from storage.store import Store
 from tests.storage.samples import Clock
 
@@ -15,6 +15,6 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    with Store.open(tmp_path / "home" / "pileup.sqlite", clock) as opened:
+def store(place: Place, clock: Clock) -> Iterator[Store]:
+    with Store.open(place, clock) as opened:
         yield opened

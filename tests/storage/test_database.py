@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 
 from storage.database import open_database
+from storage.errors import DatabaseTooNew, StorageError
 from storage.events import Request
 from storage.jobs import NewJob
-from storage.migrations import MIGRATIONS, DatabaseTooNew, migrate
+from storage.migrations import MIGRATIONS, migrate
 from storage.retention import Keep
 from storage.store import Store
 from tests.storage.samples import Clock, report
 
 
-def test_the_file_is_private_and_in_wal(store: Store, tmp_path: Path) -> None:
+def test_the_file_is_private_and_in_wal(tmp_path: Path) -> None:
     path = tmp_path / "home" / "pileup.sqlite"
+    Store.open(path).close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     connection = sqlite3.connect(path)
@@ -36,7 +38,7 @@ def test_steps_are_taken_once_and_in_order(tmp_path: Path) -> None:
 
 def test_a_failing_step_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     database = open_database(tmp_path / "x.sqlite")
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(StorageError):
         migrate(database, ("CREATE TABLE a (b);", "CREATE TABLE c (d); CREATE TABLE a (b);"))
     assert database.rows("SELECT name FROM sqlite_master") == []
     assert migrate(database) == len(MIGRATIONS)
@@ -57,7 +59,7 @@ def test_a_file_of_a_later_version_is_refused_in_words(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.sqlite"
     path.write_bytes(b"PAGEDU64" * 1000)
-    with pytest.raises(sqlite3.DatabaseError):
+    with pytest.raises(StorageError):
         Store.open(path)
 
 

@@ -37,6 +37,7 @@ def files_with(home: Path) -> list[str]:
     return [path.name for path in home.rglob("*") if path.is_file() and needle in path.read_bytes().lower()]
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 def test_nothing_of_a_forgotten_crash_is_left_in_the_files(store: Store, tmp_path: Path) -> None:
     marked = report(
         MARKER, host=f"{MARKER}-PC", module=f"{MARKER}.sys", signature=f"0x9f:4 {MARKER}.sys", frames=(f"{MARKER}!Run",)

@@ -1,13 +1,13 @@
 """What Slack repeats is answered once, over restarts and over both events of a mention."""
 
-from pathlib import Path
-
 import pytest
 
+from storage.database import Place
 from storage.events import Request, fingerprint
 from storage.jobs import NewJob
 from storage.store import Store
 from tests.storage.samples import Clock, report
+from tests.storage.stored import everything
 
 LINK = "https://files.example/crash.dmp?sig=s3cr3t"
 
@@ -53,14 +53,14 @@ def test_event_and_job_are_stored_together_or_not_at_all(store: Store) -> None:
     assert len(store.events.accept("Ev1", [ask()])) == 1
 
 
-def test_the_link_itself_is_not_kept_beside_the_job(store: Store, tmp_path: Path) -> None:
+def test_the_link_itself_is_not_kept_beside_the_job(store: Store, place: Place) -> None:
     store.events.accept("Ev1", [ask()])
     job = store.jobs.take("w", 30)
     assert job is not None
     assert job.secret == LINK
     store.jobs.finish(job)
     store.close()
-    assert b"s3cr3t" not in (tmp_path / "home" / "pileup.sqlite").read_bytes()
+    assert b"s3cr3t" not in everything(place)
 
 
 def test_a_post_is_claimed_once_and_found_after_a_restart(store: Store) -> None:
