@@ -6,12 +6,12 @@ once, however many bots look, and whoever of them dies.
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 
 from bot.routing import release
 from bot.tools import Tools
+from storage.errors import StorageError
 from storage.jobs import Job
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ async def make_rounds(tools: Tools, announce: Callable[[list[Job]], None], stop:
             if made := await asyncio.to_thread(release, tools):
                 log.info("%d jobs fell due", made)
                 announce([])
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, StorageError) as error:
             log.warning("what falls due was not looked for: %s", type(error).__name__)
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), ROUND_SECONDS)

@@ -88,10 +88,10 @@ class Channels:
         of which nothing is known first. Direct messages stay what they are and are left out."""
         before = stamp(self._clock() - older_than)
         rows = self._database.rows(
-            "SELECT DISTINCT threads.team AS team, threads.channel AS channel, channels.checked_at AS checked_at "
+            "SELECT DISTINCT threads.team AS team, threads.channel AS channel, coalesce(channels.checked_at, '') AS at "
             "FROM threads LEFT JOIN channels ON channels.team = threads.team AND channels.channel = threads.channel "
             "WHERE threads.channel NOT LIKE 'D%' AND (channels.checked_at IS NULL OR channels.checked_at < ?) "
-            "ORDER BY coalesce(channels.checked_at, ''), threads.channel LIMIT ?",
+            "ORDER BY at, channel LIMIT ?",
             [before, limit],
         )
         return [(row["team"], row["channel"]) for row in rows]
