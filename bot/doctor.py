@@ -59,6 +59,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
     yield _pictures()
     yield from _slack(settings)
     yield from _links(settings)
+    yield from _sign_in(settings)
 
 
 def _home(home: Path) -> Iterator[Finding]:
@@ -172,6 +173,21 @@ def _links(settings: "Settings") -> Iterator[Finding]:
         yield Finding("note", "links may point to loopback and private addresses (PILEUP_ALLOW_PRIVATE_ADDRESSES)")
     if any(os.environ.get(name) for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")):
         yield Finding("note", "a proxy is set, and not used for links: their addresses could not be checked through it")
+
+
+def _sign_in(settings: "Settings") -> Iterator[Finding]:
+    if settings.web_port is None or not (settings.slack_client_id or settings.slack_client_secret):
+        return
+    wanted = ("slack_client_id", "slack_client_secret", "web_secret", "web_url")
+    missing = [f"PILEUP_{name.upper()}" for name in wanted if not getattr(settings, name)]
+    if missing:
+        yield Finding("missing", f"nobody can sign in to the pages: {', '.join(missing)} is not set")
+    elif not str(settings.web_url).startswith("https:"):
+        yield Finding("note", "Slack sends people who sign in back to https addresses alone: PILEUP_WEB_URL is none")
+    else:
+        yield Finding(
+            "ok", f"people sign in to the pages with Slack; its redirect URL is {settings.web_url}/signin/callback"
+        )
 
 
 def _lines(findings: list[Finding]) -> Iterator[Line]:

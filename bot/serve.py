@@ -119,12 +119,13 @@ async def serve(
         tasks.append(asyncio.create_task(make_rounds(tools, announce, stop)))
         tasks.append(asyncio.create_task(keep_sight(membership, stop)))
         if settings.web_port is not None:
-            tasks.append(_pages(settings, settings.web_port, store, stop))
+            tasks.append(_pages(settings, settings.web_port, tools, identity, stop))
         await _until(stop, tasks)
 
 
-def _pages(settings: Settings, port: int, store: Store, stop: asyncio.Event) -> asyncio.Task[None]:
+def _pages(settings: Settings, port: int, tools: Tools, identity: Identity, stop: asyncio.Event) -> asyncio.Task[None]:
     # Imported where there are pages: the server costs a third of a second.
+    from bot.web.doors import sign_in_terms
     from bot.web.pages import create_site
     from bot.web.running import open_socket, serve_pages
 
@@ -133,7 +134,8 @@ def _pages(settings: Settings, port: int, store: Store, stop: asyncio.Event) -> 
     except OSError as error:
         raise CannotServe(f"pages cannot be served at {settings.web_address}:{port}: {error.strerror}") from error
     log.info("pages at %s:%d", settings.web_address, port)
-    return asyncio.create_task(serve_pages(create_site(store, settings.access), place, stop))
+    sign_in = sign_in_terms(settings, identity.team, tools.membership)
+    return asyncio.create_task(serve_pages(create_site(tools.store, settings.access, sign_in=sign_in), place, stop))
 
 
 def _events(settings: Settings, app: AsyncApp, store: Store, stop: asyncio.Event) -> asyncio.Task[None]:

@@ -140,6 +140,18 @@ class Settings(BaseSettings):
         description="Signs the links to pages, 16 characters or more. Without it no link is needed.",
     )
     web_link_days: int = Field(default=30, ge=1, le=366, description="Days after which a link to the pages ends.")
+    web_session_hours: int = Field(
+        default=12, ge=1, le=24 * 30, description="Hours after which who signed in has to sign in again."
+    )
+    web_issuer: str = Field(
+        default="https://slack.com",
+        description="Who vouches for people that sign in: an issuer of OpenID Connect that speaks Slack's claims.",
+    )
+    slack_client_id: str | None = Field(
+        default=None,
+        description="The app's client ID (*Basic Information*): with the secret, people sign in with Slack.",
+    )
+    slack_client_secret: SecretStr | None = Field(default=None, description="The app's client secret.")
     web_channels: Words = Field(
         default=frozenset(), description="Channel ids whose crashes every signed link shows, not their own alone."
     )
@@ -249,6 +261,14 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="How much `serve` logs."
     )
+
+    @field_validator("web_issuer")
+    @classmethod
+    def _issuer(cls, value: str) -> str:
+        is_local = urlsplit(value).scheme == "http" and urlsplit(value).hostname in (*LOOPBACK, "localhost")
+        if not is_local and (urlsplit(value).scheme != "https" or not urlsplit(value).netloc):
+            raise ValueError("must be an address that begins with https://")
+        return value.rstrip("/")
 
     @field_validator("web_url")
     @classmethod

@@ -24,6 +24,7 @@ from storage.renaming import Renaming
 from storage.reports import Reports, StoredReport
 from storage.retention import Retention
 from storage.search import Search
+from storage.sessions import Sessions
 from storage.sight import EVERYTHING, Sight
 from storage.threads import Thread, Threads
 from storage.tokens import Tokens
@@ -54,6 +55,7 @@ class Store:
         self.channels = Channels(database, clock)
         self.renaming = Renaming(database, self.reports, self.grouping)
         self.tokens = Tokens(database, clock)
+        self.sessions = Sessions(database, clock)
         self.forgetting = Forgetting(database, self.reports)
         self.retention = Retention(database, clock, self.forgetting)
         self.workers = Workers(database, clock)

@@ -22,6 +22,7 @@ from storage import Thread
 COOKIE = "pileup"
 MAX_TOKENS = 8  # channels that one browser may hold links of; the oldest goes
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+SAME_SITE = ("same-origin", "none")
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'",
@@ -116,10 +117,14 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         # A web site elsewhere may give its own name a loopback address and read with a visitor's browser.
-        host = Headers(scope=scope).get("host", "")
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
         if self._access.secret is None and name not in LOOPBACK_NAMES:
             return PlainTextResponse("Without PILEUP_WEB_SECRET pages are shown under a loopback name alone.", 403)
+        # A form of ours carries a token besides; a browser that says where a request began saves reading it.
+        if scope["method"] not in ("GET", "HEAD") and headers.get("sec-fetch-site", "same-origin") not in SAME_SITE:
+            return PlainTextResponse("This was sent from another web site.", 403)
         client = scope.get("client")
         if not self._rates.allow(client[0] if client else ""):
             return PlainTextResponse("Too many requests: slow down.", 429, {"Retry-After": "5"})

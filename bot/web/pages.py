@@ -7,7 +7,9 @@ event of Slack waiting.
 import asyncio
 import json
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import fastjsonschema
 from starlette.applications import Starlette
@@ -21,19 +23,29 @@ from bot.web import history, links
 from bot.web.crash import crash_values
 from bot.web.guard import COOKIE, MAX_TOKENS, Access, Guard, Rates, tokens
 from bot.web.metrics import metrics_text
+from bot.web.signin.flow import BEGIN, SignIn, Terms, local
 from bot.web.templates import STYLE_SHEET, page
+from bot.web.visitors import Visitor, Visitors
 from storage import Store
 from storage.clock import Clock, utc_now
 from storage.errors import StorageError
 
 MAX_QUESTION = 500
 DENIED = "This page needs a link from Slack: open “Open report” below a verdict. Links end after some time."
+DENIED_SIGNED_OUT = "This page is for those who may see it in Slack: sign in, or open “Open report” below a verdict."
 MISSING = "There is no such page, or it belongs to a channel from which you have no link."
 
 
-def create_site(store: Store, access: Access, clock: Clock = utc_now, rates: Rates | None = None) -> ASGIApp:
-    """The site over one history."""
-    site = _Site(store, access, clock)
+def create_site(
+    store: Store,
+    access: Access,
+    clock: Clock = utc_now,
+    rates: Rates | None = None,
+    sign_in: Terms | None = None,
+) -> ASGIApp:
+    """The site over one history; with ``sign_in`` people may sign in with Slack."""
+    visitors = Visitors(store, access, clock, None if sign_in is None else sign_in.sight_of)
+    site = _Site(store, access, clock, visitors, can_sign_in=sign_in is not None)
     routes = [
         Route("/", site.dashboard),
         Route("/crashes", site.search),
@@ -47,15 +59,19 @@ def create_site(store: Store, access: Access, clock: Clock = utc_now, rates: Rat
         Route("/readyz", site.ready),
         Route("/metrics", site.metrics),
     ]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _problem})
+    if sign_in is not None:
+        routes += SignIn(store, sign_in, visitors, clock).routes()
+    app = Starlette(routes=routes, exception_handlers={HTTPException: site.problem})
     return Guard(app, access, rates or Rates())
 
 
 class _Site:
-    def __init__(self, store: Store, access: Access, clock: Clock) -> None:
+    def __init__(self, store: Store, access: Access, clock: Clock, visitors: Visitors, *, can_sign_in: bool) -> None:
         self._store = store
         self._access = access
         self._clock = clock
+        self._visitors = visitors
+        self._can_sign_in = can_sign_in
 
     async def dashboard(self, request: Request) -> Response:
         return await self._page(request, "dashboard", lambda store: history.dashboard(store, self._clock()))
@@ -80,7 +96,7 @@ class _Site:
         return await self._page(request, "stored_crash", values)
 
     async def document(self, request: Request) -> Response:
-        found = await asyncio.to_thread(self._visible(request).reports.document, request.path_params["number"])
+        found = await asyncio.to_thread((await self._seen(request))[1].reports.document, request.path_params["number"])
         if found is None:
             raise HTTPException(404)
         name = f"pileup-{request.path_params['number']}.json"
@@ -123,20 +139,22 @@ class _Site:
             raise HTTPException(404)
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
-    def _visible(self, request: Request) -> Store:
-        channels = self._access.channels(request, self._clock())
-        if channels is None:
-            return self._store
-        if not channels:
+    async def _seen(self, request: Request) -> tuple[Visitor, Store]:
+        # Who asks, and history as they may see it.
+        visitor = await self._visitors.of(request)
+        if visitor.is_stranger:
             raise HTTPException(403)
-        return self._store.seen_from(channels)
+        return visitor, self._store.seen_as(visitor.sight)
 
     async def _page(self, request: Request, name: str, make: Callable[[Store], dict[str, Any] | None]) -> Response:
-        visible = self._visible(request)
+        visitor, visible = await self._seen(request)
+        about = self._about(visitor)
 
         def drawn() -> str | None:
             values = make(visible)
-            return None if values is None else page(name, css=None, policy=None, path=request.url.path, **values)
+            if values is None:
+                return None
+            return page(name, css=None, policy=None, path=request.url.path, visitor=about, **values)
 
         try:
             html = await asyncio.to_thread(drawn)
@@ -146,8 +164,27 @@ class _Site:
             raise HTTPException(404)
         return HTMLResponse(html)
 
+    async def problem(self, request: Request, error: Exception) -> Response:
+        """What is said instead of a page."""
+        assert isinstance(error, HTTPException)  # noqa: S101  # the only kind it is registered for
+        usual = HTTPStatus(error.status_code).phrase
+        said = {403: DENIED_SIGNED_OUT if self._can_sign_in else DENIED, 404: MISSING}.get(error.status_code, usual)
+        sign_in = None
+        if self._can_sign_in and error.status_code == HTTPStatus.FORBIDDEN:
+            wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            sign_in = f"{BEGIN}?next={quote(local(wanted), safe='')}"
+        html = page(
+            "problem",
+            css=None,
+            policy=None,
+            path="",
+            said=said if error.detail == usual else error.detail,
+            sign_in=sign_in,
+        )
+        return HTMLResponse(html, error.status_code, error.headers)
 
-async def _problem(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101  # the only kind it is registered for
-    said = {403: DENIED, 404: MISSING}.get(error.status_code, error.detail)
-    return HTMLResponse(page("problem", css=None, policy=None, path="", said=said), error.status_code, error.headers)
+    def _about(self, visitor: Visitor) -> dict[str, str] | None:
+        # What the head of a page says of who signed in.
+        if visitor.session is None:
+            return None
+        return {"name": visitor.session.name, "form": self._visitors.form_token(visitor)}

@@ -1,0 +1,31 @@
+"""The ways into the pages, from the settings: signing in with Slack, where everything that it needs is set."""
+
+from datetime import timedelta
+
+from bot.membership import Membership
+from bot.settings import Settings
+from bot.web.signin.flow import BACK, Terms
+from bot.web.signin.issuer import Client, Issuer
+from storage.sight import Sight
+
+
+def sign_in_terms(settings: Settings, team: str | None, membership: Membership) -> Terms | None:
+    """How people of our workspace sign in; None where a setting for it is missing."""
+    secret, address = settings.web_secret, settings.web_url
+    if not (settings.slack_client_id and settings.slack_client_secret and secret and address):
+        return None
+
+    async def is_ours(other: str) -> bool:
+        return other == team
+
+    async def sight_of(other: str, person: str) -> Sight:
+        return await membership.sight_of(person) if other == team else Sight(frozenset())
+
+    client = Client(
+        settings.web_issuer,
+        settings.slack_client_id,
+        settings.slack_client_secret.get_secret_value(),
+        f"{address}{BACK}",
+    )
+    lasts = timedelta(hours=settings.web_session_hours)
+    return Terms(Issuer(client), secret.get_secret_value(), is_ours, sight_of, lasts)
