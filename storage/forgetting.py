@@ -122,8 +122,10 @@ class Forgetting:
             return [stored(row) for row in self._reports_with(which, LISTED, "1 = 1", [])]
         place, at = _place(which)
         told = "SELECT 1 FROM threads WHERE report_id = reports.id AND"
-        only_there = f"EXISTS ({told} {place}) AND NOT EXISTS ({told} NOT ({place}))"
-        return [stored(row) for row in self._reports_with(which, LISTED, only_there, [*at, *at])]
+        only_there, at = f"EXISTS ({told} {place}) AND NOT EXISTS ({told} NOT ({place}))", [*at, *at]
+        if which.is_whole_place and which.channel is None:  # also what was analysed for a workspace and told nowhere
+            only_there, at = f"(({only_there}) OR reports.team = ?)", [*at, which.team or ""]
+        return [stored(row) for row in self._reports_with(which, LISTED, only_there, at)]
 
     def _elsewhere(self, which: Which, going: set[int]) -> list[int]:
         # Of a place: where crashes that stay were told there.
@@ -191,7 +193,8 @@ class Forgetting:
             self._database.change(f"DELETE FROM requests WHERE job_id IN ({marks})", list(some))  # noqa: S608
             self._database.change(f"DELETE FROM jobs WHERE id IN ({marks})", list(some))  # noqa: S608
         if which.is_whole_place:
-            for table in ("requests", "held", "digests", "acts", "channels"):
+            tables = ("requests", "held", "digests", "acts", "channels", "audit")
+            for table in tables if which.channel is not None else (*tables, "installations"):
                 place, at = _place(which, table)
                 self._database.change(f"DELETE FROM {table} WHERE {place}", at)  # noqa: S608
             self._forget_choices(which)

@@ -378,6 +378,43 @@ UPDATE threads SET source = (SELECT reports.source FROM reports WHERE reports.id
 WHERE id IN (SELECT min(id) FROM threads GROUP BY report_id);
 """
 
+# Workspaces that installed the bot themselves, whose report is whose, and who did what.
+INSTALLING = """
+CREATE TABLE installations (
+    team TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    url TEXT NOT NULL,
+    app TEXT NOT NULL,
+    bot_user TEXT NOT NULL,
+    bot TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    token TEXT NOT NULL,
+    refresh TEXT,
+    expires_at TEXT,
+    installed_by TEXT NOT NULL,
+    installed_at TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    renewing_until TEXT
+);
+CREATE TABLE install_states (
+    digest TEXT PRIMARY KEY,
+    expires_at TEXT NOT NULL
+);
+ALTER TABLE reports ADD COLUMN team TEXT NOT NULL DEFAULT '';
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    team TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    person TEXT NOT NULL,
+    deed TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    allowed INTEGER NOT NULL
+);
+CREATE INDEX audit_by_time ON audit (at);
+CREATE INDEX audit_by_person ON audit (person, at);
+"""
+
 MIGRATIONS: tuple[str | Step, ...] = (
     JOBS,
     REPORTS,
@@ -392,6 +429,7 @@ MIGRATIONS: tuple[str | Step, ...] = (
     FLEET,
     CHOICES,
     CHANNELS,
+    INSTALLING,
 )
 
 

@@ -78,6 +78,7 @@ class Reports:
             row["named_by"] = naming_identity()
             if known is None:
                 row["by_operator"] = int(by_operator)
+                row["team"] = self._sight.tenant or ""
                 number = self._database.insert("reports", row)
             else:
                 number = known.id
@@ -136,7 +137,7 @@ class Reports:
 
     def number_of_dump(self, identity: str, sha256: str | None = None) -> int | None:
         """The number of this very dump's report, seen or not: it may not have been told yet."""
-        row = _of_dump(self._database, EVERYTHING, identity, sha256)
+        row = _of_dump(self._database, Sight(tenant=self._sight.tenant), identity, sha256)
         return None if row is None else int(row["id"])
 
     def names(self, number: int) -> frozenset[str]:
@@ -146,7 +147,8 @@ class Reports:
 
     def count(self) -> int:
         """How many dumps history holds."""
-        return int(self._database.value("SELECT count(*) FROM reports"))
+        sight, seen = self._sight.of_reports()
+        return int(self._database.value(f"SELECT count(*) FROM reports WHERE {sight}", seen))  # noqa: S608
 
     def forget(self, number: int) -> bool:
         """Delete a report with its names, words and threads; false when there was none."""

@@ -1,10 +1,12 @@
 """The store: one database and what can be asked of it."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from analysis.verdict.report import Report
+from storage.audit import Audit
 from storage.channels import Channels
 from storage.choices import Choices
 from storage.clock import Clock, utc_now
@@ -15,6 +17,7 @@ from storage.forgetting import Forgetting, Forgotten, Which
 from storage.grouping import Decision, Grouping
 from storage.handover import Handover
 from storage.held import HeldMentions
+from storage.installations import Installations
 from storage.jobs import Job, Jobs, NewJob
 from storage.knowledge import Deed, Knowledge, Known
 from storage.lanes import Holds, Lanes
@@ -42,8 +45,9 @@ class Store:
     def __init__(self, database: Database, clock: Clock = utc_now, sight: Sight = EVERYTHING) -> None:
         self._database = database
         self._clock = clock
+        self._sight = sight
         self.jobs = Jobs(database, clock)
-        self.events = Events(database, clock, self.jobs)
+        self.events = Events(database, clock, self.jobs, sight.tenant)
         self.posts = Posts(database, clock)
         self.grouping = Grouping(database, clock)
         self.reports = Reports(database, clock, self.grouping, sight)
@@ -53,6 +57,8 @@ class Store:
         self.overview = Overview(database, sight)
         self.knowledge = Knowledge(database, clock, sight)
         self.channels = Channels(database, clock)
+        self.installations = Installations(database, clock)
+        self.audit = Audit(database, clock)
         self.renaming = Renaming(database, self.reports, self.grouping)
         self.tokens = Tokens(database, clock)
         self.sessions = Sessions(database, clock)
@@ -91,8 +97,12 @@ class Store:
         return self.seen_as(self.channels.seen_at(team, channel))
 
     def seen_as(self, sight: Sight) -> "Store":
-        """The same history with this sight; as ``seen_from``."""
-        return Store(self._database, self._clock, sight)
+        """The same history with this sight; as ``seen_from``. The history of one workspace stays that."""
+        return Store(self._database, self._clock, replace(sight, tenant=self._sight.tenant or sight.tenant))
+
+    def of_tenant(self, team: str) -> "Store":
+        """The history of one workspace, where one bot serves several; not to be closed."""
+        return Store(self._database, self._clock, Sight(tenant=team))
 
     def seen(self, report: Report) -> Seen:
         """Was this dump, this failure or something like it here before? Asked best before ``remember``."""
