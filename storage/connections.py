@@ -118,7 +118,7 @@ class Connections:
             connection.close()
 
 
-def connect(url: str, session: str = SESSION) -> Connection:
+def connect(url: str, session: str | None = None) -> Connection:
     """A new connection in which each statement is its own transaction, unless one is begun.
 
     Raises:
@@ -131,7 +131,7 @@ def connect(url: str, session: str = SESSION) -> Connection:
         connection.adapters.register_dumper(str, _Text)
         connection.adapters.register_dumper(bool, _Flag)
         connection.adapters.register_loader("numeric", _Number)
-        connection.execute(session)
+        connection.execute((SESSION if session is None else session).encode())
     except BaseException:
         connection.close()
         raise

@@ -12,6 +12,7 @@ from storage.choices import Choices
 from storage.clock import Clock, utc_now
 from storage.database import Database, Place, open_database
 from storage.duplicates import Duplicates, Seen
+from storage.errors import DatabaseTooNew
 from storage.events import Events, Posts
 from storage.forgetting import Forgetting, Forgotten, Which
 from storage.grouping import Decision, Grouping
@@ -21,7 +22,7 @@ from storage.installations import Installations
 from storage.jobs import Job, Jobs, NewJob
 from storage.knowledge import Deed, Knowledge, Known
 from storage.lanes import Holds, Lanes
-from storage.migrations import migrate
+from storage.migrations import MIGRATIONS, migrate
 from storage.overview import Overview
 from storage.renaming import Renaming
 from storage.reports import Reports, StoredReport
@@ -193,6 +194,12 @@ class Store:
     def forget_team(self, team: str) -> Forgotten:
         """Delete whatever is kept of a workspace, which took the app away: crashes told in no other, jobs, traces."""
         return self.forget(Which(team=team))
+
+    def outgrown(self) -> DatabaseTooNew | None:
+        """What to say where a newer version has changed the schema since this process opened the store: it may go on
+        for now, and should be stopped soon. None: nobody has."""
+        found = self._database.version()
+        return DatabaseTooNew(found, len(MIGRATIONS)) if found > len(MIGRATIONS) else None
 
     def close(self) -> None:
         """Close the database."""
