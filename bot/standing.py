@@ -9,18 +9,21 @@ from bot.mrkdwn import plain
 from bot.slack_text import render
 from storage.knowledge import NOTHING, Known
 from storage.store import Store
+from storage.suspicion import Suspicion
 
 _SLACK_ID = re.compile(r"[UWS][A-Z0-9]{7,}")
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known of a failure; the culprit of the crash beside it, in which version; in which channel it is told."""
+    """What is known of a failure; the culprit of the crash beside it, in which version; in which channel it is told;
+    whether the memory of its machine is suspect."""
 
     known: Known = NOTHING
     module: str | None = None
     version: str | None = None
     channel: str | None = None
+    suspicion: Suspicion | None = None
 
     @property
     def is_regression(self) -> bool:
@@ -43,13 +46,14 @@ class Standing:
 UNKNOWN = Standing()
 
 
-def standing(store: Store, report: Report, channel: str | None = None) -> Standing:
-    """How a crash's failure stands, told in a channel or elsewhere."""
+def standing(store: Store, report: Report, channel: str | None = None, *, machine: bool = True) -> Standing:
+    """How a crash's failure stands, told in a channel or elsewhere; without ``machine``, nothing of its machine."""
     culprit = report.verdict.culprit
     known = store.known(report)
+    suspicion = store.suspicion_of(report) if machine else None
     if culprit is None:
-        return Standing(known, channel=channel)
-    return Standing(known, culprit.module, culprit.version, channel)
+        return Standing(known, channel=channel, suspicion=suspicion)
+    return Standing(known, culprit.module, culprit.version, channel, suspicion)
 
 
 def standing_lines(stands: Standing) -> Iterator[str]:

@@ -30,6 +30,7 @@ from storage.retention import Retention
 from storage.search import Search
 from storage.sessions import Sessions
 from storage.sight import EVERYTHING, Sight
+from storage.suspicion import Suspicion, Suspicions
 from storage.threads import Thread, Threads
 from storage.tokens import Tokens
 from storage.workers import Workers
@@ -50,6 +51,7 @@ class Store:
         self.jobs = Jobs(database, clock)
         self.events = Events(database, clock, self.jobs, sight.tenant)
         self.posts = Posts(database, clock)
+        self.suspicion = Suspicions(database, sight)
         self.grouping = Grouping(database, clock)
         self.reports = Reports(database, clock, self.grouping, sight)
         self.threads = Threads(database, clock, sight)
@@ -108,6 +110,10 @@ class Store:
     def seen(self, report: Report) -> Seen:
         """Was this dump, this failure or something like it here before? Asked best before ``remember``."""
         return self.duplicates.of(report, self._clock())
+
+    def suspicion_of(self, report: Report) -> Suspicion | None:
+        """Whether this crash is one of a machine whose memory is suspect, with the evidence."""
+        return self.suspicion.of(report, self._clock())
 
     def known(self, report: Report) -> Known:
         """What people have said of this failure, under any name that a crash of it has or had."""

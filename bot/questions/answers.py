@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from bot.questions.grammar import OF_ONE_CRASH, Kind, Question, read_question
+from bot.questions.machines import memory
 from bot.questions.naming import Named, code_text, name_words, narrow
 from bot.questions.one_crash import about_crash
 from bot.questions.parts import Answer, Asked, Row, crashes, day, stands_of, times
@@ -23,6 +24,7 @@ EXAMPLES = (
     "is 0x133 getting worse?",
     "what is new this week?",
     "which versions of acmevpn crash?",
+    "which machines have bad memory?",
     "who held the lock? (in the thread of a crash)",
     "show me the wininit stack (in the thread of a crash)",
     "top 5 drivers in Q2",
@@ -184,6 +186,7 @@ _ANSWERS: dict[Kind, Callable[[Asked], Answer]] = {
     "fresh": fresh,
     "versions": versions,
     "clean": clean,
+    "memory": memory,
 }
 
 

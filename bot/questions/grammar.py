@@ -19,13 +19,13 @@ DEFAULT_LIMIT, MAX_LIMIT = 5, 20
 
 Kind = Literal[
     "seen", "last", "count", "hosts", "top", "help", "unclear", "order", "number", "trend", "fresh", "versions",
-    "clean", "holder", "blocked", "why", "stack", "sure", "advice", "opinion",
+    "clean", "memory", "holder", "blocked", "why", "stack", "sure", "advice", "opinion",
 ]  # fmt: skip
 # Asked of one crash: its report answers.
 OF_ONE_CRASH: tuple[Kind, ...] = ("stack", "why", "holder", "blocked", "sure", "advice", "opinion")
 # What a question is when it holds several keywords: the first of these.
 BY_WEIGHT: tuple[Kind, ...] = (
-    *("order", "number", *OF_ONE_CRASH, "clean", "versions", "trend", "fresh"),
+    *("order", "number", "memory", *OF_ONE_CRASH, "clean", "versions", "trend", "fresh"),
     *("hosts", "top", "count", "last", "help"),
 )
 KEYWORDS = frozenset(BY_WEIGHT)

@@ -91,6 +91,7 @@ def around(store: Store, number: int, report: Report) -> dict[str, Any]:
         "others": [_row(Row(line, None)) for line in seen.same_bucket.others] if seen.same_bucket else [],
         "similar": [(_row(Row(one.report, one.thread)), one.reason) for one in seen.similar],
         "known": store.known(report),
+        "suspicion": store.suspicion_of(report),
     }
 
 
