@@ -3,7 +3,7 @@
 SQL is written for SQLite, with ``?`` for values, and within what ``storage.dialect`` can say in PostgreSQL's words.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 Row = dict[str, Any]
 Parameters = Sequence[Any]
+Values = tuple[Any, ...]
+Read = Callable[[str], Iterator[Values]]
 Dialect = Literal["sqlite", "postgresql"]
 Place = Path | str  # a SQLite file, or a URL of either database
 
@@ -57,6 +59,13 @@ class Database(Protocol):
 
     def listed(self, values: Sequence[int | str], kind: type[int | str] = int) -> tuple[str, list[Any]]:
         """A table of one column, ``value``, with values of that kind, for a FROM with an alias; and its parameters."""
+
+    def reading(self) -> AbstractContextManager[Read]:
+        """One moment of the database, whoever writes meanwhile: a function that gives the rows of a SELECT one by
+        one."""
+
+    def load(self, table: str, columns: Sequence[str], rows: Iterable[Values], is_numbered: bool) -> int:
+        """Put many rows into a table, in the current transaction, and let its numbers go on after them; how many."""
 
     def scrub(self) -> bool:
         """Make the files forget what was deleted, as far as that can be had. False: others are reading just now."""

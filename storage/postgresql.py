@@ -9,7 +9,7 @@ answer got lost may then run twice: all that is written this way must bear that,
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any, TypeVar, cast
 
@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql as names
 
 from storage.connections import Connection, Connections, connect, told
-from storage.database import Dialect, Parameters, Row
+from storage.database import Dialect, Parameters, Read, Row, Values
 from storage.dialect import query, schema
 from storage.errors import DatabaseUnreachable, StorageError
 
@@ -25,6 +25,7 @@ PATIENCE_SECONDS = 20.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 WRITERS = 0x50494C45  # the number of the lock that write transactions take
 VERSIONS = "pileup_schema"
+AT_ONCE = 500  # rows fetched in one go where all of a table are wanted
 
 T = TypeVar("T")
 
@@ -129,6 +130,42 @@ class PostgresqlDatabase:
         """As the protocol says."""
         array = "text[]" if kind is str else "bigint[]"
         return f"(SELECT unnest(CAST(? AS {array})) AS value)", [list(values)]
+
+    @contextmanager
+    def reading(self) -> Iterator[Read]:
+        """As the protocol says, over a connection of its own."""
+        with _told(), closing(connect(self.url, "SET statement_timeout = 0")) as connection:
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+            def stream(sql: str) -> Iterator[Values]:
+                with psycopg.ServerCursor(connection, "stream") as cursor:
+                    cursor.itersize = AT_ONCE
+                    yield from cursor.execute(cast("Any", query(sql)))
+
+            yield stream
+
+    def load(self, table: str, columns: Sequence[str], rows: Iterable[Values], is_numbered: bool) -> int:
+        """As the protocol says, by COPY."""
+        target, listed = names.Identifier(table), names.SQL(", ").join(map(names.Identifier, columns))
+        whole = names.SQL("COPY {} ({}) FROM STDIN").format(target, listed)
+
+        def put(connection: Connection) -> int:
+            connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
+            cursor = connection.cursor()
+            with cursor.copy(whole) as copy:
+                for row in rows:
+                    copy.write_row(row)
+            put_in = cursor.rowcount
+            if is_numbered:
+                cursor.execute(
+                    names.SQL(
+                        "SELECT setval(pg_get_serial_sequence({}, 'id'), coalesce(max(id), 0) + 1, false) FROM {}"
+                    ).format(names.Literal(table), target)
+                )
+            cursor.execute(names.SQL("ANALYZE {}").format(target))  # the planner knows nothing of new rows
+            return put_in
+
+        return self._run(put)
 
     def scrub(self) -> bool:
         """As the protocol says: deleted rows leave their pages. What the server's log and free space still hold of

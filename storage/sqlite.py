@@ -7,14 +7,14 @@ processes may open the same file: writers begin IMMEDIATE, so that two of them n
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlite_utils
 
-from storage.database import Dialect, Parameters, Row
+from storage.database import Dialect, Parameters, Read, Row, Values
 from storage.errors import DatabaseBusy, DatabaseConflict, DatabaseFull, DatabaseUnreachable, StorageError
 
 BUSY_SECONDS = 10.0
@@ -111,6 +111,23 @@ class SqliteDatabase:
         """As the protocol says."""
         return "json_each(?)", [json.dumps(list(values))]
 
+    @contextmanager
+    def reading(self) -> Iterator[Read]:
+        """As the protocol says."""
+        with self._lock:
+            self._execute("BEGIN")  # its first SELECT is the moment
+            try:
+                yield self._stream
+            finally:
+                self._execute("ROLLBACK")
+
+    def load(self, table: str, columns: Sequence[str], rows: Iterable[Values], is_numbered: bool) -> int:  # noqa: ARG002
+        """As the protocol says; SQLite goes on after the highest number by itself."""
+        marks = ", ".join("?" for _ in columns)
+        sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608  # the schema's names
+        with self._lock, _told():
+            return self.connection.executemany(sql, rows).rowcount
+
     def scrub(self) -> bool:
         """As the protocol says: what a page held is overwritten when it is freed, but the full-text index keeps deleted
         words until it is merged, and the log keeps old pages."""
@@ -122,6 +139,10 @@ class SqliteDatabase:
         """As the protocol says."""
         with self._lock:
             self.connection.close()
+
+    def _stream(self, sql: str) -> Iterator[Values]:
+        with _told():
+            yield from self.connection.execute(sql)
 
     def _execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         with _told():
