@@ -125,7 +125,7 @@ async def serve(
 
 def _pages(settings: Settings, port: int, tools: Tools, identity: Identity, stop: asyncio.Event) -> asyncio.Task[None]:
     # Imported where there are pages: the server costs a third of a second.
-    from bot.web.doors import sign_in_terms
+    from bot.web.doors import doors_of
     from bot.web.pages import create_site
     from bot.web.running import open_socket, serve_pages
 
@@ -134,8 +134,8 @@ def _pages(settings: Settings, port: int, tools: Tools, identity: Identity, stop
     except OSError as error:
         raise CannotServe(f"pages cannot be served at {settings.web_address}:{port}: {error.strerror}") from error
     log.info("pages at %s:%d", settings.web_address, port)
-    sign_in = sign_in_terms(settings, identity.team, tools.membership)
-    return asyncio.create_task(serve_pages(create_site(tools.store, settings.access, sign_in=sign_in), place, stop))
+    site = create_site(tools.store, settings.access, doors=doors_of(settings, identity.team, tools.membership))
+    return asyncio.create_task(serve_pages(site, place, stop))
 
 
 def _events(settings: Settings, app: AsyncApp, store: Store, stop: asyncio.Event) -> asyncio.Task[None]:

@@ -147,6 +147,9 @@ class Settings(BaseSettings):
         default="https://slack.com",
         description="Who vouches for people that sign in: an issuer of OpenID Connect that speaks Slack's claims.",
     )
+    api_per_minute: int = Field(
+        default=120, ge=1, le=100_000, description="Requests a minute that one token may make of the API."
+    )
     slack_client_id: str | None = Field(
         default=None,
         description="The app's client ID (*Basic Information*): with the secret, people sign in with Slack.",

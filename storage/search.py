@@ -80,6 +80,16 @@ class Search:
         )
         return seen_rows(self._database, self._sight, rows)
 
+    def page(self, query: Query, after: tuple[datetime, int] | None, limit: int) -> list[StoredReport]:
+        """The crashes that match, latest first, so many from behind the one seen then with that number."""
+        where, values = self._where(query)
+        beyond, place = ("", []) if after is None else ("AND (seen_at, id) < (?, ?) ", [stamp(after[0]), after[1]])
+        rows = self._database.rows(
+            f"SELECT {LISTED} FROM reports WHERE {where} {beyond}ORDER BY seen_at DESC, id DESC LIMIT ?",  # noqa: S608
+            [*values, *place, limit],
+        )
+        return seen_rows(self._database, self._sight, rows)
+
     def count(self, query: Query) -> int:
         """How many crashes match."""
         where, values = self._where(query)

@@ -81,6 +81,18 @@ def ask(store: Store, text: str, now: datetime, about: int | None = None) -> Ans
     return dataclasses.replace(said, lines=(*_corrections(names), *said.lines))
 
 
+def matching(store: Store, text: str, now: datetime) -> Query | None:
+    """The query behind a question about crashes, for all that match it; None for one about anything else."""
+    question = read_question(text, now)
+    if question.kind not in _ANSWERS or question.unknown_date is not None or question.points:
+        return None
+    names = name_words(question.subject, store.search.vocabulary(), store.search.mentions)
+    if len(names) >= TOO_MANY_UNKNOWN and not any(name.is_known for name in names):
+        return None
+    query = narrow(names, Query(since=question.since, until=question.until))
+    return _widened(Asked(store, question, names, query, now))[0].query
+
+
 def _of_one(store: Store, question: Question, about: int | None) -> Answer:
     report = None if about is None else store.reports.report(about)
     if report is None:

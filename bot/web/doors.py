@@ -1,5 +1,6 @@
 """The ways into the pages, from the settings: signing in with Slack, where everything that it needs is set."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.membership import Membership
@@ -7,6 +8,19 @@ from bot.settings import Settings
 from bot.web.signin.flow import BACK, Terms
 from bot.web.signin.issuer import Client, Issuer
 from storage.sight import Sight
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """``sign_in`` is how people sign in, None where they cannot; ``per_minute`` the requests of one token."""
+
+    sign_in: Terms | None = None
+    per_minute: int = 120
+
+
+def doors_of(settings: Settings, team: str | None, membership: Membership) -> Doors:
+    """The ways in that the settings open."""
+    return Doors(sign_in_terms(settings, team, membership), settings.api_per_minute)
 
 
 def sign_in_terms(settings: Settings, team: str | None, membership: Membership) -> Terms | None:

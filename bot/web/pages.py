@@ -16,14 +16,18 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from bot.web import history, links
+from bot.web.api.application import api_site
+from bot.web.api.description import description, operations
+from bot.web.api.tokens import Bearers
 from bot.web.crash import crash_values
+from bot.web.doors import Doors
 from bot.web.guard import COOKIE, MAX_TOKENS, Access, Guard, Rates, tokens
 from bot.web.metrics import metrics_text
-from bot.web.signin.flow import BEGIN, SignIn, Terms, local
+from bot.web.signin.flow import BEGIN, SignIn, local
 from bot.web.templates import STYLE_SHEET, page
 from bot.web.visitors import Visitor, Visitors
 from storage import Store
@@ -41,11 +45,14 @@ def create_site(
     access: Access,
     clock: Clock = utc_now,
     rates: Rates | None = None,
-    sign_in: Terms | None = None,
+    doors: Doors | None = None,
 ) -> ASGIApp:
-    """The site over one history; with ``sign_in`` people may sign in with Slack."""
+    """The site over one history, with the ways into it."""
+    doors = doors or Doors()
+    sign_in = doors.sign_in
     visitors = Visitors(store, access, clock, None if sign_in is None else sign_in.sight_of)
     site = _Site(store, access, clock, visitors, can_sign_in=sign_in is not None)
+    bearers = Bearers(store, access, doors.per_minute)
     routes = [
         Route("/", site.dashboard),
         Route("/crashes", site.search),
@@ -58,6 +65,8 @@ def create_site(
         Route("/healthz", site.health),
         Route("/readyz", site.ready),
         Route("/metrics", site.metrics),
+        Route("/api", site.api),
+        Mount("/api", api_site(store, bearers, access.page_link, clock)),
     ]
     if sign_in is not None:
         routes += SignIn(store, sign_in, visitors, clock).routes()
@@ -118,6 +127,21 @@ class _Site:
 
     async def style(self, _request: Request) -> Response:
         return PlainTextResponse(STYLE_SHEET.read_text("utf-8"), media_type="text/css")
+
+    async def api(self, request: Request) -> Response:
+        visitor = await self._visitors.of(request)
+        about = description()["info"]
+        return HTMLResponse(
+            page(
+                "api",
+                css=None,
+                policy=None,
+                path=request.url.path,
+                visitor=self._about(visitor),
+                about=about,
+                operations=operations(),
+            )
+        )
 
     async def health(self, _request: Request) -> Response:
         return PlainTextResponse("ok\n")

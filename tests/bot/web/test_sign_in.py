@@ -13,6 +13,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from bot.web.doors import Doors
 from bot.web.guard import Access
 from bot.web.pages import create_site
 from bot.web.sealed import seal_json
@@ -66,7 +67,7 @@ def terms(fake: Fake, members: Members) -> Terms:
 
 @asynccontextmanager
 async def site(store: Store, fake: Fake, members: Members, clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
-    made = create_site(store, ACCESS, clock, sign_in=terms(fake, members))
+    made = create_site(store, ACCESS, clock, doors=Doors(terms(fake, members)))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(made), base_url=URL) as client:
         yield client
 
