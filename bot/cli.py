@@ -188,6 +188,7 @@ def history_rebucket() -> None:
 
 
 history_commands.add_to(history)
+app.command()(history_commands.ingest)
 Into = Annotated[Path | None, typer.Option("--store", metavar="DIR", help="The symbol store. Default: our own.")]
 
 

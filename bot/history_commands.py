@@ -90,3 +90,27 @@ def _forget(
         raise typer.Exit(stop.status) from None
     which = Which(tuple(numbers or ()), host, team, channel, edge)
     raise typer.Exit(forgetting.forget(which, dry_run=dry_run, as_json=as_json, sure=sure))
+
+
+def ingest(
+    what: Annotated[
+        list[str],
+        typer.Argument(metavar="WHAT", help="A directory, a bucket (s3://name/prefix), or a file that lists files."),
+    ],
+    *,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, max=256, help="Dumps read at the same time. Default: the cores.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also what a former run has read.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Files of any name, not only dumps and archives.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read many old dumps into history, without a word in Slack. Cut short, it goes on where it stood.
+
+    Exit status: 0 all read, 1 a fault of ours, 2 wrong usage or nothing there, 3 some files gave no report,
+    130 interrupted.
+    """
+    from bot.ingest import running
+
+    running.lower_priority()
+    raise typer.Exit(running.ingest(running.Asked(tuple(what), workers, again, every, as_json)))

@@ -255,6 +255,16 @@ class Jobs:
         place = (channel, thread)
         return [job for job in self.active() if (job.payload.get("channel"), job.payload.get("thread")) == place]
 
+    def is_somebody_waiting(self) -> bool:
+        """Whether a link that a person posted is being read, or waits to be."""
+        now = stamp(self._clock())
+        row = self._database.row(
+            "SELECT 1 AS one FROM jobs WHERE kind = 'analyze' AND ((state = 'waiting' AND due_at <= ?) "
+            "OR (state = 'running' AND lease_until > ?)) LIMIT 1",
+            [now, now],
+        )
+        return row is not None
+
     def counts(self) -> dict[State, int]:
         """How many jobs are in each state."""
         counts: dict[State, int] = {"waiting": 0, "running": 0, "done": 0, "failed": 0}

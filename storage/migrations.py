@@ -415,6 +415,21 @@ CREATE INDEX audit_by_time ON audit (at);
 CREATE INDEX audit_by_person ON audit (person, at);
 """
 
+INGESTS = """
+CREATE TABLE ingests (
+    place TEXT PRIMARY KEY,
+    version TEXT NOT NULL,
+    failures TEXT NOT NULL,
+    at TEXT NOT NULL
+);
+CREATE TABLE ingested (
+    place TEXT NOT NULL,
+    report_id INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
+    PRIMARY KEY (place, report_id)
+);
+CREATE INDEX ingested_by_report ON ingested (report_id);
+"""
+
 MIGRATIONS: tuple[str | Step, ...] = (
     JOBS,
     REPORTS,
@@ -430,6 +445,7 @@ MIGRATIONS: tuple[str | Step, ...] = (
     CHOICES,
     CHANNELS,
     INSTALLING,
+    INGESTS,
 )
 
 

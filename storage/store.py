@@ -18,6 +18,7 @@ from storage.forgetting import Forgetting, Forgotten, Which
 from storage.grouping import Decision, Grouping
 from storage.handover import Handover
 from storage.held import HeldMentions
+from storage.ingests import Ingests
 from storage.installations import Installations
 from storage.jobs import Job, Jobs, NewJob
 from storage.knowledge import Deed, Knowledge, Known
@@ -51,6 +52,7 @@ class Store:
         self.jobs = Jobs(database, clock)
         self.events = Events(database, clock, self.jobs, sight.tenant)
         self.posts = Posts(database, clock)
+        self.ingests = Ingests(database, clock)
         self.suspicion = Suspicions(database, sight)
         self.grouping = Grouping(database, clock)
         self.reports = Reports(database, clock, self.grouping, sight)

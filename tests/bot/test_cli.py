@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = [
     [], ["analyze"], ["serve"], ["demo"], ["doctor"], ["history"], ["history", "list"], ["history", "search"],
     ["history", "show"], ["history", "ask"], ["history", "rebucket"], ["history", "forget"], ["history", "merge"],
-    ["history", "split"], ["history", "undo"], ["history", "decisions"], ["history", "doubts"],
+    ["history", "split"], ["history", "undo"], ["history", "decisions"], ["ingest"], ["history", "doubts"],
     ["symbols"], ["symbols", "fetch"], ["symbols", "add"], ["symbols", "list"], ["symbols", "prune"],
     ["token"], ["token", "add"], ["token", "list"], ["token", "revoke"],
 ]  # fmt: skip
