@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sample bench bench-remote bench-slack bench-pages pdbs faults images score locks tables frames cover fuzz package clean
+.PHONY: demo test check sample bench bench-remote bench-slack bench-pages migration pdbs faults images score locks tables frames cover fuzz package clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -73,6 +73,9 @@ bench-slack: $(VENV)/.dev  ## from a link posted to the verdict in its thread; a
 
 bench-pages: $(VENV)/.dev  ## the bot's pages over a history of 100,000 crashes
 	$(BIN)/python -m tests.bench.pages
+
+migration: $(VENV)/.dev  ## 100,000 crashes from SQLite to PostgreSQL and back, compared byte for byte
+	$(BIN)/python -m tests.bench.migration
 
 images: $(VENV)/.dev  ## stacks of small dumps without and with a source of image files
 	$(BIN)/python -m tests.image_sources

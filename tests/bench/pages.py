@@ -1,4 +1,5 @@
-"""How long the bot's pages take over a long history: ``python -m tests.bench.pages [CRASHES]``, 100,000 by default.
+"""How long the bot's pages take over a long history: ``python -m tests.bench.pages [--postgres] [CRASHES]``, 100,000
+crashes by default, on SQLite or on a PostgreSQL that is started for this.
 
 Two thousand reports of sixty failures go into history as always; the rest are their copies under other identities,
 hosts and times, made inside the database. A year long, told in five channels. Each page is asked for through the whole
@@ -11,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -18,8 +20,12 @@ from urllib.parse import quote
 from bot.web import links
 from bot.web.guard import Access, Rates
 from storage import Store
+from storage.database import Place, open_database
+from storage.migrations import migrate
 from storage.reports import LISTED
+from storage.transfer import copy
 from tests.bot.web.sites import SECRET, browser
+from tests.postgres import Cluster
 from tests.storage.samples import NOON, Clock, report
 
 MADE, FAMILIES, CHANNELS, DAYS = 2_000, 60, 5, 365
@@ -98,9 +104,9 @@ def _copy(store: Store, offset: int, made: int, crashes: int) -> None:
         )
 
 
-async def measure(path: Path) -> None:
+async def measure(place: Place) -> None:
     """Print the time of each page, in milliseconds."""
-    with Store.open(path, Clock()) as store:
+    with Store.open(place, Clock()) as store:
         family = quote(_name("0x9f", 0), safe="")
         pages = [
             ("dashboard", "/"),
@@ -130,14 +136,24 @@ async def _times(store: Store, address: str, *, signed: bool) -> tuple[float, fl
 
 def main() -> None:
     """Fill a history in a temporary directory, and measure."""
-    crashes = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    numbers = [word for word in sys.argv[1:] if word != "--postgres"]
+    crashes = int(numbers[0]) if numbers else 100_000
     with tempfile.TemporaryDirectory(prefix="pileup-pages-") as directory:
         path = Path(directory) / "pileup.sqlite"
         start = time.perf_counter()
         fill(path, crashes)
         size = path.stat().st_size / 1e6
         print(f"{crashes} crashes in {size:.0f} MB, filled in {time.perf_counter() - start:.0f} s")
-        asyncio.run(measure(path))
+        if "--postgres" not in sys.argv:
+            asyncio.run(measure(path))
+            return
+        with Cluster() as cluster:
+            url = cluster.create()
+            with closing(open_database(path)) as source, closing(open_database(url)) as target:
+                migrate(target)
+                copy(source, target, lambda *_: None)
+            print(f"copied to PostgreSQL in {time.perf_counter() - start:.0f} s since the beginning")
+            asyncio.run(measure(url))
 
 
 if __name__ == "__main__":
