@@ -124,16 +124,19 @@ def _analyze(request: Request, outer: ExitStack) -> "tuple[dict[str, Any], Seen 
         servers = settings.symbol_servers(request.symbols)
         limits = ChildLimits(settings.analysis_seconds, int(settings.analysis_memory))
 
+        redaction = settings.redaction
+        redact = None if redaction is None else redaction.document
+
         def order(whole: str | None = None) -> Order:
             if "://" not in request.what:
                 path, source = _unpacked(Path(request.what), request.source, settings, outer)
-                return Order(path, source, symbols, cache, servers=servers, rules=rules)
+                return Order(path, source, symbols, cache, servers=servers, rules=rules, redact=redact)
             got = _fetch(request.what, settings, outer, whole)
             if got.pages is None:
                 path, source = _unpacked(got.path, got.source, settings, outer)
                 got = got if path == got.path else replace(got, path=path, source=source or "", sha256=None)
             facts = (got.sha256, got.seconds, servers, rules, got.pages, got.note)
-            return Order(got.path, got.source, symbols, cache, *facts)
+            return Order(got.path, got.source, symbols, cache, *facts, redact=redact)
 
         if servers is not None:
             stack.callback(servers.close)

@@ -52,7 +52,8 @@ class Order:
     ``sha256`` spares the child the hashing of a file whose bytes were hashed on their way in. ``servers`` answer the
     child's questions for symbols; without them it asks none. ``pages`` fetches what it reads of a dump that lies
     elsewhere. Whoever made the two closes them. ``note`` joins the report's.
-    ``every_symbol``: it asks for whatever the modules name, needed or not.
+    ``every_symbol``: it asks for whatever the modules name, needed or not. ``redact`` takes names out of the document
+    before anybody sees it.
     """
 
     path: Path
@@ -66,6 +67,7 @@ class Order:
     pages: "RemoteDump | None" = None
     note: str | None = None
     every_symbol: bool = False
+    redact: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
 
 class AnalysisFailed(Exception):
@@ -230,7 +232,8 @@ class Child:
         # What only this side knows: how the dump came here.
         pages = self._order.pages
         ours = [note for note in (self._order.note, pages and pages.summary) if note]
-        return {**document, "notes": [*document.get("notes", ()), *ours]} if ours else document
+        noted = {**document, "notes": [*document.get("notes", ()), *ours]} if ours else document
+        return noted if self._order.redact is None else self._order.redact(noted)
 
     def _last_words(self) -> str:
         return f": {_line(self._said[-1])}" if self._said else ""

@@ -15,6 +15,8 @@ def add_to(history: typer.Typer) -> None:
     history.command("undo")(_undo)
     history.command("decisions")(_decisions)
     history.command("doubts")(_doubts)
+    history.command("redact")(_redact)
+    history.command("pseudonym")(_pseudonym)
 
 
 Crash = Annotated[int, typer.Argument(metavar="CRASH", help="The number of a crash, as list and search print it.")]
@@ -90,6 +92,20 @@ def _forget(
         raise typer.Exit(stop.status) from None
     which = Which(tuple(numbers or ()), host, team, channel, edge)
     raise typer.Exit(forgetting.forget(which, dry_run=dry_run, as_json=as_json, sure=sure))
+
+
+def _redact() -> None:
+    """Take names out of reports that are in history already, as PILEUP_REDACT says."""
+    from bot import redacting
+
+    raise typer.Exit(redacting.redact())
+
+
+def _pseudonym(name: str) -> None:
+    """What stands for the name of a machine or a person where PILEUP_REDACT took it out."""
+    from bot import redacting
+
+    raise typer.Exit(redacting.pseudonym(name))
 
 
 def ingest(

@@ -212,6 +212,8 @@ def tools_of(
         terms = settings.upload_terms if link.is_upload else settings.terms
         return await reach(link, path, terms, progress=progress, tag=tag, whole=whole)
 
+    redact = None if settings.redaction is None else settings.redaction.document
+
     async def analyse_in_child(fetched: Fetched, progress: child.Progress, symbols: SymbolServers | None) -> Report:
         order = child.Order(
             fetched.path,
@@ -224,6 +226,7 @@ def tools_of(
             settings.rules,
             fetched.pages,
             fetched.note,
+            redact=redact,
         )
         limits = child.ChildLimits(settings.analysis_seconds, int(settings.analysis_memory))
         return await child.analyze(order, limits, progress)

@@ -6,6 +6,7 @@ second, so the command line does it while something else is running.
 
 import os
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from bot.archives.limits import ArchiveLimits
 from bot.fetch.limits import FetchLimits, Keep, Policy
 from bot.home import default_home, symbol_directories
+from bot.redaction import Kind, Redaction, key_in
 from bot.symbols.reach import Reach, authorization, read_credentials
 
 if TYPE_CHECKING:
@@ -261,6 +263,15 @@ class Settings(BaseSettings):
         default={},
         description="Ages in days at which what was told in a channel leaves history: `C0PRIVATE1=30 C0LAB00001=7`.",
     )
+    redact: Annotated[frozenset[Kind], NoDecode, BeforeValidator(_words)] = Field(
+        default=frozenset(),
+        description="What reports say under pseudonyms: any of `hosts`, `users`, `paths`. Empty: nothing.",
+    )
+    redaction_key: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="The key of pseudonyms, the same for all workers. Default: `redaction.key` in the home directory.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="How much `serve` logs."
     )
@@ -360,6 +371,12 @@ class Settings(BaseSettings):
         given = Defaults() if self.routes is None else read_routes(self.routes)
         modes: dict[str, Mode] = dict.fromkeys(self.broadcast_channels, "broadcast")
         return replace(given, mode=self.channel_mode, modes=modes, locked=self.locked)
+
+    @cached_property
+    def redaction(self) -> Redaction | None:
+        """What takes names out of reports; None where nothing is to be taken out. Raises: OSError, without a key."""
+        given = self.redaction_key.get_secret_value() if self.redaction_key else None
+        return Redaction(self.redact, key_in(self.home, given)) if self.redact else None
 
     @property
     def access(self) -> "Access":

@@ -145,6 +145,10 @@ class Reports:
         rows = self._database.rows("SELECT signature FROM signatures WHERE report_id = ?", [number])
         return frozenset(row["signature"] for row in rows)
 
+    def numbers(self) -> list[int]:
+        """The number of every report, oldest first."""
+        return [row["id"] for row in self._database.rows("SELECT id FROM reports ORDER BY id")]
+
     def count(self) -> int:
         """How many dumps history holds."""
         sight, seen = self._sight.of_reports()

@@ -54,6 +54,7 @@ class Reader:
         self._terms = terms
         self._analyzer = analyzer
         self._limits = ChildLimits(settings.analysis_seconds, int(settings.analysis_memory))
+        self._redact = None if settings.redaction is None else settings.redaction.document
         self._children = set[Child]()
         self._lock = threading.Lock()
         self._stopping = False
@@ -157,6 +158,7 @@ class Reader:
             settings.rules,
             fetched.pages,
             fetched.note,
+            redact=self._redact,
         )
         child = start(order, self._limits)
         with self._lock:

@@ -32,7 +32,8 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = [
     [], ["analyze"], ["serve"], ["demo"], ["doctor"], ["history"], ["history", "list"], ["history", "search"],
     ["history", "show"], ["history", "ask"], ["history", "rebucket"], ["history", "forget"], ["history", "merge"],
-    ["history", "split"], ["history", "undo"], ["history", "decisions"], ["ingest"], ["history", "doubts"],
+    ["history", "split"], ["history", "undo"], ["history", "decisions"], ["ingest"],
+    ["history", "redact"], ["history", "pseudonym"], ["history", "doubts"],
     ["symbols"], ["symbols", "fetch"], ["symbols", "add"], ["symbols", "list"], ["symbols", "prune"],
     ["token"], ["token", "add"], ["token", "list"], ["token", "revoke"],
 ]  # fmt: skip
