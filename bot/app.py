@@ -6,154 +6,179 @@ Slack forgets it. The listener is one SQLite transaction in a thread: far below 
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import proxy_bypass
 
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.async_app import AsyncAck, AsyncRespond
 from slack_bolt.authorization import AuthorizeResult
-from slack_sdk.http_retry.async_handler import AsyncRetryHandler
-from slack_sdk.http_retry.builtin_async_handlers import (
-    AsyncConnectionErrorRetryHandler,
-    AsyncRateLimitErrorRetryHandler,
-)
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import modals
+from bot.clients import bare_client
+from bot.install import leaving
 from bot.listeners import buttons, commands, intake, rooms
 from bot.outbound import Message, checked
 from bot.stopping import stop_jobs
+from bot.workspaces import Workspaces
+from storage.store import Store
 
 log = logging.getLogger(__name__)
 
-RATE_LIMIT_RETRIES = 20
+Leave = Callable[[Mapping[str, Any]], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """Who we are in Slack: our user and bot ids, our team, and its address with a slash at the end."""
+class Here:
+    """What a listener works with in the workspace of an event."""
 
-    user: str
-    bot: str | None
-    team: str | None
-    url: str
-
-    def permalink(self, channel: str, ts: str, thread: str) -> str:
-        """The address of a message in a thread."""
-        return f"{self.url}archives/{channel}/p{ts.replace('.', '')}?thread_ts={thread}&cid={channel}"
+    desk: buttons.Desk
+    rules: intake.Rules
+    store: Store
 
 
-def reading_client(token: str, api_url: str) -> AsyncWebClient:
-    """A client for calls that change nothing: it may try again by itself."""
-    handlers = [AsyncConnectionErrorRetryHandler(2), AsyncRateLimitErrorRetryHandler(RATE_LIMIT_RETRIES)]
-    return _client(token, api_url, handlers)
-
-
-def sending_client(token: str, api_url: str) -> AsyncWebClient:
-    """A client for calls that post: trying again blindly could post twice, so that is left to the sender."""
-    return _client(token, api_url, [])
-
-
-def _client(token: str | None, api_url: str, handlers: list[AsyncRetryHandler]) -> AsyncWebClient:
-    client = AsyncWebClient(token, base_url=api_url, retry_handlers=handlers)
-    if goes_direct(api_url):
-        client.proxy = None
-    return client
-
-
-def goes_direct(url: str) -> bool:
-    """Whether a proxy of the environment must not be asked for this address: slack_sdk knows no NO_PROXY."""
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "127.0.0.1", "::1") or bool(proxy_bypass(host))
-
-
-def create_app(
-    identity: Identity,
-    api_url: str,
-    rules: intake.Rules,
-    desk: buttons.Desk,
-    signing_secret: str | None = None,
-) -> AsyncApp:
-    """The app with its listeners, which work with what ``desk`` has. With a signing secret it takes events over HTTP,
-    and none that is not signed with it.
+def create_app(listeners: "Listeners", api_url: str, signing_secret: str | None = None) -> AsyncApp:
+    """The app with its listeners. With a signing secret it takes events over HTTP, and none that is not signed with
+    it.
     """
-    store = desk.store
 
-    async def authorize(**_: Any) -> AuthorizeResult:
-        # Who we are was asked once, at the start: taking an event must not wait for Slack's answer.
-        return AuthorizeResult(
-            enterprise_id=None, team_id=identity.team, bot_user_id=identity.user, bot_id=identity.bot
-        )
+    async def authorize(team_id: str | None, **_: Any) -> AuthorizeResult | None:  # Bolt takes no method here
+        return await listeners.authorize(team_id)
 
     app = AsyncApp(
-        client=_client(None, api_url, []),
-        authorize=authorize,
+        client=bare_client(api_url),
+        authorize=authorize,  # type: ignore[arg-type]  # it takes None for "not installed", though
         process_before_response=True,
         signing_secret=signing_secret,
         request_verification_enabled=signing_secret is not None,
     )
+    app.command(commands.COMMAND)(ack=acknowledge, lazy=[listeners.command])
+    app.shortcut(commands.SHORTCUT)(ack=acknowledge, lazy=[listeners.shortcut])
+    app.event("app_mention")(listeners.hear)
+    app.event("message")(listeners.hear)
+    for name in rooms.EVENTS:
+        app.event(name)(ack=acknowledge, lazy=[listeners.heed])
+    for name in leaving.EVENTS:
+        app.event(name)(ack=acknowledge, lazy=[listeners.lose])
+    # What a person did with a button is acknowledged before it is done: history may be slow, three seconds are not.
+    for action in buttons.ACTIONS:
+        app.action(action)(ack=acknowledge, lazy=[listeners.press])
+    for form in buttons.FORMS:
+        app.view(form)(ack=check, lazy=[listeners.submit])
+    return app
 
-    async def hear(body: dict[str, Any]) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """What is done with an event: with what ``desk`` has, in the workspace that it is of. ``leave`` is told of
+    workspaces that take the app away.
+    """
+
+    workspaces: Workspaces
+    desk: buttons.Desk
+    rules: intake.Rules
+    leave: Leave | None = None
+
+    async def authorize(self, team_id: str | None) -> AuthorizeResult | None:
+        """Who we are where an event comes from: known, since taking an event must not wait for Slack's answer."""
+        workspace = await self.workspaces.of(team_id or "")
+        if workspace is None:
+            return None
+        who = workspace.identity
+        return AuthorizeResult(enterprise_id=None, team_id=who.team, bot_user_id=who.user, bot_id=who.bot)
+
+    async def hear(self, body: dict[str, Any]) -> None:
+        """A message, or a mention."""
+        here = await self._here(body)
+        if here is None:
+            return
         if rooms.is_about_room(body["event"]):
-            await heed(body)
+            await rooms.heed(here.store, here.desk.membership, body)
             return
         gone = intake.deleted(body)
         if gone is not None:
-            jobs = await asyncio.to_thread(store.jobs.of_message, *gone)
-            await stop_jobs(store, desk.stops, jobs, "deleted")
+            jobs = await asyncio.to_thread(here.store.jobs.of_message, *gone)
+            await stop_jobs(here.store, here.desk.stops, jobs, "deleted")
             return
-        wanted = intake.requests(body, rules)
+        wanted = intake.requests(body, here.rules)
         if not wanted:
             return
-        await rooms.hear_kind(store, body, body["event"].get("user"))
-        made = await asyncio.to_thread(store.events.accept, body["event_id"], wanted)
+        await rooms.hear_kind(here.store, body, body["event"].get("user"))
+        made = await asyncio.to_thread(here.store.events.accept, body["event_id"], wanted)
         log.info("event %s: %d of %d requests are new", body["event_id"], len(made), len(wanted))
         if made:
-            desk.announce(made)
+            here.desk.announce(made)
 
-    async def heed(body: dict[str, Any]) -> None:
-        await rooms.heed(store, desk.membership, body)
+    async def heed(self, body: dict[str, Any]) -> None:
+        """Something happened to a channel."""
+        here = await self._here(body)
+        if here is not None:
+            await rooms.heed(here.store, here.desk.membership, body)
 
-    async def acknowledge(ack: AsyncAck) -> None:
+    async def lose(self, body: dict[str, Any]) -> None:
+        """A workspace takes the app away."""
+        if self.leave is not None:
+            await self.leave(body)
+
+    async def press(self, body: dict[str, Any]) -> None:
+        """A button was pressed."""
+        here = await self._here(body)
+        if here is not None:
+            await buttons.press(here.desk, here.rules, body)
+
+    async def submit(self, body: dict[str, Any]) -> None:
+        """A form was sent."""
+        here = await self._here(body)
+        if here is not None:
+            await buttons.submit(here.desk, here.rules, body)
+
+    async def command(self, body: dict[str, Any], respond: AsyncRespond) -> None:
+        """The slash command."""
+        here = await self._here(body)
+        if here is not None:
+            await commands.command(here.desk, here.rules, body, teller(respond))
+
+    async def shortcut(self, body: dict[str, Any], respond: AsyncRespond) -> None:
+        """The shortcut of a message."""
+        here = await self._here(body)
+        if here is not None:
+            await commands.shortcut(here.desk, here.rules, body, teller(respond))
+
+    async def _here(self, body: Mapping[str, Any]) -> Here | None:
+        workspace = await self.workspaces.of(team_of(body))
+        if workspace is None:
+            return None
+        rules = replace(self.rules, bot_user=workspace.identity.user)
+        return Here(self.desk.at(workspace), rules, workspace.store)
+
+
+def team_of(body: Mapping[str, Any]) -> str:
+    """The workspace that an event, a press or a command is for: the one that has the app, where it says so."""
+    for authorized in body.get("authorizations") or ():
+        if authorized.get("team_id"):
+            return str(authorized["team_id"])
+    return str(body.get("team_id") or (body.get("team") or {}).get("id") or "")
+
+
+async def acknowledge(ack: AsyncAck) -> None:
+    """Tell Slack that something has come."""
+    await ack()
+
+
+async def check(ack: AsyncAck, body: dict[str, Any]) -> None:
+    """Take a form, or say what must be mended in it."""
+    view = body["view"]
+    mistakes = modals.mistakes(view["callback_id"], modals.filled_in(view))
+    if mistakes:
+        await ack(response_action="errors", errors=mistakes)
+    else:
         await ack()
 
-    async def press(body: dict[str, Any]) -> None:
-        await buttons.press(desk, rules, body)
 
-    async def check(ack: AsyncAck, body: dict[str, Any]) -> None:
-        view = body["view"]
-        mistakes = modals.mistakes(view["callback_id"], modals.filled_in(view))
-        if mistakes:
-            await ack(response_action="errors", errors=mistakes)
-        else:
-            await ack()
+def teller(respond: AsyncRespond) -> commands.Tell:
+    """What says something to the person alone who used a command or a shortcut."""
 
-    async def submit(body: dict[str, Any]) -> None:
-        await buttons.submit(desk, rules, body)
+    async def tell(message: Message) -> None:
+        await respond(text=checked(message, "tell")["text"], response_type="ephemeral")
 
-    def teller(respond: AsyncRespond) -> commands.Tell:
-        async def tell(message: Message) -> None:
-            await respond(text=checked(message, "tell")["text"], response_type="ephemeral")
-
-        return tell
-
-    async def command(body: dict[str, Any], respond: AsyncRespond) -> None:
-        await commands.command(desk, rules, body, teller(respond))
-
-    async def shortcut(body: dict[str, Any], respond: AsyncRespond) -> None:
-        await commands.shortcut(desk, rules, body, teller(respond))
-
-    app.command(commands.COMMAND)(ack=acknowledge, lazy=[command])
-    app.shortcut(commands.SHORTCUT)(ack=acknowledge, lazy=[shortcut])
-    app.event("app_mention")(hear)
-    app.event("message")(hear)
-    for name in rooms.EVENTS:
-        app.event(name)(ack=acknowledge, lazy=[heed])
-    # What a person did with a button is acknowledged before it is done: history may be slow, three seconds are not.
-    for action in buttons.ACTIONS:
-        app.action(action)(ack=acknowledge, lazy=[press])
-    for form in buttons.FORMS:
-        app.view(form)(ack=check, lazy=[submit])
-    return app
+    return tell

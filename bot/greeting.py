@@ -5,7 +5,8 @@ import logging
 
 from bot.conversation import SEEN
 from bot.listeners.intake import ANALYZE
-from bot.sending import Sender, Unreachable
+from bot.sending import Unreachable
+from bot.workspaces import Workspaces
 from storage.jobs import Job
 from storage.store import Store
 
@@ -17,9 +18,9 @@ GREET_AFTER_SECONDS = 1.5  # a free worker has taken the job by then, and reacts
 class Greeter:
     """Reacts to messages whose jobs nobody has taken yet."""
 
-    def __init__(self, store: Store, sender: Sender) -> None:
+    def __init__(self, store: Store, workspaces: Workspaces) -> None:
         self._store = store
-        self._sender = sender
+        self._workspaces = workspaces
         self._tasks: set[asyncio.Task[None]] = set()
 
     def greet(self, jobs: list[Job]) -> None:
@@ -41,7 +42,10 @@ class Greeter:
         now = await asyncio.to_thread(self._store.jobs.get, job.id)
         if now is None or now.state != "waiting":
             return
+        workspace = await self._workspaces.of(job.payload.get("team") or "")
+        if workspace is None:
+            return
         try:
-            await self._sender.react(job.payload["channel"], job.payload["ts"], SEEN)
+            await workspace.sender.react(job.payload["channel"], job.payload["ts"], SEEN)
         except Unreachable as error:
             log.warning("job %d waits ungreeted: %s", job.id, error)

@@ -6,9 +6,9 @@ from contextlib import suppress
 
 from bot.fetch.blocks import tidy_blocks
 from bot.fetch.workspace import downloads, job_name
-from bot.membership import Membership
 from bot.remains import remove_files
 from bot.settings import Settings
+from bot.workspaces import Workspaces
 from storage.errors import StorageError
 from storage.retention import Pruned
 from storage.store import Store
@@ -54,12 +54,13 @@ async def keep_house(store: Store, settings: Settings, stop: asyncio.Event, ever
             await asyncio.wait_for(stop.wait(), every)
 
 
-async def keep_sight(membership: Membership, stop: asyncio.Event, every: float = SIGHT_SECONDS) -> None:
+async def keep_sight(workspaces: Workspaces, stop: asyncio.Event, every: float = SIGHT_SECONDS) -> None:
     """Look up again, from time to time, whether channels are still public: no event tells it of one without the bot."""
     while not stop.is_set():
         try:
-            if looked_up := await membership.check():
-                log.info("%d channels were looked up", looked_up)
+            for workspace in await workspaces.every():
+                if looked_up := await workspace.membership.check():
+                    log.info("%d channels were looked up", looked_up)
         except StorageError as error:
             log.warning("channels were not looked up: %s", type(error).__name__)
         with suppress(TimeoutError):

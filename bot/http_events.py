@@ -5,13 +5,14 @@ trigger id, so a request that somebody recorded does nothing twice either.
 """
 
 import re
+from collections.abc import Sequence
 
 from slack_bolt.adapter.starlette.async_handler import to_async_bolt_request, to_starlette_response
 from slack_bolt.app.async_app import AsyncApp
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from storage.store import Store
@@ -21,8 +22,10 @@ _STAMP = re.compile(r"[0-9]{1,12}")
 MAX_BODY = 1 << 20  # bytes; a pressed button brings its whole message along
 
 
-def events_site(app: AsyncApp, store: Store) -> ASGIApp:
-    """What answers Slack at ``PATH``, and at ``/healthz`` whether history answers."""
+def events_site(app: AsyncApp | None, store: Store, routes: Sequence[BaseRoute] = ()) -> ASGIApp:
+    """What answers Slack at ``PATH``, and at ``/healthz`` whether history answers; and other ``routes``. Without an app
+    there are no events.
+    """
 
     async def receive(request: Request) -> Response:
         stamp, signature = (request.headers.get(f"x-slack-{name}", "") for name in ("request-timestamp", "signature"))
@@ -38,13 +41,15 @@ def events_site(app: AsyncApp, store: Store) -> ASGIApp:
             asked = to_async_bolt_request(request, body)
         except ValueError:
             return PlainTextResponse("not what Slack sends", 400)
+        if app is None:
+            return PlainTextResponse("events come over Socket Mode", 404)
         return to_starlette_response(await app.async_dispatch(asked))
 
     def health(_request: Request) -> Response:
         store.jobs.counts()
         return PlainTextResponse("ok")
 
-    return Starlette(routes=[Route(PATH, receive, methods=["POST"]), Route("/healthz", health)])
+    return Starlette(routes=[Route(PATH, receive, methods=["POST"]), Route("/healthz", health), *routes])
 
 
 async def _body(request: Request) -> bytes | None:

@@ -19,7 +19,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack_calls import word
+from bot.slack_calls import Refused, Unreachable, word
 from storage.channels import Kind, State
 from storage.sight import Sight
 from storage.store import Store
@@ -33,7 +33,7 @@ PAGE, MAX_PAGES = 200, 20  # channels a page, pages a kind
 MAX_PEOPLE = 10_000
 CHECKED_FOR = timedelta(hours=1)  # after which it is looked up again whether a channel is still public
 
-_FAULTS = (SlackApiError, SlackClientError, aiohttp.ClientError, OSError, TimeoutError)
+_FAULTS = (SlackApiError, SlackClientError, aiohttp.ClientError, OSError, TimeoutError, Refused, Unreachable)
 _GUEST = ("is_restricted", "is_ultra_restricted", "is_stranger")
 
 

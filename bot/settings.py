@@ -31,6 +31,7 @@ from bot.symbols.reach import Reach, authorization, read_credentials
 
 if TYPE_CHECKING:
     from bot.fetch.remote import Terms
+    from bot.install.vault import Vault
     from bot.symbols.fetching import SymbolServers
     from bot.symbols.paths import Tiers
     from bot.web.guard import Access
@@ -127,6 +128,9 @@ class Settings(BaseSettings):
     http_address: str = Field(
         default="127.0.0.1", description="Address they are taken at; what ends TLS in front of it reaches it there."
     )
+    http_url: str | None = Field(
+        default=None, description="Where Slack and people reach that port, as `https://pileup.example.com`."
+    )
     web_port: int | None = Field(
         default=None, ge=1, le=65535, description="Port of the web pages. Default: there are none."
     )
@@ -154,9 +158,17 @@ class Settings(BaseSettings):
     )
     slack_client_id: str | None = Field(
         default=None,
-        description="The app's client ID (*Basic Information*): with the secret, people sign in with Slack.",
+        description="The app's client ID (*Basic Information*): with the secret, people sign in with Slack, and "
+        "without `PILEUP_SLACK_BOT_TOKEN` workspaces install the bot themselves.",
     )
     slack_client_secret: SecretStr | None = Field(default=None, description="The app's client secret.")
+    token_secret: SecretStr | None = Field(
+        default=None,
+        description="Encrypts the tokens of workspaces in the database. Default: `PILEUP_SLACK_CLIENT_SECRET`.",
+    )
+    teams: Words = Field(
+        default=frozenset(), description="Ids of the workspaces that may install the bot. Empty: any that comes."
+    )
     web_channels: Words = Field(
         default=frozenset(), description="Channel ids whose crashes every signed link shows, not their own alone."
     )
@@ -284,7 +296,7 @@ class Settings(BaseSettings):
             raise ValueError("must be an address that begins with https://")
         return value.rstrip("/")
 
-    @field_validator("web_url")
+    @field_validator("web_url", "http_url")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         if value is not None and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc):
@@ -387,6 +399,23 @@ class Settings(BaseSettings):
         return Access(secret, self.web_url, self.web_link_days, self.web_channels)
 
     @property
+    def installs(self) -> tuple[str, str] | None:
+        """The app's id and secret where workspaces install the bot themselves; None where it serves one."""
+        if self.slack_bot_token is not None or self.slack_client_id is None or self.slack_client_secret is None:
+            return None
+        return self.slack_client_id, self.slack_client_secret.get_secret_value()
+
+    @property
+    def vault(self) -> "Vault":
+        """What seals the tokens of workspaces. Raises: ValueError, where there is no secret for it."""
+        from bot.install.vault import Vault
+
+        secret = self.token_secret or self.slack_client_secret
+        if secret is None:
+            raise ValueError("there is no secret to seal tokens with")
+        return Vault(secret.get_secret_value())
+
+    @property
     def policy(self) -> Policy:
         """Where links may lead."""
         return Policy(self.allow_private_addresses, self.allowed_hosts, self.denied_hosts, self.buckets)
@@ -401,14 +430,12 @@ class Settings(BaseSettings):
         credentials = Credentials({host: authorization(user, secret) for host, (user, secret) in given.items()})
         return Terms(self.fetch_limits, self.policy, self.home, credentials)
 
-    @property
-    def upload_terms(self) -> "Terms":
+    def upload_terms(self, token: str) -> "Terms":
         """How files that were posted in Slack are fetched: with the bot's token, which only Slack's own hosts see."""
         from dataclasses import replace
 
         from bot.fetch.safety import Credentials
 
-        token = self.slack_bot_token.get_secret_value() if self.slack_bot_token else ""
         api = urlsplit(self.slack_api_url)
         is_slack = api.scheme == "https" and api.hostname in ("slack.com", "www.slack.com")
         place = ".slack.com" if is_slack else f"{api.scheme}://{api.netloc}" if api.scheme == "http" else api.netloc

@@ -47,7 +47,7 @@ class Tools:
     ``permalink`` makes a link to a message: channel, time stamp, thread. ``analyzer`` says by which version and rules a
     report would be made now; it may raise BadRules. ``symbols`` makes what fetches symbols for one job, None where
     nothing is to be fetched. ``page`` is the address of a report's page, for those who read it at a place.
-    ``membership`` knows who may see what.
+    ``membership`` knows who may see what. ``elsewhere`` makes the tools of one workspace, where there are several.
     """
 
     store: Store
@@ -69,6 +69,11 @@ class Tools:
     limits: Limits = field(default_factory=Limits)
     flights: WeakValueDictionary[str, Flight] = field(default_factory=WeakValueDictionary)
     locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    elsewhere: Callable[[str], Awaitable["Tools | None"]] | None = None
+
+    async def of_team(self, team: str) -> "Tools | None":
+        """What to work with for one workspace; None for one that took the app away."""
+        return self if self.elsewhere is None else await self.elsewhere(team)
 
     @property
     def choices(self) -> Choices:

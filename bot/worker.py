@@ -75,6 +75,11 @@ async def work(tools: Tools, number: int, news: asyncio.Event, ending: Ending, k
 async def hold(tools: Tools, job: Job, ending: Ending, told: asyncio.Event) -> None:
     """Run a job beside its heartbeat; it ends finished, failed, withdrawn or back in the queue. ``told``: its verdict
     stands in the thread."""
+    mine = await tools.of_team(job.payload.get("team") or "")
+    if mine is None:
+        await asyncio.to_thread(tools.store.jobs.fail, job, "uninstalled", "the workspace has not installed the bot")
+        return
+    tools = mine
     doing = asyncio.create_task(_do(tools, job, told))
     others = (
         asyncio.create_task(_heartbeat(tools, job)),

@@ -105,6 +105,11 @@ class Store:
         """The same history with this sight; as ``seen_from``. The history of one workspace stays that."""
         return Store(self._database, self._clock, replace(sight, tenant=self._sight.tenant or sight.tenant))
 
+    @property
+    def tenant(self) -> str | None:
+        """The workspace whose history this is, where one bot serves several."""
+        return self._sight.tenant
+
     def of_tenant(self, team: str) -> "Store":
         """The history of one workspace, where one bot serves several; not to be closed."""
         return Store(self._database, self._clock, Sight(tenant=team))

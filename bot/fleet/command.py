@@ -8,16 +8,14 @@ from contextlib import AsyncExitStack
 
 from analysis.confinement import hide_from_children
 from bot import logs
-from bot.app import reading_client, sending_client
 from bot.confined import confinement_notes
 from bot.crew import drained
 from bot.ending import Ending, on_signals
 from bot.fleet.crews import crew_of
 from bot.fleet.presence import be_there
-from bot.membership import Membership
-from bot.sending import PACE_SECONDS, Sender
-from bot.serve import SPARE_THREADS, CannotServe, identify, opened_store, tools_of
+from bot.sending import PACE_SECONDS
 from bot.settings import Settings
+from bot.starting import SPARE_THREADS, CannotServe, open_workspaces, opened_store, tools_of
 from bot.tools import Analyse
 
 log = logging.getLogger(__name__)
@@ -51,22 +49,19 @@ async def work_on(
     ending = ending or Ending()
     if settings.workers == 0:
         raise CannotServe("a worker needs PILEUP_WORKERS to be 1 or more")
-    if settings.slack_bot_token is None:
+    if settings.slack_bot_token is None and settings.installs is None:
         raise CannotServe("a worker needs PILEUP_SLACK_BOT_TOKEN")
     if (note := hide_from_children()) is not None:
         log.warning("%s", note)
-    token = settings.slack_bot_token.get_secret_value()
-    client = reading_client(token, settings.slack_api_url)
-    identity = await identify(client)
     async with AsyncExitStack() as stack:
         threads = ThreadPoolExecutor(settings.workers * 2 + SPARE_THREADS, thread_name_prefix="pileup")
         asyncio.get_running_loop().set_default_executor(threads)
         store = await opened_store(settings, stack)
         on_signals(ending.on_signal, stack)
-        sender = Sender(sending_client(token, settings.slack_api_url), pace_seconds=pace_seconds)
-        membership = Membership(client, store, identity.team or "")
-        tools = tools_of(settings, store, sender, identity, membership=membership, analyse=analyse)
+        workspaces = await open_workspaces(settings, store, pace_seconds)
+        tools = tools_of(settings, workspaces, analyse)
         crew = crew_of(settings, tools, ending)
-        log.info("working as %s; %d at a time", identity.user, settings.workers)
+        who = workspaces.nobody.identity.user or "what each workspace installed"
+        log.info("working as %s; %d at a time", who, settings.workers)
         tasks = [*crew.start(), asyncio.create_task(be_there(store, settings.workers, ending.stop))]
         await drained(tasks, ending, settings.drain_seconds)

@@ -21,6 +21,7 @@ from bot.sending import Refused, Sender, Unreachable
 from bot.showing import details_job, show_job
 from bot.slack_text import render
 from bot.stopping import Stops, stop_jobs
+from bot.workspaces import Workspace
 from storage.jobs import Job
 from storage.knowledge import Deed
 from storage.sight import Sight
@@ -41,6 +42,10 @@ class Desk:
     sender: Sender
     membership: Membership
     announce: Callable[[list[Job]], None]
+
+    def at(self, workspace: Workspace) -> "Desk":
+        """The same for another workspace."""
+        return replace(self, store=workspace.store, sender=workspace.sender, membership=workspace.membership)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bot.membership import Membership
 from bot.settings import Settings
 from bot.web.signin.flow import BACK, Terms
 from bot.web.signin.issuer import Client, Issuer
+from bot.workspaces import Workspace, Workspaces
 from storage.sight import Sight
 
 
@@ -18,22 +18,23 @@ class Doors:
     per_minute: int = 120
 
 
-def doors_of(settings: Settings, team: str | None, membership: Membership) -> Doors:
+def doors_of(settings: Settings, workspaces: Workspaces) -> Doors:
     """The ways in that the settings open."""
-    return Doors(sign_in_terms(settings, team, membership), settings.api_per_minute)
+    return Doors(sign_in_terms(settings, workspaces), settings.api_per_minute)
 
 
-def sign_in_terms(settings: Settings, team: str | None, membership: Membership) -> Terms | None:
-    """How people of our workspace sign in; None where a setting for it is missing."""
+def sign_in_terms(settings: Settings, workspaces: Workspaces) -> Terms | None:
+    """How people of our workspaces sign in; None where a setting for it is missing."""
     secret, address = settings.web_secret, settings.web_url
     if not (settings.slack_client_id and settings.slack_client_secret and secret and address):
         return None
 
     async def is_ours(other: str) -> bool:
-        return other == team
+        return await _ours(workspaces, other) is not None
 
     async def sight_of(other: str, person: str) -> Sight:
-        return await membership.sight_of(person) if other == team else Sight(frozenset())
+        workspace = await _ours(workspaces, other)
+        return Sight(frozenset()) if workspace is None else await workspace.sight_of(person)
 
     client = Client(
         settings.web_issuer,
@@ -43,3 +44,8 @@ def sign_in_terms(settings: Settings, team: str | None, membership: Membership) 
     )
     lasts = timedelta(hours=settings.web_session_hours)
     return Terms(Issuer(client), secret.get_secret_value(), is_ours, sight_of, lasts)
+
+
+async def _ours(workspaces: Workspaces, team: str) -> Workspace | None:
+    found = await workspaces.of(team)
+    return found if found is not None and found.team == team else None

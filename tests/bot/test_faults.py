@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import goes_direct
+from bot.clients import goes_direct
 from bot.sandbox import Message, StandIn
 from bot.sandbox.sample import unpack
 from bot.sandbox.server import APP_TOKEN, BOT_TOKEN
-from bot.serve import CannotServe, serve
+from bot.serve import serve
+from bot.starting import CannotServe
 from tests.bot.kit import ANNA, BOT, CRASHES, Analyst, bot, dump, is_done, is_told, replies, settings, shown, until
 from tests.bot.server import page, serving
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import reading_client
+from bot.clients import reading_client
 from bot.listeners.rooms import heed
 from bot.membership import FAILED_SECONDS, KEPT_SECONDS, Membership
 from bot.sandbox import StandIn

@@ -18,7 +18,7 @@ from bot.fleet.presence import be_there, gaps
 from bot.listeners.intake import Rules, requests
 from bot.orphans import bereave, worker_name
 from bot.sandbox import StandIn
-from bot.serve import CannotServe
+from bot.starting import CannotServe
 from storage.jobs import FORM, NewJob
 from storage.store import Store
 from tests.bot.kit import ANNA, BOT, CRASHES, Analyst, bot, dump, is_told, replies, settings, shown, until

@@ -6,9 +6,9 @@ from typing import Any, cast
 import pytest
 
 from bot.doctor import examine
-from bot.membership import Membership
 from bot.settings import BadSettings, Settings, read_settings
 from bot.web.doors import sign_in_terms
+from bot.workspaces import Workspaces
 from storage.sight import Sight
 
 WHOLE = {
@@ -20,7 +20,14 @@ WHOLE = {
 }
 
 
-class Members:
+class Ours:
+    """A workspace, and the only one."""
+
+    team = "T1"
+
+    async def of(self, _team: str) -> "Ours":
+        return self
+
     async def sight_of(self, person: str) -> Sight:
         return Sight(frozenset({f"C of {person}"}), "T1")
 
@@ -30,7 +37,7 @@ def settings(home: Path, **given: Any) -> Settings:
 
 
 async def test_people_of_our_workspace_sign_in_and_nobody_else(tmp_path: Path) -> None:
-    terms = sign_in_terms(settings(tmp_path, **WHOLE), "T1", cast("Membership", Members()))
+    terms = sign_in_terms(settings(tmp_path, **WHOLE), cast("Workspaces", Ours()))
     assert terms is not None
     assert await terms.is_ours("T1")
     assert not await terms.is_ours("T2")
@@ -43,7 +50,7 @@ async def test_people_of_our_workspace_sign_in_and_nobody_else(tmp_path: Path) -
 @pytest.mark.parametrize("name", [name for name in WHOLE if name != "web_port"])
 def test_without_one_of_its_settings_nobody_signs_in(tmp_path: Path, name: str) -> None:
     given = settings(tmp_path, **{**WHOLE, name: None})
-    assert sign_in_terms(given, "T1", cast("Membership", Members())) is None
+    assert sign_in_terms(given, cast("Workspaces", Ours())) is None
     said = [one.text for one in examine(given) if one.text.startswith("nobody can sign in")]
     assert said == [f"nobody can sign in to the pages: PILEUP_{name.upper()} is not set"]
 
