@@ -63,7 +63,7 @@ def test_the_token_is_meant_for_slacks_own_hosts(api: str, place: str, tmp_path:
         allowed_hosts=frozenset({"dumps.example.com"}),
         link_credentials="dumps.example.com=anna:pw nas.example.com:8443=token",  # type: ignore[arg-type]  # as above
     )
-    terms = given.upload_terms("xoxb-1")
+    terms = given.upload_terms(BOT_TOKEN)
     assert terms.credentials is not None
     assert terms.credentials.values == {place: f"Bearer {BOT_TOKEN}"}
     assert terms.policy.hosts > given.policy.hosts
