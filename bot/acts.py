@@ -5,6 +5,7 @@ from bot.standing import Standing
 from storage.threads import Thread
 
 ACKNOWLEDGE, ASSIGN_ME, ASSIGN, KNOWN, WRONG = "acknowledge", "assign-me", "assign", "known", "wrong"
+UNKNOWN, MERGE, SPLIT, UNDO = "not-known", "merge", "split", "undo-decision"
 MUTE, UNMUTE, AGAIN, THREADS, DETAILS = "mute", "unmute", "again", "threads", "details"
 
 
@@ -29,7 +30,15 @@ def _buttons(place: Thread, number: str, stands: Standing, *, seen_before: bool)
     row.append(Picker(ASSIGN, "Assign to…", known.assigned_to))
     issue = "Known issue…" if known.issue is None else "Edit known issue…"
     row.append(Button(KNOWN, number, issue, "Say what is known of this failure, and in which version it is fixed"))
+    if known.issue is not None:
+        row.append(Button(UNKNOWN, number, "Not known any more", "Take back what is known of this failure"))
     row.append(Button(WRONG, number, "Wrong verdict…", "Say why this verdict is wrong"))
+    row.append(Button(MERGE, number, "Same as…", "Say that this is the same failure as another"))
+    if seen_before:
+        row.append(Button(SPLIT, number, "Does not belong", "Say that this crash is not one of its failure"))
+    if stands.decision is not None:
+        undo = "Undo split" if stands.decision.deed == "split" else "Undo merge"
+        row.append(Button(UNDO, number, undo, "Take back what was decided about which crashes belong together"))
     if stands.is_muted:
         row.append(Button(UNMUTE, number, "Unmute", "Tell crashes of this failure in full again in this channel"))
     else:

@@ -63,7 +63,7 @@ def create_app(listeners: "Listeners", api_url: str, signing_secret: str | None 
     # What a person did with a button is acknowledged before it is done: history may be slow, three seconds are not.
     for action in buttons.ACTIONS:
         app.action(action)(ack=acknowledge, lazy=[listeners.press])
-    for form in buttons.FORMS:
+    for form in buttons.ALL_FORMS:
         app.view(form)(ack=check, lazy=[listeners.submit])
     return app
 

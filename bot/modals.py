@@ -5,20 +5,23 @@ A press opens a window within three seconds or never, so nothing is looked up be
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bot.outbound import Block, View
 from bot.slack_text import render
+from storage.duplicates import Similar
 from storage.knowledge import MAX_TEXT, KnownIssue, numbers
 from storage.threads import Thread
 
-KNOWN_FORM, WRONG_FORM, LIST = "known-form", "wrong-form", "list"
-TITLES = {KNOWN_FORM: "Known issue", WRONG_FORM: "Wrong verdict", LIST: "All threads"}
+KNOWN_FORM, WRONG_FORM, MERGE_FORM, LIST = "known-form", "wrong-form", "merge-form", "list"
+TITLES = {KNOWN_FORM: "Known issue", WRONG_FORM: "Wrong verdict", MERGE_FORM: "Same failure as…", LIST: "All threads"}
 MAX_LISTED = 40
-NOTE, TICKET, FIXED_IN, REASON = "note", "ticket", "fixed_in", "reason"
+NOTE, TICKET, FIXED_IN, REASON, CRASH = "note", "ticket", "fixed_in", "reason", "crash"
 MAX_SHORT = 300
+MAX_ALIKE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,21 @@ def wrong_form(about: About) -> View:
     return View(WRONG_FORM, TITLES[WRONG_FORM], blocks, "Send", about.pack())
 
 
+def merge_form(about: About, alike: Sequence[Similar]) -> View:
+    """Which failure this one is, too; ``alike`` are crashes of others that may be meant."""
+    label = "Number of a crash of that failure, or the link of a message about one"
+    shown = render("window_merge", alike=alike[:MAX_ALIKE]).blocks
+    return View(MERGE_FORM, TITLES[MERGE_FORM], (_input(CRASH, label, ""), *shown), "Merge", about.pack())
+
+
+def crash_meant(text: str) -> int | tuple[str, str] | None:
+    """The number of a crash, or channel and time stamp of a message; None where a text is neither."""
+    if match := re.fullmatch(r"(?:crash\s*)?#?\s*(\d{1,9})", text.strip(), re.IGNORECASE):
+        return int(match[1])
+    link = re.search(r"/archives/([A-Z0-9]{3,})/p(\d{10})(\d{6})", text)
+    return None if link is None else (link[1], f"{link[2]}.{link[3]}")
+
+
 def thread_list(places: list[Thread]) -> View:
     """Every thread about a failure, the latest first."""
     latest = places[::-1]
@@ -94,6 +112,9 @@ def mistakes(kind: str, given: Mapping[str, str]) -> dict[str, str]:
             found[NOTE] = "Say what is known."
         if given.get(FIXED_IN) and numbers(given[FIXED_IN]) is None:
             found[FIXED_IN] = "This has no version number, such as 4.2.1."
+    elif kind == MERGE_FORM:
+        if crash_meant(given.get(CRASH, "")) is None:
+            found[CRASH] = "Give a crash's number, such as 12, or the link of a message about it."
     elif not given.get(REASON):
         found[REASON] = "Say why."
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from analysis.verdict.report import Report
 from bot.mrkdwn import plain
 from bot.slack_text import render
+from storage.grouping import Decision
 from storage.knowledge import NOTHING, Known
 from storage.store import Store
 from storage.suspicion import Suspicion
@@ -17,13 +18,14 @@ _SLACK_ID = re.compile(r"[UWS][A-Z0-9]{7,}")
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What is known of a failure; the culprit of the crash beside it, in which version; in which channel it is told;
-    whether the memory of its machine is suspect."""
+    whether the memory of its machine is suspect; what was decided about which crashes belong to it."""
 
     known: Known = NOTHING
     module: str | None = None
     version: str | None = None
     channel: str | None = None
     suspicion: Suspicion | None = None
+    decision: Decision | None = None
 
     @property
     def is_regression(self) -> bool:
@@ -40,6 +42,7 @@ class Standing:
         """The Slack ids of those who are named."""
         known = self.known
         named = {known.acknowledged_by, known.assigned_to, *(doubt.by for doubt in known.doubts)}
+        named.add(self.decision.by if self.decision else None)
         return frozenset(name for name in named if name and _SLACK_ID.fullmatch(name))
 
 
@@ -51,9 +54,10 @@ def standing(store: Store, report: Report, channel: str | None = None, *, machin
     culprit = report.verdict.culprit
     known = store.known(report)
     suspicion = store.suspicion_of(report) if machine else None
+    decision = store.decision_on(report)
     if culprit is None:
-        return Standing(known, channel=channel, suspicion=suspicion)
-    return Standing(known, culprit.module, culprit.version, channel, suspicion)
+        return Standing(known, channel=channel, suspicion=suspicion, decision=decision)
+    return Standing(known, culprit.module, culprit.version, channel, suspicion, decision)
 
 
 def standing_lines(stands: Standing) -> Iterator[str]:

@@ -140,6 +140,10 @@ class Duplicates:
         members = {row["id"]: row for row in rows if _is_same(known.own, parsed, names, row)}
         return list(members.values())
 
+    def own_name(self, report: Report) -> str:
+        """What this crash is called, apart from merges."""
+        return self._names(report).own
+
     def _names(self, report: Report) -> Names:
         same = self._reports.of_dump(report.dump.identity, report.dump.sha256)
         return self._grouping.names_of(report, None if same is None else same.id)

@@ -15,7 +15,7 @@ from storage.duplicates import Duplicates, Seen
 from storage.errors import DatabaseTooNew
 from storage.events import Events, Posts
 from storage.forgetting import Forgetting, Forgotten, Which
-from storage.grouping import Decision, Grouping
+from storage.grouping import RULES, Decision, Grouping
 from storage.handover import Handover
 from storage.held import HeldMentions
 from storage.ingests import Ingests
@@ -167,6 +167,12 @@ class Store:
             return None
         with self._database.write():
             return self._followed(self.grouping.split(number, by), then)
+
+    def decision_on(self, report: Report) -> Decision | None:
+        """The latest that somebody decided about a crash's failure, or about this crash alone, and that is in force."""
+        own = self.duplicates.own_name(report)
+        made = (one for one in self.grouping.decisions(own) if one.undone_by is None and one.by != RULES)
+        return next((one for one in made if one.deed == "merge" or one.name == own), None)
 
     def undo(self, decision: int, by: str, then: Then) -> Decision | None:
         """Take a merge or a split back; None where there is no such one in force."""

@@ -17,11 +17,13 @@ from bot.listeners.intake import Rules
 from bot.membership import Membership
 from bot.modals import About
 from bot.outbound import View
+from bot.regrouping import follow
 from bot.sending import Refused, Sender, Unreachable
 from bot.showing import details_job, show_job
 from bot.slack_text import render
 from bot.stopping import Stops, stop_jobs
 from bot.workspaces import Workspace
+from storage.grouping import Decision
 from storage.jobs import Job
 from storage.knowledge import Deed
 from storage.sight import Sight
@@ -106,6 +108,9 @@ async def submit(desk: Desk, rules: Rules, body: Mapping[str, Any]) -> None:
     if about is None or modals.mistakes(kind, given) or not (_is_heard(user, rules) and _may(user, rules)):
         return
     what = Pressed(kind, "", user, about, None, str(body.get("trigger_id") or ""))
+    if kind == modals.MERGE_FORM:
+        await _merge(desk, what, given[modals.CRASH])
+        return
     await _act(desk, what, FORMS[what.action], given)
 
 
@@ -171,6 +176,51 @@ async def _wrong(desk: Desk, what: Pressed) -> None:
     await _window(desk, what, modals.WRONG_FORM, lambda _place, _sight: modals.wrong_form(what.about))
 
 
+async def _same_as(desk: Desk, what: Pressed) -> None:
+    def form(place: Thread, seen: Sight) -> View:
+        report = desk.store.reports.report(place.report_id)
+        alike = () if report is None else desk.store.seen_as(seen).seen(report).similar
+        return modals.merge_form(what.about, alike)
+
+    await _window(desk, what, modals.MERGE_FORM, form)
+
+
+async def _merge(desk: Desk, what: Pressed, text: str) -> None:
+    store, meant = desk.store.seen_as(await _sight(desk, what)), modals.crash_meant(text)
+
+    def decide(place: Thread) -> Decision | None:
+        number = meant if isinstance(meant, int) else None
+        if isinstance(meant, tuple):
+            told = [store.threads.of_summary(place.team, *meant), *store.threads.at(place.team, *meant)]
+            number = next((one.report_id for one in told if one is not None), None)
+        return None if number is None else store.merge(place.report_id, number, what.user, follow(desk.store))
+
+    await _decide(desk, what, decide)
+
+
+async def _split(desk: Desk, what: Pressed) -> None:
+    await _decide(desk, what, lambda place: desk.store.split(place.report_id, what.user, follow(desk.store)))
+
+
+async def _undo(desk: Desk, what: Pressed) -> None:
+    def decide(place: Thread) -> Decision | None:
+        report = desk.store.reports.report(place.report_id)
+        made = None if report is None else desk.store.decision_on(report)
+        return None if made is None else desk.store.undo(made.id, what.user, follow(desk.store))
+
+    await _decide(desk, what, decide)
+
+
+async def _decide(desk: Desk, what: Pressed, decide: Callable[[Thread], Decision | None]) -> None:
+    place = await _place(desk, what)
+    if place is None or not await _is_first(desk, what):
+        return
+    if await asyncio.to_thread(decide, place) is None:
+        await _whisper(desk, what, "not_regrouped")
+    else:
+        desk.announce([])  # the jobs that show it are kept with it
+
+
 async def _threads(desk: Desk, what: Pressed) -> None:
     def listed(place: Thread, seen: Sight) -> View:
         report = desk.store.reports.report(place.report_id)
@@ -188,13 +238,18 @@ async def _window(desk: Desk, what: Pressed, kind: str, content: Callable[[Threa
     place = await asyncio.to_thread(
         desk.store.threads.of_summary, what.about.team, what.about.channel, what.about.message
     )
-    seen = await desk.membership.sight_of(what.user)
-    sight = replace(seen, channels=(seen.channels or frozenset()) | {what.about.channel})
+    sight = await _sight(desk, what)
     view = modals.sorry(kind) if place is None else await asyncio.to_thread(content, place, sight)
     try:
         await desk.sender.change_view(opened, view)
     except (Refused, Unreachable) as error:  # it was closed meanwhile
         log.info("a window was not filled: %s", error)
+
+
+async def _sight(desk: Desk, what: Pressed) -> Sight:
+    # What that person may see, and what stands where they pressed.
+    seen = await desk.membership.sight_of(what.user)
+    return replace(seen, channels=(seen.channels or frozenset()) | {what.about.channel})
 
 
 async def _place(desk: Desk, what: Pressed) -> Thread | None:
@@ -225,8 +280,13 @@ ACTIONS: dict[str, Action] = {
     acts.UNMUTE: Action(_deed("unmute", lambda what: {"channel": what.about.channel})),
     acts.KNOWN: Action(_known),
     acts.WRONG: Action(_wrong),
+    acts.UNKNOWN: Action(_deed("forget", lambda _: {})),
+    acts.MERGE: Action(_same_as),
+    acts.SPLIT: Action(_split),
+    acts.UNDO: Action(_undo),
     acts.AGAIN: Action(_again),
     acts.THREADS: Action(_threads, managed=False),
     acts.DETAILS: Action(_details, managed=False),
 }
 FORMS: dict[str, Deed] = {modals.KNOWN_FORM: "known", modals.WRONG_FORM: "wrong"}
+ALL_FORMS = (*FORMS, modals.MERGE_FORM)
