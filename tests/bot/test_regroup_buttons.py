@@ -39,7 +39,7 @@ async def test_two_failures_become_one_and_come_apart_again(slack: StandIn, tmp_
         assert acts.UNDO in actions(two)
         slack.press(CRASHES, one.ts, acts.MERGE, ANNA)
         await slack.submit((await window(slack)).id, {"crash": "2"})
-        await until(lambda: any("Nothing was changed" in str(call) for call in slack.calls))
+        await until(lambda: [one for one in slack.workspace.whispers if "Nothing was changed" in one.text])
         slack.press(CRASHES, two.ts, acts.UNDO, ANNA)
         await until(lambda: all("merged" not in shown(place) for place in (one, two)))
         assert all("First time seen here" in shown(place) for place in (one, two))
