@@ -102,13 +102,10 @@ def muted(report: Report, seen: Seen | None, stands: Standing) -> Message:
     return render("muted", _mentions(report, stands), report=report, seen=seen, standing=stands)
 
 
-def with_page(message: Message, address: str | None) -> Message:
-    """The message with a link to the report's page below it; without an address it is as it was."""
-    return (
-        message
-        if address is None
-        else replace(message, blocks=(*message.blocks, *render("page", address=address).blocks))
-    )
+def with_links(message: Message, page: str | None, new_ticket: str | None = None) -> Message:
+    """The message with links below it, to the report's page and to what begins a ticket about it; as it was without."""
+    below = render("page", address=page, new_ticket=new_ticket).blocks
+    return replace(message, blocks=(*message.blocks, *below)) if below else message
 
 
 def gone() -> Message:

@@ -100,7 +100,7 @@ def with_settings(use: Callable[[Store, Settings], int]) -> int:
     in a line."""
     try:
         settings = settings_or_stop()
-        with Store.open(settings.database) as store:
+        with Store.open(settings.database, ticket_link=settings.ticketing.address) as store:
             return use(store, settings)
     except Stop as stop:
         print(f"pileup: {stop.line}", file=sys.stderr)

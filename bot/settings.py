@@ -28,6 +28,7 @@ from bot.fetch.limits import FetchLimits, Keep, Policy
 from bot.home import default_home, symbol_directories
 from bot.redaction import Kind, Redaction, key_in
 from bot.symbols.reach import Reach, authorization, read_credentials
+from bot.tickets import Tickets, is_address, read_trackers
 
 if TYPE_CHECKING:
     from bot.fetch.remote import Terms
@@ -275,6 +276,16 @@ class Settings(BaseSettings):
         default={},
         description="Ages in days at which what was told in a channel leaves history: `C0PRIVATE1=30 C0LAB00001=7`.",
     )
+    tickets: Annotated[dict[str, str], NoDecode, BeforeValidator(lambda value: read_trackers(_words(value)))] = Field(
+        default={},
+        description="Trackers whose tickets become links: `jira=https://acme.atlassian.net github=https://github.com"
+        " servicenow=https://acme.service-now.com`.",
+    )
+    new_ticket: str | None = Field(
+        default=None,
+        description="The link that begins a ticket, with `{title}` and `{body}`:"
+        " `https://github.com/acme/ops/issues/new?title={title}&body={body}`.",
+    )
     redact: Annotated[frozenset[Kind], NoDecode, BeforeValidator(_words)] = Field(
         default=frozenset(),
         description="What reports say under pseudonyms: any of `hosts`, `users`, `paths`. Empty: nothing.",
@@ -287,6 +298,13 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="How much `serve` logs."
     )
+
+    @field_validator("new_ticket")
+    @classmethod
+    def _beginning(cls, value: str | None) -> str | None:
+        if value is not None and not is_address(value):
+            raise ValueError("must be an address, as in https://tickets.example.com/new?title={title}")
+        return value
 
     @field_validator("web_issuer")
     @classmethod
@@ -383,6 +401,11 @@ class Settings(BaseSettings):
         given = Defaults() if self.routes is None else read_routes(self.routes)
         modes: dict[str, Mode] = dict.fromkeys(self.broadcast_channels, "broadcast")
         return replace(given, mode=self.channel_mode, modes=modes, locked=self.locked)
+
+    @property
+    def ticketing(self) -> Tickets:
+        """What makes links of tickets, and begins new ones."""
+        return Tickets(self.tickets, self.new_ticket)
 
     @cached_property
     def redaction(self) -> Redaction | None:

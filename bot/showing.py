@@ -29,9 +29,11 @@ SHOW = "show"  # the kind of jobs that bring messages up to date
 DETAILS = "details"  # the kind of jobs that follow a short answer with its details
 
 
-def message_at(store: Store, report: Report, place: Thread, page: str | None = None) -> Message:
-    """What stands at a place that tells a report; ``page`` is the address of its page. It says no more of other
-    crashes than every member of the channel may know.
+def message_at(
+    store: Store, report: Report, place: Thread, page: str | None = None, new_ticket: str | None = None
+) -> Message:
+    """What stands at a place that tells a report; ``page`` is the address of its page, ``new_ticket`` begins a ticket
+    about it. It says no more of other crashes than every member of the channel may know.
     """
     store = store.seen_at(place.team, place.channel)
     seen = store.seen(report)
@@ -47,7 +49,7 @@ def message_at(store: Store, report: Report, place: Thread, page: str | None = N
             message = blocks.again(report, before, place.line, stands)
         case _:
             message = blocks.summary(report, before, _relatives(seen.similar), place.line, stands)
-    message = blocks.with_page(message, page)
+    message = blocks.with_links(message, page, new_ticket)
     if place.name is not None:
         message = blocks.of_archive(place.name, message)
     return blocks.with_buttons(message, buttons_at(place, stands, seen_before=before is not None))
@@ -138,7 +140,7 @@ async def restate(tools: Tools, place: Thread) -> None:
         now = await asyncio.to_thread(tools.store.threads.of_summary, place.team, place.channel, place.summary_ts)
         if now is None:
             return
-        message = await asyncio.to_thread(message_at, tools.store, report, now, tools.page(now))
+        message = await asyncio.to_thread(message_at, tools.store, report, now, *tools.links(report, now))
         key = message_key(now.job or now.summary_ts, now.slot)
         try:
             await tools.sender.edit(now.channel, now.summary_ts, message, key, final=True)

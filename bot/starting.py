@@ -46,7 +46,7 @@ async def opened_store(settings: Settings, stack: AsyncExitStack) -> Store:
         CannotServe: it cannot be opened.
     """
     try:
-        store = await asyncio.to_thread(Store.open, settings.database)
+        store = await asyncio.to_thread(Store.open, settings.database, ticket_link=settings.ticketing.address)
     except (OSError, StorageError) as error:
         raise CannotServe(f"history in {spoken(settings.database)} cannot be opened: {error}") from error
     stack.callback(store.close)
@@ -174,4 +174,5 @@ def _tools(settings: Settings, workspace: Workspace, analyse: Analyse | None) ->
         archive_limits=settings.archive_limits,
         limits=settings.limits,
         page=settings.access.report_link,
+        new_ticket=settings.ticketing.begin,
     )

@@ -47,7 +47,8 @@ async def tell(
     own = await talk.begin("Writing the summary") or ""
     plan = await asyncio.to_thread(_plan, tools, talk, report, own, line=line, anew=anew)
     ts = await talk.end(
-        await asyncio.to_thread(message_at, tools.store, report, plan.place, tools.page(plan.place)), fine=True
+        await asyncio.to_thread(message_at, tools.store, report, plan.place, *tools.links(report, plan.place)),
+        fine=True,
     )
     place = await _note(tools, report, plan, ts)
     await route(tools, talk, report, place)
@@ -91,7 +92,8 @@ async def _tell_one(tools: Tools, talk: Conversation, name: str, report: Report,
         own = await asyncio.to_thread(tools.store.posts.known, talk.key, slot)
         plan = await asyncio.to_thread(_plan, tools, talk, report, own or "", slot=slot, name=name)
         ts = await talk.tell_one(
-            number, await asyncio.to_thread(message_at, tools.store, report, plan.place, tools.page(plan.place))
+            number,
+            await asyncio.to_thread(message_at, tools.store, report, plan.place, *tools.links(report, plan.place)),
         )
         place = await _note(tools, report, plan, ts)
     if whole:

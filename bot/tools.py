@@ -46,7 +46,8 @@ class Tools:
 
     ``permalink`` makes a link to a message: channel, time stamp, thread. ``analyzer`` says by which version and rules a
     report would be made now; it may raise BadRules. ``symbols`` makes what fetches symbols for one job, None where
-    nothing is to be fetched. ``page`` is the address of a report's page, for those who read it at a place.
+    nothing is to be fetched. ``page`` is the address of a report's page, for those who read it at a place;
+    ``new_ticket`` the link that begins a ticket about it.
     ``membership`` knows who may see what. ``elsewhere`` makes the tools of one workspace, where there are several.
     """
 
@@ -66,6 +67,7 @@ class Tools:
     archive_limits: ArchiveLimits = field(default_factory=ArchiveLimits)
     stops: Stops = field(default_factory=Stops)
     page: Callable[[Thread], str | None] = lambda _place: None
+    new_ticket: Callable[[Report], str | None] = lambda _report: None
     limits: Limits = field(default_factory=Limits)
     flights: WeakValueDictionary[str, Flight] = field(default_factory=WeakValueDictionary)
     locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
@@ -79,6 +81,10 @@ class Tools:
     def choices(self) -> Choices:
         """What people chose in Slack, above what the operator set."""
         return self.store.choices.above(self.defaults)
+
+    def links(self, report: Report, place: Thread) -> tuple[str | None, str | None]:
+        """The address of a report's page for those who read it at a place, and what begins a ticket about it."""
+        return self.page(place), self.new_ticket(report)
 
     def alone(self, identity: str) -> asyncio.Lock:
         """The lock of one dump: two links to it at the same time are one analysis and one story."""

@@ -6,7 +6,7 @@ was said of one crash holds for the next one of the same bucket, on whatever mac
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -40,13 +40,14 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class KnownIssue:
-    """What is known: a note, where it is tracked, and the first version of the culprit without it."""
+    """What is known: a note, where it is tracked, with its address, and the first version of the culprit without it."""
 
     note: str
     ticket: str | None
     fixed_in: str | None
     by: str
     at: datetime
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +82,22 @@ class Doubted:
 NOTHING = Known()
 
 
+TicketLink = Callable[[str], str | None]
+
+
+def no_link(_: str) -> str | None:
+    """Where no tracker is known, no ticket has an address."""
+    return None
+
+
 class Knowledge:
     """The acts of one database."""
 
-    def __init__(self, database: Database, clock: Clock, sight: Sight = EVERYTHING) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, sight: Sight = EVERYTHING, ticket_link: TicketLink = no_link
+    ) -> None:
         self._database = database
+        self._ticket_link = ticket_link
         self._clock = clock
         self._sight = sight
 
@@ -130,7 +142,10 @@ class Knowledge:
         known = NOTHING
         for act in self.acts(signatures):
             known = _after(known, act)
-        return known
+        issue = known.issue
+        if issue is None or not issue.ticket:
+            return known
+        return replace(known, issue=replace(issue, link=self._ticket_link(issue.ticket)))
 
     def doubts(self) -> list[tuple[str, int]]:
         """How often verdicts were called wrong, by rule: bugcheck code and culprit, most doubted first."""

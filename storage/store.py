@@ -21,7 +21,7 @@ from storage.held import HeldMentions
 from storage.ingests import Ingests
 from storage.installations import Installations
 from storage.jobs import Job, Jobs, NewJob
-from storage.knowledge import Deed, Knowledge, Known
+from storage.knowledge import Deed, Knowledge, Known, TicketLink, no_link
 from storage.lanes import Holds, Lanes
 from storage.migrations import MIGRATIONS, migrate
 from storage.overview import Overview
@@ -45,8 +45,15 @@ class Store:
     Safe to use from several threads; several processes may open the same database.
     """
 
-    def __init__(self, database: Database, clock: Clock = utc_now, sight: Sight = EVERYTHING) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock = utc_now,
+        sight: Sight = EVERYTHING,
+        ticket_link: TicketLink = no_link,
+    ) -> None:
         self._database = database
+        self._ticket_link = ticket_link
         self._clock = clock
         self._sight = sight
         self.jobs = Jobs(database, clock)
@@ -60,7 +67,7 @@ class Store:
         self.duplicates = Duplicates(database, self.reports, self.threads, self.grouping, sight)
         self.search = Search(database, sight)
         self.overview = Overview(database, sight)
-        self.knowledge = Knowledge(database, clock, sight)
+        self.knowledge = Knowledge(database, clock, sight, ticket_link)
         self.channels = Channels(database, clock)
         self.installations = Installations(database, clock)
         self.audit = Audit(database, clock)
@@ -77,8 +84,8 @@ class Store:
         self.held = HeldMentions(database, clock, self.jobs)
 
     @classmethod
-    def open(cls, place: Place, clock: Clock = utc_now) -> Self:
-        """Open or create the database and bring it to the present schema.
+    def open(cls, place: Place, clock: Clock = utc_now, ticket_link: TicketLink = no_link) -> Self:
+        """Open or create the database and bring it to the present schema. ``ticket_link`` makes tickets links.
 
         Raises:
             OSError: the directory of a file cannot be made.
@@ -91,7 +98,7 @@ class Store:
         except BaseException:
             database.close()
             raise
-        return cls(database, clock)
+        return cls(database, clock, ticket_link=ticket_link)
 
     def seen_from(self, channels: frozenset[str]) -> "Store":
         """The same history as the members of these Slack channels may see it; for reading, and not to be closed."""
@@ -103,7 +110,8 @@ class Store:
 
     def seen_as(self, sight: Sight) -> "Store":
         """The same history with this sight; as ``seen_from``. The history of one workspace stays that."""
-        return Store(self._database, self._clock, replace(sight, tenant=self._sight.tenant or sight.tenant))
+        own = replace(sight, tenant=self._sight.tenant or sight.tenant)
+        return Store(self._database, self._clock, own, self._ticket_link)
 
     @property
     def tenant(self) -> str | None:
@@ -112,7 +120,7 @@ class Store:
 
     def of_tenant(self, team: str) -> "Store":
         """The history of one workspace, where one bot serves several; not to be closed."""
-        return Store(self._database, self._clock, Sight(tenant=team))
+        return Store(self._database, self._clock, Sight(tenant=team), self._ticket_link)
 
     def seen(self, report: Report) -> Seen:
         """Was this dump, this failure or something like it here before? Asked best before ``remember``."""

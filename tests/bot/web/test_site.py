@@ -270,7 +270,7 @@ def test_the_link_below_a_verdict_opens_its_report(store: Store) -> None:
     assert links.read(SECRET, start.rpartition("/")[2], NOON) == links.Grant("C1", int(month.timestamp()))
     assert Access(SECRET).report_link(place) is None
     assert Access(url="http://127.0.0.1:8080").report_link(place) == f"http://127.0.0.1:8080/crashes/{HUNG}"
-    shown = blocks.with_page(Message("verdict"), address).blocks[-1]
+    shown = blocks.with_links(Message("verdict"), address).blocks[-1]
     assert shown["elements"][0]["text"] == f"<{address}|Open report>"
 
 
