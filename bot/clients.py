@@ -104,6 +104,15 @@ def bare_client(api_url: str) -> AsyncWebClient:
     return client
 
 
+async def oauth_access(client: AsyncWebClient, keys: tuple[str, str], **given: str) -> Any:
+    """What ``oauth.v2.access`` answers to a code or a refresh token. Secrets go in the body, where no log has them.
+
+    Raises:
+        SlackApiError, aiohttp.ClientError, OSError, TimeoutError.
+    """
+    return await client.api_call("oauth.v2.access", data={"client_id": keys[0], "client_secret": keys[1], **given})
+
+
 def _source(token: str | Token) -> Token:
     return FixedToken(token) if isinstance(token, str) else token
 

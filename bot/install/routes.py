@@ -8,7 +8,6 @@ Source: docs.slack.dev/authentication/installing-with-oauth.
 
 import logging
 import time
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from bot.clients import bare_client, reading_client
+from bot.clients import bare_client, oauth_access, reading_client
 from bot.install.installations import STATE_SECONDS, InstallationStore, StateStore
 from bot.install.scopes import bot_scopes
 from bot.settings import Settings
@@ -35,12 +34,13 @@ INSTALL, BACK = "/slack/install", "/slack/oauth_redirect"
 _FAULTS = (SlackApiError, SlackClientError, aiohttp.ClientError, OSError, TimeoutError)
 
 
-@dataclass(frozen=True, slots=True)
 class Refusal(Exception):
     """Why there is no installation: ``kind`` picks the words, ``status`` is for programs."""
 
-    kind: str
-    status: int = 400
+    def __init__(self, kind: str, status: int = 400) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.status = status
 
 
 def install_routes(settings: Settings, store: Store) -> list[BaseRoute]:
@@ -98,9 +98,7 @@ class _Site:
             raise Refusal("code")
         client = bare_client(self._settings.slack_api_url)
         try:
-            answer: Any = await client.oauth_v2_access(
-                client_id=self._keys[0], client_secret=self._keys[1], code=code, **self._redirect
-            )
+            answer = await oauth_access(client, self._keys, code=code, **self._redirect)
             return await self._keep(client, answer)
         except SlackApiError as error:
             log.warning("Slack refuses an installation: %s", word(error))

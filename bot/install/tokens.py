@@ -14,6 +14,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.clients import oauth_access
 from bot.install.vault import Unopened, Vault
 from bot.slack_calls import Refused, Unreachable
 from storage.installations import Installation
@@ -103,12 +104,8 @@ class InstalledToken:
 
     async def _renew(self, one: Installation) -> Installation:
         try:
-            answer = await self._client.oauth_v2_access(
-                client_id=self._keys[0],
-                client_secret=self._keys[1],
-                grant_type="refresh_token",
-                refresh_token=self._vault.open(self._team, one.refresh or ""),
-            )
+            refresh = self._vault.open(self._team, one.refresh or "")
+            answer = await oauth_access(self._client, self._keys, grant_type="refresh_token", refresh_token=refresh)
         except (SlackApiError, SlackClientError, aiohttp.ClientError, OSError, TimeoutError, Unopened) as error:
             await asyncio.to_thread(self._store.installations.give_up, one)
             return self._not_renewed(one, error)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any
 
 from aiohttp import web
@@ -12,11 +13,11 @@ from bot.sandbox.arguments import Arguments, read_arguments, typed
 from bot.sandbox.calling import Caller
 from bot.sandbox.errors import SlackError
 from bot.sandbox.faults import Faults
+from bot.sandbox.grants import APP_TOKEN, BOT_TOKEN, Grants
 from bot.sandbox.methods import METHODS
 from bot.sandbox.workspace import Workspace
 
-BOT_TOKEN = "xoxb-sandbox-bot"  # noqa: S105  # the stand-in's own, worth nothing elsewhere
-APP_TOKEN = "xapp-sandbox-app"  # noqa: S105
+__all__ = ["APP_TOKEN", "BOT_TOKEN", "Api", "Call", "token_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,10 @@ class Api:
     ) -> None:
         self.calls: list[Call] = []
         self.used_scopes: set[str] = set()
+        self.grants = Grants(workspace, scopes, time.time)
         self._workspace = workspace
         self._faults = faults
         self._open_ticket = open_ticket
-        self._scopes = scopes
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one call."""
@@ -65,22 +66,27 @@ class Api:
             refused: dict[str, Any] = {"ok": False, "error": error.word}
             if error.messages:
                 refused["response_metadata"] = {"messages": list(error.messages)}
-            return web.json_response(refused)
+            return web.json_response(refused, headers=self._headers(token_of(request, arguments)))
         self._record(method, arguments, None, answer)
         if planned is not None and request.transport is not None:
             request.transport.abort()
-        return web.json_response(answer)
+        return web.json_response(answer, headers=self._headers(token_of(request, arguments)))
 
     def _answer(self, method: str, token: str, given: Arguments) -> dict[str, Any]:
         if method == "apps.connections.open":
             self._check_token(token, APP_TOKEN)
             address = self._workspace.base.replace("http://", "ws://")
             return {"url": f"{address}link/?ticket={self._open_ticket()}&app_id={self._workspace.app_id}"}
+        if method == "oauth.v2.access":
+            return self.grants.access(given)
         known = METHODS.get(method)
-        if known is None:
+        if known is None and method != "auth.revoke":
             raise SlackError("unknown_method")
         self._check_token(token, BOT_TOKEN)
-        caller = Caller(self._workspace, self._workspace.base, self._scopes, self.used_scopes)
+        if known is None:
+            return self.grants.revoke(token)
+        grant = self.grants.of(token)
+        caller = Caller(grant.workspace, self._workspace.base, grant.scopes, self.used_scopes)
         if known.scope is not None:
             caller.need(known.scope)
         return known.run(caller, typed(given, known.kinds, known.required))
@@ -88,9 +94,11 @@ class Api:
     def _check_token(self, token: str, wanted: str) -> None:
         if not token:
             raise SlackError("not_authed")
-        if self._faults.invalid_auth or token not in (BOT_TOKEN, APP_TOKEN):
+        if self._faults.invalid_auth:
             raise SlackError("invalid_auth")
-        if token != wanted:
+        if token != APP_TOKEN:
+            self.grants.of(token)
+        if (token == APP_TOKEN) != (wanted == APP_TOKEN):
             raise SlackError("not_allowed_token_type")
 
     def _record(self, method: str, arguments: Arguments, error: str | None, answer: dict[str, Any]) -> None:
@@ -99,7 +107,21 @@ class Api:
 
     def may_read_files(self, request: web.Request) -> bool:
         """Whether who asks for a file may have it."""
-        return token_of(request, {}) == BOT_TOKEN and (self._scopes is None or "files:read" in self._scopes)
+        try:
+            grant = self.grants.of(token_of(request, {}))
+            Caller(grant.workspace, "", grant.scopes, self.used_scopes).need("files:read")
+        except SlackError:
+            return False
+        return request.match_info["file"] in grant.workspace.files
+
+    def _headers(self, token: str) -> dict[str, str]:
+        # With each answer come the scopes of the token, and the time there.
+        now = formatdate(time.time() + self._faults.clock_ahead, usegmt=True)
+        try:
+            scopes = self.grants.of(token).scopes
+        except SlackError:
+            scopes = None
+        return {"Date": now} | ({} if scopes is None else {"X-OAuth-Scopes": ",".join(sorted(scopes))})
 
 
 def token_of(request: web.Request, arguments: Arguments) -> str:

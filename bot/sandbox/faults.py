@@ -27,6 +27,7 @@ class Faults:
     invalid_auth: bool = False
     slow_seconds: float = 0.0
     deaf: bool = False
+    clock_ahead: float = 0.0  # of Slack's clock before ours
     clock: Callable[[], float] = time.monotonic
     chance: random.Random = field(default_factory=lambda: random.Random(6))
     _limited: dict[str, tuple[float, int]] = field(default_factory=dict)

@@ -3,23 +3,27 @@
 from aiohttp import web
 
 from bot.sandbox.api import Api
-from bot.sandbox.workspace import Workspace
+from bot.sandbox.workspace import File, Workspace
 
 
-def add_files(app: web.Application, workspace: Workspace, api: Api) -> None:
+def add_files(app: web.Application, workspaces: list[Workspace], api: Api) -> None:
     """Put the addresses of files on a server."""
-    store = _Store(workspace, api)
+    store = _Store(workspaces, api)
     app.router.add_post("/upload/v1/{file}", store.upload)
     app.router.add_get("/files-pri/{file}/download", store.download)
 
 
 class _Store:
-    def __init__(self, workspace: Workspace, api: Api) -> None:
-        self._workspace = workspace
+    def __init__(self, workspaces: list[Workspace], api: Api) -> None:
+        self._workspaces = workspaces
         self._api = api
 
+    def _file(self, request: web.Request) -> File | None:
+        wanted = request.match_info["file"]
+        return next((one.files[wanted] for one in self._workspaces if wanted in one.files), None)
+
     async def upload(self, request: web.Request) -> web.Response:
-        file = self._workspace.files.get(request.match_info["file"])
+        file = self._file(request)
         if file is None or file.uploaded:
             return web.Response(status=404, text="unknown upload")
         file.content = await _body(request)
@@ -29,7 +33,7 @@ class _Store:
         return web.Response(text=f"OK - {file.size}")
 
     async def download(self, request: web.Request) -> web.Response:
-        file = self._workspace.files.get(request.match_info["file"])
+        file = self._file(request)
         if file is None or not file.completed:
             return web.Response(status=404)
         if not self._api.may_read_files(request):

@@ -12,6 +12,7 @@ from bot.sandbox.deliveries import Deliveries, Delivery
 from bot.sandbox.events import events_of, home_opened
 from bot.sandbox.faults import Faults
 from bot.sandbox.file_store import add_files
+from bot.sandbox.grants import Grants
 from bot.sandbox.payloads import Given, action_of, command_of, press_of, shortcut_of, submission_of, view_press_of
 from bot.sandbox.signed_http import SignedHttp
 from bot.sandbox.socket_mode import ACK_SECONDS, SocketMode
@@ -38,6 +39,8 @@ class StandIn:
         self.faults = faults or Faults()
         self.socket_mode = SocketMode(self.workspace, self.faults)
         self.deliveries = Deliveries(self.workspace, self.faults, self.socket_mode)
+        self.others: dict[str, Deliveries] = {}  # of further workspaces, by id
+        self.workspaces = [self.workspace]
         self.base = ""
         self._port = port
         self._api = Api(self.workspace, self.faults, self.socket_mode.open_ticket, scopes)
@@ -45,7 +48,7 @@ class StandIn:
         self._app.router.add_route("*", "/api/{method}", self._api.handle)
         self._app.router.add_get("/link/", self.socket_mode.serve)
         self._app.router.add_post("/respond/{channel}/{user}", self._respond)
-        add_files(self._app, self.workspace, self._api)
+        add_files(self._app, self.workspaces, self._api)
         if pages is not None:
             pages(self, self._app)
         self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=1.0)
@@ -111,6 +114,26 @@ class StandIn:
             self.workspace.close_view(view)
         return delivery
 
+    def join(self, workspace: Workspace) -> Deliveries:
+        """A further workspace: what is sent to the app from there."""
+        deliveries = Deliveries(workspace, self.faults, self.socket_mode)
+        deliveries.over_http = self.deliveries.over_http
+
+        def changed(what: str, channel: Channel, message: Message) -> None:
+            for event in events_of(workspace, what, channel, message):
+                deliveries.emit(event)
+
+        workspace.base = self.base
+        workspace.listeners.append(changed)
+        self.workspaces.append(workspace)
+        self.others[workspace.team_id] = deliveries
+        return deliveries
+
+    @property
+    def grants(self) -> Grants:
+        """The app's tokens."""
+        return self._api.grants
+
     @property
     def used_scopes(self) -> set[str]:
         """The scopes that the calls needed, granted or not."""
@@ -139,7 +162,8 @@ class StandIn:
         """Close every connection and the port."""
         if self._changed in self.workspace.listeners:
             self.workspace.listeners.remove(self._changed)
-        await self.deliveries.close()
+        for deliveries in (self.deliveries, *self.others.values()):
+            await deliveries.close()
         await self.socket_mode.close()
         await self._runner.cleanup()
 

@@ -174,6 +174,18 @@ class Workspace:
         self._counter = 0
         self._last = 0.0
 
+    @classmethod
+    def second(cls) -> "Workspace":
+        """Another workspace with the same app, whose ids are its own."""
+        other = cls()
+        other.team_id, other.team_name = "T0SECOND01", "Second"
+        other.bot = User("U0PILEUP02", "pileup", "B0PILEUP02")
+        other.people = [User("U0CARL0001", "carl")]
+        other.users = {user.id: user for user in (other.bot, *other.people)}
+        other.channels = {"C0SECOND01": Channel("C0SECOND01", "crashes", set(other.users))}
+        other._counter = 1_000_000
+        return other
+
     def new_ts(self) -> str:
         """A time stamp that no message has."""
         self._last = max(self._last + 0.000001, self._clock())
