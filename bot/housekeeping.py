@@ -6,11 +6,12 @@ from contextlib import suppress
 
 from bot.fetch.blocks import tidy_blocks
 from bot.fetch.workspace import downloads, job_name
+from bot.posted import sweep
 from bot.remains import remove_files
 from bot.settings import Settings
 from bot.workspaces import Workspaces
 from storage.errors import StorageError
-from storage.retention import Pruned
+from storage.retention import TRACE_AGE, Pruned
 from storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ def tidy(store: Store, settings: Settings) -> tuple[Pruned, int]:
     pruned = store.retention.prune(settings.keep)
     gone = sum(remove_files(settings.home, one) for one in pruned.gone if one.reports)
     pages = gone + tidy_blocks(settings.home, int(settings.page_cache_size))
+    store.uploads.prune(TRACE_AGE)
+    pages += sweep(settings.uploads_path, store.uploads.unread())
     if settings.keep_dumps != "never":
         return pruned, pages
     active = {job_name(job.id) for job in store.jobs.active()}

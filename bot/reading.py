@@ -18,14 +18,14 @@ from analysis.fingerprint import NOT_FETCHED
 from analysis.formats.raw import RawFile
 from analysis.formats.windbg.sniff import is_windbg_text
 from analysis.verdict.report import Report
-from bot import again, late, wording
+from bot import again, late, posted, wording
 from bot.archives.limits import ArchiveFailed
 from bot.archives.opening import Opened, open_archive
 from bot.child import AnalysisFailed
 from bot.conversation import Conversation
 from bot.fetch.download import Arrived, Fetched
 from bot.fetch.links import link
-from bot.fetch.pasted import pasted
+from bot.fetch.pasted import pasted as pasted_text
 from bot.fetch.problems import FetchFailed, Unchanged
 from bot.fetch.ranged import Whole
 from bot.several import Several, analyse_several, recalled
@@ -86,6 +86,8 @@ async def story(tools: Tools, job: Job, talk: Conversation, desk: Desk) -> dict[
 
         await again.analyse_again(tools, job, talk, fetch, symbols=symbols, remember=noting)
         return {}
+    if job.payload.get("untold"):
+        return await _untold(tools, job, talk, desk)
     several = await recalled(tools.store, job.memory)
     if several is not None:
         await tell_several(tools, talk, several)
@@ -114,6 +116,21 @@ async def story(tools: Tools, job: Job, talk: Conversation, desk: Desk) -> dict[
     return {"identity": read.found.dump.identity}
 
 
+async def _untold(tools: Tools, job: Job, talk: Conversation, desk: Desk) -> dict[str, str]:
+    # Nobody reads a first verdict while symbols are on their way, so it is made again before it counts.
+    if posted.numbers(job.memory):
+        return {}
+    read = await _read(tools, job, talk, desk)
+    symbols, fetched = desk.symbols, read.fetched
+    if isinstance(read.found, Several) or fetched is None or symbols is None or not symbols.late():
+        return {}
+    came = await asyncio.to_thread(symbols.await_late)
+    if came:
+        better = await tools.analyse(fetched, lambda _stage, _fraction: None, symbols)
+        await asyncio.to_thread(tools.store.remember, better)
+    return {}
+
+
 async def _keep(tools: Tools, job: Job, desk: Desk, told: Report) -> None:
     # After the verdict, when nobody waits any more. A dump that cannot be had now was told all the same.
     wanted = link((job.secret or job.payload["shown"]).partition("\n")[0])
@@ -136,6 +153,8 @@ async def _keep(tools: Tools, job: Job, desk: Desk, told: Report) -> None:
 
 async def retold(tools: Tools, job: Job, talk: Conversation) -> bool:
     """Tell what the job found before it died again and again. False: it found nothing."""
+    if job.payload.get("untold"):
+        return bool(posted.numbers(job.memory))
     several = await recalled(tools.store, job.memory)
     if several is not None:
         await tell_several(tools, talk, several)
@@ -272,9 +291,14 @@ async def _opened(
     # ``quiet``: a verdict stands in the thread already, and no progress may take its place. ``whole``: why the file
     # may not stay where it is.
     if job.payload.get("pasted"):
-        text = await asyncio.to_thread(pasted, desk.directory / "pasted.txt", job.secret or "", job.payload["shown"])
+        text = await asyncio.to_thread(
+            pasted_text, desk.directory / "pasted.txt", job.secret or "", job.payload["shown"]
+        )
         return Opened(((job.payload["shown"], text),))
     address, _, password = (job.secret or job.payload["shown"]).partition("\n")
+    if job.payload.get("posted"):
+        arrived_here = await asyncio.to_thread(posted.opened, tools.uploads, job.payload, desk.directory)
+        return await open_archive(arrived_here, job.payload["shown"], tools.archive_limits, password or None)
     wanted = link(address)
     if job.payload.get("upload"):
         wanted = replace(wanted, label=job.payload["shown"], shown=job.payload["shown"], is_upload=True)

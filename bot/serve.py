@@ -4,6 +4,7 @@ import asyncio
 import functools
 import logging
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 
@@ -28,7 +29,7 @@ from bot.rounds import make_rounds
 from bot.sending import PACE_SECONDS
 from bot.settings import Settings
 from bot.starting import SPARE_THREADS, CannotServe, open_workspaces, opened_store, tools_of
-from bot.tools import Analyse
+from bot.tools import Analyse, Tools
 from bot.workspaces import Workspaces
 from storage.jobs import Job
 from storage.store import Store
@@ -106,12 +107,12 @@ async def serve(
         tasks.append(asyncio.create_task(make_rounds(tools, announce, stop)))
         tasks.append(asyncio.create_task(keep_sight(workspaces, stop)))
         if settings.web_port is not None:
-            tasks.append(_pages(settings, settings.web_port, store, workspaces, stop))
+            tasks.append(_pages(settings, workspaces, tools, crew.announce, stop))
         await _until(stop, tasks)
 
 
 def _pages(
-    settings: Settings, port: int, store: Store, workspaces: Workspaces, stop: asyncio.Event
+    settings: Settings, workspaces: Workspaces, tools: Tools, announce: Callable[[], None], stop: asyncio.Event
 ) -> asyncio.Task[None]:
     # Imported where there are pages: the server costs a third of a second.
     from bot.web.doors import doors_of
@@ -119,11 +120,12 @@ def _pages(
     from bot.web.running import open_socket, serve_pages
 
     try:
-        place = open_socket(settings.web_address, port)
+        place = open_socket(settings.web_address, settings.web_port or 0)
     except OSError as error:
-        raise CannotServe(f"pages cannot be served at {settings.web_address}:{port}: {error.strerror}") from error
-    log.info("pages at %s:%d", settings.web_address, port)
-    site = create_site(store, settings.access, doors=doors_of(settings, workspaces))
+        where = f"{settings.web_address}:{settings.web_port}"
+        raise CannotServe(f"pages cannot be served at {where}: {error.strerror}") from error
+    log.info("pages at %s:%d", settings.web_address, settings.web_port)
+    site = create_site(tools.store, settings.access, doors=doors_of(settings, workspaces, tools, announce))
     return asyncio.create_task(serve_pages(site, place, stop))
 
 

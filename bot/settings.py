@@ -157,6 +157,17 @@ class Settings(BaseSettings):
     api_per_minute: int = Field(
         default=120, ge=1, le=100_000, description="Requests a minute that one token may make of the API."
     )
+    uploads: Annotated[Path, AfterValidator(Path.expanduser)] | None = Field(
+        default=None,
+        description="Where posted dumps lie until they are read; with workers on several machines, a place that all of"
+        " them see. Default: `uploads` in the home directory.",
+    )
+    uploads_at_once: int = Field(
+        default=20, ge=1, le=10_000, description="Posted dumps of one token or person that may wait at the same time."
+    )
+    uploads_a_day: int = Field(
+        default=1000, ge=1, le=1_000_000, description="Dumps that one token or person may post in 24 hours."
+    )
     slack_client_id: str | None = Field(
         default=None,
         description="The app's client ID (*Basic Information*): with the secret, people sign in with Slack, and "
@@ -437,6 +448,11 @@ class Settings(BaseSettings):
         if secret is None:
             raise ValueError("there is no secret to seal tokens with")
         return Vault(secret.get_secret_value())
+
+    @property
+    def uploads_path(self) -> Path:
+        """Where posted dumps lie."""
+        return self.uploads or self.home / "uploads"
 
     @property
     def policy(self) -> Policy:

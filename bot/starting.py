@@ -175,4 +175,5 @@ def _tools(settings: Settings, workspace: Workspace, analyse: Analyse | None) ->
         limits=settings.limits,
         page=settings.access.report_link,
         new_ticket=settings.ticketing.begin,
+        uploads_at=settings.uploads_path,
     )

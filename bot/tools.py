@@ -69,6 +69,7 @@ class Tools:
     page: Callable[[Thread], str | None] = lambda _place: None
     new_ticket: Callable[[Report], str | None] = lambda _report: None
     limits: Limits = field(default_factory=Limits)
+    uploads_at: Path | None = None
     flights: WeakValueDictionary[str, Flight] = field(default_factory=WeakValueDictionary)
     locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     elsewhere: Callable[[str], Awaitable["Tools | None"]] | None = None
@@ -76,6 +77,11 @@ class Tools:
     async def of_team(self, team: str) -> "Tools | None":
         """What to work with for one workspace; None for one that took the app away."""
         return self if self.elsewhere is None else await self.elsewhere(team)
+
+    @property
+    def uploads(self) -> Path:
+        """Where files that were posted to us lie until they are read."""
+        return self.uploads_at or self.home / "uploads"
 
     @property
     def choices(self) -> Choices:

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
-from bot import blocks
+from bot import blocks, posted
 from bot.again import AGAIN, ask_again, leave
 from bot.archives.limits import ArchiveFailed
 from bot.child import AnalysisFailed
@@ -38,7 +38,7 @@ MAX_HELD = 250  # jobs of one worker whose details are still to be told
 PASSWORD_SECONDS = 24 * 3600.0
 
 
-QUICK = (ASK, UNLOCK, SHOW, DETAILS, AGAIN, HELD)  # kinds of jobs that take no time to speak of
+QUICK = (ASK, UNLOCK, SHOW, DETAILS, AGAIN, HELD, posted.POSTED)  # kinds of jobs that take no time to speak of
 ALL = (ANALYZE, *QUICK)
 
 
@@ -75,11 +75,20 @@ async def work(tools: Tools, number: int, news: asyncio.Event, ending: Ending, k
 async def hold(tools: Tools, job: Job, ending: Ending, told: asyncio.Event) -> None:
     """Run a job beside its heartbeat; it ends finished, failed, withdrawn or back in the queue. ``told``: its verdict
     stands in the thread."""
-    mine = await tools.of_team(job.payload.get("team") or "")
+    mine = tools if _is_anybodys(job) else await tools.of_team(job.payload.get("team") or "")
     if mine is None:
         await asyncio.to_thread(tools.store.jobs.fail, job, "uninstalled", "the workspace has not installed the bot")
-        return
-    tools = mine
+    else:
+        await _run(mine, job, ending, told)
+    await posted.tidy(tools, job)
+
+
+def _is_anybodys(job: Job) -> bool:
+    # A machine posted it, and no workspace is told.
+    return bool(job.payload.get("untold")) and not job.payload["team"]
+
+
+async def _run(tools: Tools, job: Job, ending: Ending, told: asyncio.Event) -> None:
     doing = asyncio.create_task(_do(tools, job, told))
     others = (
         asyncio.create_task(_heartbeat(tools, job)),
@@ -164,6 +173,8 @@ async def _do(tools: Tools, job: Job, told: asyncio.Event) -> None:
         elif job.kind == AGAIN:
             await ask_again(tools, job)
             await asyncio.to_thread(tools.store.jobs.finish, job)
+        elif job.kind == posted.POSTED:
+            await posted.announce(tools, job)
         elif job.kind == HELD:
             await tell_held(tools, talk, job.payload["batch"])
             await asyncio.to_thread(tools.store.jobs.finish, job)
@@ -184,6 +195,8 @@ async def _conversation(tools: Tools, job: Job, told: asyncio.Event) -> Conversa
         await asyncio.to_thread(tools.store.jobs.pass_gates, job)
         return await asyncio.to_thread(tools.store.events.outcomes, place.team, place.channel, place.ts)
 
+    if asked.get("untold"):
+        return posted.Unspoken(tools.sender, tools.store.posts, place, job.key, asked.get("shown", ""), settle=settle)
     stopping = blocks.Button(STOP, str(job.id), "Cancel", "Cancel this download and analysis", is_danger=True)
     return Conversation(
         tools.sender, tools.store.posts, place, job.key, asked.get("shown", ""), settle=settle, buttons=(stopping,)
@@ -221,13 +234,16 @@ async def _unfold(tools: Tools, job: Job) -> None:
 
 async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:
     symbols = await asyncio.to_thread(tools.symbols)
-    await tools.membership.learn(job.payload["channel"])
+    if not job.payload.get("untold"):
+        await tools.membership.learn(job.payload["channel"])
     try:
         async with (
             workspace_aside(tools.home, job_name(job.id), keep=tools.keep_dumps) as directory,
             AsyncExitStack() as files,
         ):
             result = await story(tools, job, talk, Desk(directory, files, symbols))
+            if job.payload.get("posted"):
+                await posted.show(tools, job)
     except (FetchFailed, ArchiveFailed, AnalysisFailed) as failed:
         await _failed(tools, job, talk, failed)
         return
@@ -245,7 +261,7 @@ async def _failed(
 ) -> None:
     log.info("job %d failed: %s", job.id, failed.kind)
     given = "\n" in (job.secret or "")
-    if failed.kind == "password" and (given or "asked" not in job.memory):
+    if failed.kind == "password" and not job.payload.get("untold") and (given or "asked" not in job.memory):
         # The job waits for the answer, and for a day at most: then it comes here again, with nothing given.
         await remember(tools, job, asked=True)
         await asyncio.to_thread(tools.store.jobs.requeue, job, PASSWORD_SECONDS)

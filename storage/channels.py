@@ -43,6 +43,11 @@ class Channels:
         row = self._database.row("SELECT * FROM channels WHERE team = ? AND channel = ?", [team, channel])
         return None if row is None else _room(row)
 
+    def team_of(self, channel: str) -> str | None:
+        """The workspace of a channel; None where nothing is known of it, or several share it."""
+        rows = self._database.rows("SELECT team FROM channels WHERE channel = ?", [channel])
+        return rows[0]["team"] if len(rows) == 1 else None
+
     def note(
         self,
         team: str,

@@ -430,6 +430,12 @@ CREATE TABLE ingested (
 CREATE INDEX ingested_by_report ON ingested (report_id);
 """
 
+UPLOADS = """
+ALTER TABLE sightings ADD COLUMN source TEXT NOT NULL DEFAULT '';
+CREATE INDEX sightings_by_place ON sightings (channel, report_id);
+CREATE INDEX uploads_by_job ON uploads (job_id);
+"""
+
 MIGRATIONS: tuple[str | Step, ...] = (
     JOBS,
     REPORTS,
@@ -446,6 +452,7 @@ MIGRATIONS: tuple[str | Step, ...] = (
     CHANNELS,
     INSTALLING,
     INGESTS,
+    UPLOADS,
 )
 
 

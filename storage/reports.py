@@ -210,7 +210,17 @@ def sources(database: Database, sight: Sight, numbers: list[int]) -> dict[int, s
         f"AND {place} ORDER BY id DESC",
         [*numbers, *seen],
     )
-    return dict.fromkeys(numbers, UNNAMED) | {row["report_id"]: row["source"] for row in rows}
+    posted = {row["report_id"]: row["source"] for row in rows}
+    shown = sorted(sight.channels or ())
+    if shown and len(posted) < len(numbers):
+        own = ", ".join("?" for _ in shown)
+        rows = database.rows(
+            f"SELECT report_id, source FROM sightings WHERE report_id IN ({marks}) AND source <> '' "  # noqa: S608
+            f"AND channel IN ({own})",
+            [*numbers, *shown],
+        )
+        posted = {row["report_id"]: row["source"] for row in rows} | posted
+    return dict.fromkeys(numbers, UNNAMED) | posted
 
 
 def stored(row: Row) -> StoredReport:

@@ -36,6 +36,13 @@ class Sight:
             return self._of_tenant(table, ALWAYS, [])
         place, values = self.of_threads()
         told = f"EXISTS (SELECT 1 FROM threads WHERE threads.report_id = {table}.id AND {place})"  # noqa: S608
+        if self.channels:
+            marks = ", ".join("?" for _ in self.channels)
+            told = (
+                f"({told} OR EXISTS (SELECT 1 FROM sightings WHERE sightings.report_id = {table}.id "  # noqa: S608
+                f"AND sightings.channel IN ({marks})))"
+            )
+            values = [*values, *sorted(self.channels)]
         return self._of_tenant(
             table, told if self.public_of is None else f"({table}.by_operator = 1 OR {told})", values
         )

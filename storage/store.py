@@ -34,6 +34,7 @@ from storage.sight import EVERYTHING, Sight
 from storage.suspicion import Suspicion, Suspicions
 from storage.threads import Thread, Threads
 from storage.tokens import Tokens
+from storage.uploads import Uploads
 from storage.workers import Workers
 
 Then = Callable[[Decision], Iterable[NewJob]]
@@ -74,6 +75,7 @@ class Store:
         self.renaming = Renaming(database, self.reports, self.grouping)
         self.tokens = Tokens(database, clock)
         self.sessions = Sessions(database, clock)
+        self.uploads = Uploads(database, clock, self.jobs)
         self.forgetting = Forgetting(database, self.reports)
         self.retention = Retention(database, clock, self.forgetting)
         self.workers = Workers(database, clock)

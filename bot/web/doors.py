@@ -1,26 +1,35 @@
 """The ways into the pages, from the settings: signing in with Slack, where everything that it needs is set."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.settings import Settings
+from bot.tools import Tools
 from bot.web.signin.flow import BACK, Terms
 from bot.web.signin.issuer import Client, Issuer
+from bot.web.uploads.intake import Intake
 from bot.workspaces import Workspace, Workspaces
 from storage.sight import Sight
+from storage.uploads import Quota
 
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """``sign_in`` is how people sign in, None where they cannot; ``per_minute`` the requests of one token."""
+    """``sign_in`` is how people sign in, None where they cannot; ``per_minute`` the requests of one token; ``intake``
+    where dumps come in, None where none do."""
 
     sign_in: Terms | None = None
     per_minute: int = 120
+    intake: Intake | None = None
 
 
-def doors_of(settings: Settings, workspaces: Workspaces) -> Doors:
-    """The ways in that the settings open."""
-    return Doors(sign_in_terms(settings, workspaces), settings.api_per_minute)
+def doors_of(settings: Settings, workspaces: Workspaces, tools: Tools, announce: Callable[[], None]) -> Doors:
+    """The ways in that the settings open; ``announce`` tells the workers that there is something to do."""
+    quota = Quota(settings.uploads_at_once, settings.uploads_a_day)
+    team = workspaces.nobody.team
+    intake = Intake(tools.store, tools.uploads, settings.fetch_limits, quota, team, settings.channels, announce)
+    return Doors(sign_in_terms(settings, workspaces), settings.api_per_minute, intake)
 
 
 def sign_in_terms(settings: Settings, workspaces: Workspaces) -> Terms | None:

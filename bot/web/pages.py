@@ -29,6 +29,7 @@ from bot.web.guard import COOKIE, MAX_TOKENS, Access, Guard, Rates, tokens
 from bot.web.metrics import metrics_text
 from bot.web.signin.flow import BEGIN, SignIn, local
 from bot.web.templates import STYLE_SHEET, page
+from bot.web.uploads.pages import UploadPages
 from bot.web.visitors import Visitor, Visitors
 from storage import Store
 from storage.clock import Clock, utc_now
@@ -66,8 +67,10 @@ def create_site(
         Route("/readyz", site.ready),
         Route("/metrics", site.metrics),
         Route("/api", site.api),
-        Mount("/api", api_site(store, bearers, access.page_link, clock)),
+        Mount("/api", api_site(store, bearers, access.page_link, clock, doors.intake)),
     ]
+    if doors.intake is not None:
+        routes += UploadPages(store, visitors, doors.intake).routes()
     if sign_in is not None:
         routes += SignIn(store, sign_in, visitors, clock).routes()
     app = Starlette(routes=routes, exception_handlers={HTTPException: site.problem})
@@ -137,7 +140,7 @@ class _Site:
                 css=None,
                 policy=None,
                 path=request.url.path,
-                visitor=self._about(visitor),
+                visitor=self._visitors.about(visitor),
                 about=about,
                 operations=operations(),
             )
@@ -172,7 +175,7 @@ class _Site:
 
     async def _page(self, request: Request, name: str, make: Callable[[Store], dict[str, Any] | None]) -> Response:
         visitor, visible = await self._seen(request)
-        about = self._about(visitor)
+        about = self._visitors.about(visitor)
 
         def drawn() -> str | None:
             values = make(visible)
@@ -206,9 +209,3 @@ class _Site:
             sign_in=sign_in,
         )
         return HTMLResponse(html, error.status_code, error.headers)
-
-    def _about(self, visitor: Visitor) -> dict[str, str] | None:
-        # What the head of a page says of who signed in.
-        if visitor.session is None:
-            return None
-        return {"name": visitor.session.name, "form": self._visitors.form_token(visitor)}

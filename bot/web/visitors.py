@@ -16,7 +16,6 @@ from storage.sight import EVERYTHING, Sight
 
 SightOf = Callable[[str, str], Awaitable[Sight]]  # of a workspace and a person in it
 LOCAL = "local"
-NOTHING = Sight(frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,12 @@ class Visitor:
     @property
     def is_stranger(self) -> bool:
         """Whether there is nothing that may be shown."""
-        return self.sight == NOTHING
+        return is_nothing(self.sight)
+
+
+def is_nothing(sight: Sight) -> bool:
+    """Whether nothing can be seen that way."""
+    return sight.channels == frozenset() and sight.public_of is None
 
 
 class Visitors:
@@ -74,7 +78,7 @@ class Visitors:
         if session is None or secret is None or self._sight_of is None:
             return Visitor(Sight(links), holder=form)
         sight = await self._sight_of(session.team, session.person)
-        if sight == NOTHING:  # who left the workspace sees no more than a stranger
+        if is_nothing(sight):  # who left the workspace sees no more than a stranger
             return Visitor(Sight(links), holder=form)
         owner = f"person:{session.team}/{session.person}"
         seen = None if sight.channels is None else sight.channels | links | {owner}
@@ -92,6 +96,12 @@ class Visitors:
     def form_token(self, visitor: Visitor) -> str:
         """What a form of ours carries, so that it is known for ours when it comes back from this browser."""
         return mac(self._key, "form", visitor.holder)
+
+    def about(self, visitor: Visitor) -> dict[str, str] | None:
+        """What the head of a page says of who signed in."""
+        if visitor.session is None:
+            return None
+        return {"name": visitor.session.name, "form": self.form_token(visitor)}
 
     def is_our_form(self, visitor: Visitor, token: str) -> bool:
         """Whether a form that came back was given to this very browser."""

@@ -24,7 +24,7 @@ from bot.web.forms import small_form
 from bot.web.sealed import seal_json, unseal_json
 from bot.web.signin.identity import Person, identify
 from bot.web.signin.issuer import Issuer, SignInFailed
-from bot.web.visitors import NOTHING, SightOf, Visitors
+from bot.web.visitors import SightOf, Visitors, is_nothing
 from storage import Store
 from storage.clock import Clock, stamp
 
@@ -149,7 +149,7 @@ class SignIn:
         )
         if not await self._terms.is_ours(person.team):
             raise SignInFailed("another-team", "Your workspace is not one that this Pileup belongs to.")
-        if await self._terms.sight_of(person.team, person.id) == NOTHING:
+        if is_nothing(await self._terms.sight_of(person.team, person.id)):
             raise SignInFailed("nobody", "Slack does not know you as somebody who may see anything here.")
         log.info("%s of %s signed in, %s", person.id[:32], person.team[:32], stamp(self._clock()))
         return person

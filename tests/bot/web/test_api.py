@@ -20,6 +20,7 @@ from bot.web.api.tokens import Bearers
 from bot.web.doors import Doors
 from bot.web.guard import Access, Rates
 from bot.web.pages import create_site
+from bot.web.uploads.intake import Intake
 from storage import Store
 from storage.tokens import Scope
 from tests.bot.web.described import check
@@ -69,7 +70,7 @@ def test_the_description_is_openapi() -> None:
 
 
 def test_every_address_is_described_and_every_described_one_is_there(store: Store, clock: Clock) -> None:
-    made = api_site(store, Bearers(store, SIGNED), lambda _: None, clock)
+    made = api_site(store, Bearers(store, SIGNED), lambda _: None, clock, Intake(store, Path()))
     routes = {
         (route.path.replace(":int", "").replace(":path", ""), method.lower())
         for route in made.routes
