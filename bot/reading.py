@@ -18,7 +18,7 @@ from analysis.fingerprint import NOT_FETCHED
 from analysis.formats.raw import RawFile
 from analysis.formats.windbg.sniff import is_windbg_text
 from analysis.verdict.report import Report
-from bot import again, late, posted, wording
+from bot import again, late, logs, posted, wording
 from bot.archives.limits import ArchiveFailed
 from bot.archives.opening import Opened, open_archive
 from bot.child import AnalysisFailed
@@ -269,10 +269,12 @@ async def _once(
         same = await asyncio.to_thread(tools.store.duplicates.same_dump, fetched.identity, fetched.sha256)
         known = None if same is None else await asyncio.to_thread(tools.store.reports.report, same.report.id)
         if same is not None and known is not None and await _is_current(tools, known):
+            logs.note(crash=same.report.id)
             return known, same.report.id, False
         progress("", 0.0)
         report = await tools.analyse(fetched, progress, symbols)
         stored = await asyncio.to_thread(tools.store.remember, report)
+        logs.note(crash=stored.id)
         return report, stored.id, same is not None
 
 

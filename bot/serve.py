@@ -43,7 +43,7 @@ STOP_SECONDS = 10.0
 
 def run(settings: Settings, *, analyse: Analyse | None = None) -> int:
     """Serve until a signal; the exit status. ``analyse`` replaces the analysis in a child process."""
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     for note in (*confinement_notes(), *settings.symbol_gaps()):
         log.warning("%s", note)
     try:

@@ -309,6 +309,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="How much `serve` logs."
     )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="How log lines look: `text`, or `json` with an object a line."
+    )
 
     @field_validator("new_ticket")
     @classmethod

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
-from bot import blocks, posted
+from bot import blocks, logs, posted
 from bot.again import AGAIN, ask_again, leave
 from bot.archives.limits import ArchiveFailed
 from bot.child import AnalysisFailed
@@ -75,6 +75,7 @@ async def work(tools: Tools, number: int, news: asyncio.Event, ending: Ending, k
 async def hold(tools: Tools, job: Job, ending: Ending, told: asyncio.Event) -> None:
     """Run a job beside its heartbeat; it ends finished, failed, withdrawn or back in the queue. ``told``: its verdict
     stands in the thread."""
+    logs.begin(job=job.id)
     mine = tools if _is_anybodys(job) else await tools.of_team(job.payload.get("team") or "")
     if mine is None:
         await asyncio.to_thread(tools.store.jobs.fail, job, "uninstalled", "the workspace has not installed the bot")

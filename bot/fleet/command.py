@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 def run(settings: Settings) -> int:
     """Work until a signal; the exit status."""
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     for note in (*confinement_notes(), *settings.symbol_gaps()):
         log.warning("%s", note)
     try:
