@@ -18,6 +18,7 @@ from bot import modals
 from bot.clients import bare_client
 from bot.install import leaving
 from bot.listeners import buttons, commands, intake, rooms
+from bot.listeners.names import COMMAND, SHORTCUT
 from bot.outbound import Message, checked
 from bot.stopping import stop_jobs
 from bot.workspaces import Workspaces
@@ -52,8 +53,8 @@ def create_app(listeners: "Listeners", api_url: str, signing_secret: str | None 
         signing_secret=signing_secret,
         request_verification_enabled=signing_secret is not None,
     )
-    app.command(commands.COMMAND)(ack=acknowledge, lazy=[listeners.command])
-    app.shortcut(commands.SHORTCUT)(ack=acknowledge, lazy=[listeners.shortcut])
+    app.command(COMMAND)(ack=acknowledge, lazy=[listeners.command])
+    app.shortcut(SHORTCUT)(ack=acknowledge, lazy=[listeners.shortcut])
     app.event("app_mention")(listeners.hear)
     app.event("message")(listeners.hear)
     for name in rooms.EVENTS:

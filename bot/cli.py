@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from bot import database_commands, history_commands, web_commands
+from bot import database_commands, history_commands, operator_commands, web_commands
 from bot.cli_words import AsJson
 
 app = typer.Typer(
@@ -189,6 +189,7 @@ def history_rebucket() -> None:
 
 history_commands.add_to(history)
 app.command()(history_commands.ingest)
+app.command()(operator_commands.manifest)
 Into = Annotated[Path | None, typer.Option("--store", metavar="DIR", help="The symbol store. Default: our own.")]
 
 

@@ -1,4 +1,4 @@
-"""What the app asks of Slack, by what it is to do: scopes, events, and parts of its manifest.
+"""What the app asks of Slack, by what it is to do: scopes and events. ``bot/install/manifest.py`` has the rest.
 
 The tests hold each row against what the code really calls: a feature works with these scopes and not with one less.
 """
@@ -56,6 +56,12 @@ FEATURES: dict[str, Feature] = {
     ),
     "buttons": Feature("buttons and windows below verdicts", WHO_SEES_WHAT, ROOM_EVENTS, needs=("links",)),
     "http": Feature("signed requests instead of Socket Mode"),
+    "install": Feature(
+        "several workspaces, which install the bot themselves; token rotation",
+        (),
+        ("app_uninstalled", "tokens_revoked"),
+    ),
+    "signin": Feature("people sign in to the web pages with Slack"),
 }
 DEFAULT = ("links", "files", "questions", "buttons")
 

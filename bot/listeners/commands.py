@@ -18,7 +18,6 @@ from bot.slack_text import render
 
 log = logging.getLogger(__name__)
 
-COMMAND, SHORTCUT = "/pileup", "analyze_message"
 MAX_SHOWN = 300
 
 Tell = Callable[[Message], Awaitable[None]]

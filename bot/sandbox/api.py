@@ -105,6 +105,10 @@ class Api:
         shown = {name: value for name, value in arguments.items() if name != "token"}
         self.calls.append(Call(time.monotonic(), method, shown, error, answer))
 
+    def need(self, scope: str) -> None:
+        """Something else of the app takes a scope. Raises: SlackError, where it lacks it."""
+        Caller(self._workspace, "", self.grants.all[0].scopes, self.used_scopes).need(scope)
+
     def may_read_files(self, request: web.Request) -> bool:
         """Whether who asks for a file may have it."""
         try:

@@ -4,6 +4,7 @@ is set. What nobody acknowledged within three seconds comes again.
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -47,6 +48,7 @@ class Deliveries:
 
     def __init__(self, workspace: Workspace, faults: Faults, line: Line) -> None:
         self.all: list[Delivery] = []
+        self.hears: Callable[[dict[str, Any]], bool] = lambda _event: True
         self.over_http: SignedHttp | None = None
         self._workspace = workspace
         self._faults = faults
@@ -57,6 +59,8 @@ class Deliveries:
         """Send an event to the app; with the redelivery fault it comes twice."""
         event_id = self._workspace.new_id("Ev")
         payload = envelope(self._workspace, event, event_id)
+        if not self.hears(event):
+            return Delivery(event_id, payload, given_up=True)
         delivery = self._start(Delivery(event_id, payload))
         if self._faults.is_redelivered():
             self._start(Delivery(event_id, payload))

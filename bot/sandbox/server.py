@@ -16,6 +16,7 @@ from bot.sandbox.grants import Grants
 from bot.sandbox.payloads import Given, action_of, command_of, press_of, shortcut_of, submission_of, view_press_of
 from bot.sandbox.signed_http import SignedHttp
 from bot.sandbox.socket_mode import ACK_SECONDS, SocketMode
+from bot.sandbox.subscriptions import hears
 from bot.sandbox.workspace import Channel, Message, View, Whisper, Workspace
 
 MAX_BODY = 64 << 20
@@ -24,7 +25,7 @@ __all__ = ["APP_TOKEN", "BOT_TOKEN", "Call", "StandIn"]
 
 
 class StandIn:
-    """Use as ``async with StandIn() as slack``. ``scopes`` None grants everything."""
+    """Use as ``async with StandIn() as slack``. ``scopes`` None grants all, ``events`` None subscribes to all."""
 
     def __init__(
         self,
@@ -32,6 +33,7 @@ class StandIn:
         faults: Faults | None = None,
         *,
         scopes: frozenset[str] | None = None,
+        events: frozenset[str] | None = None,
         port: int = 0,
         pages: Callable[["StandIn", web.Application], None] | None = None,
     ) -> None:
@@ -44,6 +46,7 @@ class StandIn:
         self.base = ""
         self._port = port
         self._api = Api(self.workspace, self.faults, self.socket_mode.open_ticket, scopes)
+        self.deliveries.hears = hears(self.workspace, scopes, events, self._api.used_scopes)
         self._app = web.Application(client_max_size=MAX_BODY)
         self._app.router.add_route("*", "/api/{method}", self._api.handle)
         self._app.router.add_get("/link/", self.socket_mode.serve)
@@ -87,11 +90,13 @@ class StandIn:
 
     def command(self, channel: str, user: str, text: str) -> Delivery:
         """A person types the slash command. Raises: KeyError for an unknown channel or user."""
+        self._api.need("commands")
         payload = command_of(self.workspace, self.workspace.channels[channel], user, text)
         return self.deliveries.interact(payload, "slash_commands")
 
     def shortcut(self, channel: str, ts: str, callback: str, user: str) -> Delivery:
         """A person uses a shortcut of a message. Raises: KeyError for an unknown channel, message or user."""
+        self._api.need("commands")
         place = self.workspace.channels[channel]
         return self.deliveries.interact(shortcut_of(self.workspace, place, place.messages[ts], user, callback))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.listeners.commands import SHORTCUT
+from bot.listeners.names import SHORTCUT
 from bot.sandbox import StandIn
 from tests.bot.kit import ANNA, CRASHES, NO_BOT, Analyst, bot, dump, is_done, is_told, replies, shown, until
 from tests.bot.server import page, serving

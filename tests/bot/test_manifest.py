@@ -1,81 +1,186 @@
-"""The app manifest: valid, and asking for no more than the bot uses."""
+"""The app manifest: valid, and for each feature what the code takes for it: no scope more, and none less."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from bot.listeners.commands import COMMAND, SHORTCUT
-from bot.sandbox import StandIn
-from tests.bot.kit import ANNA, CRASHES, DIRECT, Analyst, bot, dump, is_done, is_told, until
+from bot import acts
+from bot.install.manifest import manifest, run, text
+from bot.install.scopes import DEFAULT, FEATURES, ROOM_EVENTS, UnknownFeature, bot_events, bot_scopes, chosen
+from bot.listeners import rooms
+from bot.listeners.names import COMMAND, SHORTCUT
+from bot.sandbox import Message, StandIn
+from bot.sandbox.errors import SlackError
+from bot.sandbox.rooms import room_event
+from bot.sandbox.workspace import Channel
+from bot.settings import Settings, variable
+from tests.bot.kit import ANNA, BOT, CRASHES, DIRECT, Analyst, bot, dump, is_done, is_told, replies, until
 from tests.bot.server import page, serving
 
 ROOT = Path(__file__).parents[2]
-MANIFEST = json.loads((ROOT / "bot" / "manifest.json").read_text("utf-8"))
-SCOPES = frozenset(MANIFEST["oauth_config"]["scopes"]["bot"])
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "slack"
-
-# Which event needs which scope to be delivered.
-EVENTS = {
-    "app_mention": "app_mentions:read",
-    "message.channels": "channels:history",
-    "message.groups": "groups:history",
-    "message.im": "im:history",
-    "message.mpim": "mpim:history",
-    "channel_archive": "channels:read",
-    "channel_deleted": "channels:read",
-    "channel_left": "channels:read",
-    "channel_shared": "channels:read",
-    "channel_unarchive": "channels:read",
-    "channel_unshared": "channels:read",
-    "group_archive": "groups:read",
-    "group_deleted": "groups:read",
-    "group_left": "groups:read",
-    "group_unarchive": "groups:read",
-    "member_joined_channel": "channels:read",
-    "member_left_channel": "channels:read",
-}
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[StandIn]:
-    async with StandIn(scopes=SCOPES) as stand_in:
-        yield stand_in
+PATIENCE = 5.0  # of one step, where something may be missing
+PLACES = {CRASHES: "", "C0SECRET01": "private", "C0GROUP001": "mpim", DIRECT: "im"}
 
 
 @pytest.mark.shared
-def test_slack_would_accept_the_manifest() -> None:
+@pytest.mark.parametrize("features", [DEFAULT, ("links",), ("questions",), tuple(FEATURES)])
+def test_slack_would_accept_the_manifest(features: tuple[str, ...]) -> None:
     if not SHARED.is_dir():
         pytest.skip("the shared data folder is missing")
     schema = json.loads((SHARED / "manifest.schema.2.0.0.json").read_text("utf-8"))
-    errors = [error.message for error in jsonschema.Draft7Validator(schema).iter_errors(MANIFEST)]
+    errors = [error.message for error in jsonschema.Draft7Validator(schema).iter_errors(manifest(features))]
     assert errors == []
 
 
-async def test_the_scopes_are_enough_and_each_is_used(slack: StandIn, tmp_path: Path) -> None:
-    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
-        slack.faults.lose_answer("chat.postMessage")  # so that the thread is read as well
-        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
-        await until(lambda: is_told(slack, said) and is_done(slack, said))
-        posted = slack.workspace.upload(CRASHES, ANNA, "b.dmp", dump("deadlock"))
-        await until(lambda: is_done(slack, posted))
-        slack.workspace.say(DIRECT, ANNA, "last 5 crashes")
-        await until(
-            lambda: slack.calls_of("users.conversations") and len(slack.workspace.channels[DIRECT].messages) > 1
-        )
-    assert "white_check_mark" in posted.reactions  # which takes files:read: without it, a page comes
-    assert [call for call in slack.calls if call.error is not None] == []
-    heard = {EVENTS[name] for name in MANIFEST["settings"]["event_subscriptions"]["bot_events"]}
-    assert slack.used_scopes | heard | {"files:read", "commands"} == SCOPES
+def test_the_file_is_the_manifest_of_the_default_features() -> None:
+    assert (ROOT / "bot" / "manifest.json").read_text("utf-8") == text(manifest()) + "\n"
 
 
 def test_it_names_the_command_and_the_shortcut_that_are_heard() -> None:
-    assert [one["command"] for one in MANIFEST["features"]["slash_commands"]] == [COMMAND]
-    assert [one["callback_id"] for one in MANIFEST["features"]["shortcuts"]] == [SHORTCUT]
+    made = manifest()["features"]
+    assert [one["command"] for one in made["slash_commands"]] == [COMMAND]
+    assert [one["callback_id"] for one in made["shortcuts"]] == [SHORTCUT]
+    assert "slash_commands" not in manifest(("links",))["features"]
+    assert "shortcuts" not in manifest(("questions",))["features"]
 
 
-def test_it_runs_over_socket_mode_and_takes_direct_messages() -> None:
-    assert MANIFEST["settings"]["socket_mode_enabled"] is True
-    assert MANIFEST["features"]["app_home"]["messages_tab_read_only_enabled"] is False
+def test_transport_and_installation_have_their_addresses() -> None:
+    assert manifest()["settings"]["socket_mode_enabled"] is True
+    assert manifest()["features"]["app_home"]["messages_tab_read_only_enabled"] is False
+    made = manifest((*DEFAULT, "http", "install", "signin"), "https://b.example", "https://w.example")
+    assert made["settings"]["socket_mode_enabled"] is False
+    assert made["settings"]["event_subscriptions"]["request_url"] == "https://b.example/slack/events"
+    assert made["settings"]["interactivity"]["request_url"] == "https://b.example/slack/events"
+    assert made["features"]["slash_commands"][0]["url"] == "https://b.example/slack/events"
+    assert made["settings"]["token_rotation_enabled"] is True
+    assert made["oauth_config"]["redirect_urls"] == [
+        "https://b.example/slack/oauth_redirect",
+        "https://w.example/signin/callback",
+    ]
+
+
+def test_every_event_about_channels_is_heard() -> None:
+    assert set(rooms.EVENTS) == set(ROOM_EVENTS)
+
+
+def test_a_feature_brings_what_it_needs_and_an_unknown_one_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(variable(name), raising=False)
+    assert chosen(("buttons",)) == ("links", "buttons")
+    with pytest.raises(UnknownFeature):
+        chosen(("links", "telepathy"))
+    assert run("links,telepathy", None) == 2
+    assert "there is no feature telepathy: choose of links, files" in capsys.readouterr().err
+    assert run("links files", "https://x.example/") == 0
+    assert json.loads(capsys.readouterr().out) == manifest(("links", "files"), "https://x.example")
+    assert run(None, None, list_them=True) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(FEATURES)
+
+
+async def links(slack: StandIn) -> None:
+    """A link in each kind of channel is answered, the thread being read as well after a lost answer."""
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files:
+        for channel in PLACES:
+            slack.faults.lose_answer("chat.postMessage")
+            said = slack.workspace.say(channel, ANNA, files.url("/a.dmp"))
+            await until(lambda said=said: is_done(slack, said), PATIENCE)  # type: ignore[misc]  # bound at once
+            if channel == CRASHES:
+                await until(lambda said=said: is_told(slack, said), PATIENCE)  # type: ignore[misc]  # as above
+            assert len([m for m in replies(slack, said, channel) if "summary" in str(m.metadata)]) == 1
+
+
+async def files(slack: StandIn) -> None:
+    posted = slack.workspace.upload(CRASHES, ANNA, "b.dmp", dump("deadlock"))
+    await until(lambda: is_done(slack, posted), PATIENCE)
+    assert "white_check_mark" in posted.reactions
+
+
+async def questions(slack: StandIn) -> None:
+    for channel, words in ((CRASHES, f"{BOT} last 5 crashes"), (DIRECT, "last 5 crashes")):
+        said = slack.workspace.say(channel, ANNA, words)
+        await until(lambda said=said, channel=channel: replies(slack, said, channel), PATIENCE)  # type: ignore[misc]  # as above
+    slack.command(CRASHES, ANNA, "last 5 crashes")
+    await until(
+        lambda: any(f"<@{ANNA}>" in m.text for m in slack.workspace.channels[CRASHES].messages.values()), PATIENCE
+    )
+    await until(lambda: slack.calls_of("conversations.info"), PATIENCE)
+    await sights(slack)
+
+
+async def buttons(slack: StandIn) -> None:
+    async with serving(**{"a.dmp": page(dump("seed")), "b.dmp": page(dump("seed", 1))}) as site:
+        for name in ("a", "b"):
+            said = slack.workspace.say(CRASHES, ANNA, site.url(f"/{name}.dmp"))
+            await until(lambda said=said: is_done(slack, said), PATIENCE)  # type: ignore[misc]  # as above
+        slack.press(CRASHES, _verdict(slack, said).ts, acts.THREADS, ANNA)
+        await until(lambda: any("archives" in str(view.content) for view in slack.workspace.views.values()), PATIENCE)
+    await sights(slack)
+
+
+async def sights(slack: StandIn) -> None:
+    """Who sees what is known of each kind, and what happens to channels is heard."""
+    await until(lambda: slack.calls_of("users.info"), PATIENCE)
+    await until(lambda: len(slack.calls_of("users.conversations")) >= 2, PATIENCE)
+    for name in ROOM_EVENTS:
+        channel = slack.workspace.channels["C0SECRET01" if name.startswith("group") else CRASHES]
+        sent = slack.deliveries.emit(room_event(slack.workspace, name, channel, ANNA))
+        await until(lambda sent=sent: sent.acked_after is not None, PATIENCE)  # type: ignore[misc]  # as above
+
+
+def _verdict(slack: StandIn, said: Message) -> Message:
+    return next(m for m in replies(slack, said) if "summary" in str(m.metadata))
+
+
+SCENES: dict[str, Callable[[StandIn], Awaitable[None]]] = {
+    "links": links,
+    "files": files,
+    "questions": questions,
+    "buttons": buttons,
+}
+
+
+async def works(home: Path, feature: str, scopes: frozenset[str]) -> tuple[bool, set[str]]:
+    """Whether a feature works with these scopes, and which it came to need."""
+    async with StandIn(scopes=scopes, events=frozenset(bot_events((feature,)))) as slack:
+        space = slack.workspace
+        for channel, kind in PLACES.items():
+            if channel not in space.channels:
+                is_private, is_mpim = kind == "private", kind == "mpim"
+                space.channels[channel] = Channel(
+                    channel, kind, set(space.users), is_private=is_private, is_mpim=is_mpim
+                )
+        async with bot(slack, home, Analyst()):
+            try:
+                await SCENES[feature](slack)
+            except (TimeoutError, AssertionError, SlackError):
+                return False, slack.used_scopes
+            return not any(call.error for call in slack.calls), slack.used_scopes
+
+
+@pytest.mark.parametrize("feature", SCENES)
+async def test_a_feature_works_with_its_scopes_and_uses_each(tmp_path: Path, feature: str) -> None:
+    scopes = frozenset(bot_scopes((feature,)))
+    ok, used = await works(tmp_path, feature, scopes)
+    assert ok
+    needed = {scope for name in FEATURES[feature].needs for scope in FEATURES[name].scopes}
+    assert used | needed == scopes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("feature", "scope"), [(name, scope) for name in SCENES for scope in sorted(FEATURES[name].scopes)]
+)
+async def test_it_does_not_work_with_one_less(tmp_path: Path, feature: str, scope: str) -> None:
+    ok, _ = await works(tmp_path, feature, frozenset(bot_scopes((feature,))) - {scope})
+    assert not ok
+
+
+def test_each_feature_with_scopes_of_its_own_is_tried() -> None:
+    assert {name for name, feature in FEATURES.items() if feature.scopes} == set(SCENES)
