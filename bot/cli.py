@@ -24,6 +24,7 @@ app.add_typer(symbols, name="symbols")
 history = typer.Typer(help="What was seen before.", no_args_is_help=True)
 app.add_typer(history, name="history")
 app.add_typer(web_commands.token, name="token")
+app.add_typer(web_commands.webhook, name="webhook")
 app.add_typer(database_commands.db, name="db")
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many at most.")]

@@ -21,6 +21,7 @@ from bot.listeners.intake import ANALYZE
 from bot.outbound import Message
 from bot.slack_text import render
 from bot.tools import Tools
+from bot.webhooks.owing import owe
 from storage.jobs import Job, NewJob
 
 POSTED = "posted"  # the kind of jobs that announce a dump in a channel, so that it can be told below that
@@ -150,6 +151,8 @@ async def show(tools: Tools, job: Job) -> None:
     asked = job.payload
     if now is not None and (found := numbers(now.memory)):
         await asyncio.to_thread(tools.store.uploads.show, found, asked["team"], asked["places"], asked["shown"])
+        for number in found:
+            await asyncio.to_thread(owe, tools.store, number)
 
 
 async def tidy(tools: Tools, job: Job) -> None:

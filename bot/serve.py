@@ -30,6 +30,7 @@ from bot.sending import PACE_SECONDS
 from bot.settings import Settings
 from bot.starting import SPARE_THREADS, CannotServe, open_workspaces, opened_store, tools_of
 from bot.tools import Analyse, Tools
+from bot.webhooks.delivering import Deliverer
 from bot.workspaces import Workspaces
 from storage.jobs import Job
 from storage.store import Store
@@ -106,6 +107,8 @@ async def serve(
         tasks.append(asyncio.create_task(keep_house(store, settings, stop)))
         tasks.append(asyncio.create_task(make_rounds(tools, announce, stop)))
         tasks.append(asyncio.create_task(keep_sight(workspaces, stop)))
+        deliverer = Deliverer(store, settings.access.page_link, settings.webhook_private_addresses)
+        tasks.append(asyncio.create_task(deliverer.run(stop)))
         if settings.web_port is not None:
             tasks.append(_pages(settings, workspaces, tools, crew.announce, stop))
         await _until(stop, tasks)

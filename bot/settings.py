@@ -168,6 +168,9 @@ class Settings(BaseSettings):
     uploads_a_day: int = Field(
         default=1000, ge=1, le=1_000_000, description="Dumps that one token or person may post in 24 hours."
     )
+    webhook_private_addresses: bool = Field(
+        default=False, description="Whether webhooks may be at loopback and private addresses, and without https."
+    )
     slack_client_id: str | None = Field(
         default=None,
         description="The app's client ID (*Basic Information*): with the secret, people sign in with Slack, and "

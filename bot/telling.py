@@ -11,6 +11,7 @@ from bot.several import Several
 from bot.showing import message_at, posted_as, show_job, told_elsewhere
 from bot.standing import Standing, standing
 from bot.tools import Tools
+from bot.webhooks.owing import owe
 from storage.clock import utc_now
 from storage.duplicates import Seen
 from storage.threads import Form, Thread
@@ -152,6 +153,7 @@ async def _note(tools: Tools, report: Report, plan: _Plan, ts: str) -> Thread:
     link = tools.permalink(plan.place.channel, ts, plan.place.ts)
     place = replace(plan.place, summary_ts=ts, permalink=link)
     await asyncio.to_thread(tools.store.threads.note, place)
+    await asyncio.to_thread(owe, tools.store, place.report_id)
     key = f"{place.job}:{place.slot}"
     sighted = await asyncio.to_thread(tools.store.seen_at, place.team, place.channel)
     if await asyncio.to_thread(standing, sighted, report, place.channel) != plan.stands:

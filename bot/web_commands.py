@@ -1,4 +1,4 @@
-"""``pileup token``: the commands for who comes over the web, without what they need to run."""
+"""``pileup token`` and ``pileup webhook``: the commands for who comes over the web, without what they need to run."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -52,3 +52,46 @@ def token_revoke(name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
     from bot import tokens
 
     raise typer.Exit(tokens.revoke(name))
+
+
+webhook = typer.Typer(help="Addresses that are told of new verdicts.", no_args_is_help=True)
+Number = Annotated[int, typer.Argument(metavar="NUMBER", help="The number that list prints.")]
+
+
+@webhook.command("add")
+def webhook_add(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where verdicts are posted to.")],
+    *,
+    channels: Annotated[
+        str | None,
+        typer.Option("--channels", metavar="IDS", help="Channels whose crashes it is told. Default: all crashes."),
+    ] = None,
+) -> None:
+    """Tell an address of new verdicts; prints the secret that signs what it is told, this once."""
+    from bot.webhooks import commands
+
+    raise typer.Exit(commands.add(url, channels))
+
+
+@webhook.command("list")
+def webhook_list(*, as_json: AsJson = False) -> None:
+    """Every address, what it is owed, and what went wrong last."""
+    from bot.webhooks import commands
+
+    raise typer.Exit(commands.listing(as_json=as_json))
+
+
+@webhook.command("test")
+def webhook_test(number: Number) -> None:
+    """Post a signed test to an address, and say what it answered. Exit status 1: it did not take it."""
+    from bot.webhooks import commands
+
+    raise typer.Exit(commands.test(number))
+
+
+@webhook.command("remove")
+def webhook_remove(number: Number) -> None:
+    """Tell an address nothing more."""
+    from bot.webhooks import commands
+
+    raise typer.Exit(commands.remove(number))

@@ -35,6 +35,7 @@ from storage.suspicion import Suspicion, Suspicions
 from storage.threads import Thread, Threads
 from storage.tokens import Tokens
 from storage.uploads import Uploads
+from storage.webhooks import Webhooks
 from storage.workers import Workers
 
 Then = Callable[[Decision], Iterable[NewJob]]
@@ -75,6 +76,7 @@ class Store:
         self.renaming = Renaming(database, self.reports, self.grouping)
         self.tokens = Tokens(database, clock)
         self.sessions = Sessions(database, clock)
+        self.webhooks = Webhooks(database, clock, self.jobs)
         self.uploads = Uploads(database, clock, self.jobs)
         self.forgetting = Forgetting(database, self.reports)
         self.retention = Retention(database, clock, self.forgetting)

@@ -36,6 +36,7 @@ COMMANDS = [
     ["history", "redact"], ["history", "pseudonym"], ["history", "doubts"],
     ["symbols"], ["symbols", "fetch"], ["symbols", "add"], ["symbols", "list"], ["symbols", "prune"],
     ["token"], ["token", "add"], ["token", "list"], ["token", "revoke"],
+    ["webhook"], ["webhook", "add"], ["webhook", "list"], ["webhook", "test"], ["webhook", "remove"],
 ]  # fmt: skip
 
 

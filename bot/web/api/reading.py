@@ -127,6 +127,7 @@ class Reading:
             "version": version("pileup"),
             "crashes": store.search.count(Query(live=True)),
             "jobs": dict(store.jobs.counts()),
+            "webhooks": store.webhooks.counts(),
         }
 
 
