@@ -106,7 +106,7 @@ def is_web(link: str | None) -> bool:
 
 
 def _failure(store: Store, problem: Problem) -> Failure:
-    known = store.knowledge.of([problem.signature])
+    known = store.knowledge.of({problem.signature} | store.grouping.merged(problem.signature))
     return Failure(problem, _title(problem.latest), group_link(problem.signature), known)
 
 

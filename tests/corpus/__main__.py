@@ -34,11 +34,13 @@ def main() -> int:
     print(
         f"seed {seed}: {len(crashes)} crashes of {len(families)} families, {arguments.asked} asked, {seconds:.0f} s\n"
     )
-    print(f"{'':42} {'precision':>9} {'recall':>9} {'F':>9}")
+    print(f"{'':46} {'precision':>9} {'recall':>9} {'F':>9}")
     _line("same bucket", result.bucket)
     _line("  baseline: exact top frame outside nt", result.top_frame)
     _line(f"  baseline: weighted stack distance {result.threshold:.2f}", result.distance)
     _line("similar or same bucket", result.similar)
+    _line("  baseline: exact top frame, whatever the code", result.similar_top_frame)
+    _line(f"  baseline: weighted stack distance {result.similar_threshold:.2f}", result.similar_distance)
     print("\nsplit:", *(result.splits or ("none",)), sep="\n  ")
     print("\nmerged:", *(result.merges or ("none",)), sep="\n  ")
     is_met = result.bucket.f >= BUCKET_AIM and result.similar.f >= SIMILAR_AIM
@@ -47,7 +49,7 @@ def main() -> int:
 
 
 def _line(name: str, score: Score) -> None:
-    print(f"{name:42} {score.precision:9.3f} {score.recall:9.3f} {score.f:9.3f}")
+    print(f"{name:46} {score.precision:9.3f} {score.recall:9.3f} {score.f:9.3f}")
 
 
 if __name__ == "__main__":

@@ -84,6 +84,9 @@ class Result:
     top_frame: Score
     distance: Score
     threshold: float
+    similar_top_frame: Score
+    similar_distance: Score
+    similar_threshold: float
     splits: tuple[str, ...]
     merges: tuple[str, ...]
 
@@ -154,9 +157,12 @@ def score(store: Store, crashes: Sequence[Crash], asked: int, random: Random) ->
     family, kin = _groups(one.family for one in crashes), _groups(one.kin for one in crashes)
     top = top_frames(tuple(crashes))
     tops = _groups(top)
+    bare_top = [text.partition(" ")[2] for text in top]  # whatever the code: that is what similar is about
+    bare_tops = _groups(bare_top)
     distance = StackDistance(tuple(crashes))
-    bucket, similar, top_frame = Score(), Score(), Score()
+    bucket, similar, top_frame, similar_top_frame = Score(), Score(), Score(), Score()
     distances = {threshold: Score() for threshold in THRESHOLDS}
+    similar_distances = {threshold: Score() for threshold in THRESHOLDS}
     together: Counter[tuple[int, int]] = Counter()
     apart: Counter[int] = Counter()
     now = datetime(2026, 6, 15, tzinfo=UTC) + timedelta(days=1)
@@ -168,18 +174,25 @@ def score(store: Store, crashes: Sequence[Crash], asked: int, random: Random) ->
         alike = store.duplicates.of(reports[index], now, similar=len(crashes)).similar
         similar.add(called | {numbers[one.report.id] for one in alike}, kin[own.kin] - {index})
         top_frame.add(tops[top[index]] - {index}, belong)
+        similar_top_frame.add(bare_tops[bare_top[index]] - {index}, kin[own.kin] - {index})
         near = distance.to_all(index)
-        for threshold, counted in distances.items():
-            counted.add({at for at in (near >= threshold).nonzero()[0].tolist() if at != index}, belong)
+        for threshold in THRESHOLDS:
+            alone = {at for at in (near >= threshold).nonzero()[0].tolist() if at != index}
+            distances[threshold].add(alone, belong)
+            similar_distances[threshold].add(alone, kin[own.kin] - {index})
         apart[own.family] += len(belong - called)
         together.update((own.family, crashes[other].family) for other in called - belong)
     threshold = max(THRESHOLDS, key=lambda one: distances[one].f)
+    loose = max(THRESHOLDS, key=lambda one: similar_distances[one].f)
     return Result(
         bucket,
         similar,
         top_frame,
         distances[threshold],
         threshold,
+        similar_top_frame,
+        similar_distances[loose],
+        loose,
         tuple(f"family {number}: {count} pairs missed" for number, count in apart.most_common(10) if count),
         tuple(f"families {a} and {b}: {count} pairs" for (a, b), count in together.most_common(10)),
     )

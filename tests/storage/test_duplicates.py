@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from analysis.verdict.report import Blocking, Deadlock, Report
 from storage.columns import story_frames
 from storage.duplicates import Seen
@@ -125,3 +127,21 @@ def test_a_deadlock_s_story_is_told_by_its_threads() -> None:
     assert len(story_frames(both)) == 5
     alone = dataclasses.replace(report(), blocking=Blocking())
     assert story_frames(alone) == ["nt!kewaitforsingleobject"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("0x9f", "0xe2"), ("0xe2", "0x9f"), ("0x9f", "0x15c"), ("0x1ca", "0x9f")]
+)
+def test_the_same_holder_and_lock_stopped_under_another_code_is_similar_not_the_same(
+    store: Store, first: str, second: str
+) -> None:
+    # A shutdown that hangs is stopped by its watchdog, or by a person at the keyboard: under two codes.
+    held = report("a", code=first, signature=f"{first}:4 rassstp.sys lock=nt!PiEngineLock")
+    number = store.remember(held).id
+    other = report("b", code=second, name="OTHER", signature=f"{second} rassstp.sys lock=nt!PiEngineLock")
+    seen = store.seen(other)
+    assert (seen.same_dump, seen.same_bucket) == (None, None)
+    (similar,) = seen.similar
+    assert similar.report.id == number
+    assert "same driver rassstp.sys, same lock nt!PiEngineLock" in similar.reason
+    assert f"but {first}" in similar.reason
