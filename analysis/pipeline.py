@@ -142,6 +142,7 @@ class _Found:
     explained: Explained | None
     parts: Parts | None
     groups: tuple[report.StackGroup, ...] = ()
+    name: str | None = None
 
 
 def _look(run: _Run, options: Options) -> _Found:
@@ -162,8 +163,8 @@ def _look(run: _Run, options: Options) -> _Found:
         run.notes += (*scene.driver_symbols.notes, *scene.image_files.notes)
     # Of a dump that is still far away, each stack would be pages to be fetched.
     groups = _groups(run, scene, parts) if scene is not None and parts is not None and options.remote is None else ()
-    run.progress("report", 1.0)
-    return _Found(symbols, scene, explained, parts, groups)
+    name = run.stage("report", 1.0, lambda: scene.computer_name) if scene is not None else None
+    return _Found(symbols, scene, explained, parts, groups, name)
 
 
 def _groups(run: _Run, scene: Scene, parts: Parts) -> tuple[report.StackGroup, ...]:
@@ -231,7 +232,7 @@ def _report(run: _Run, options: Options, path: Path, found: _Found, elapsed: flo
         analyzer=identify_analyzer(run.rules.identity),
         analyzed_at=timestamp(datetime.now(UTC)),
         dump=_dump(image.raw, image.header.kind, run.sha256, options, path, live=_is_live(image, found.explained)),
-        system=describe_system(image.header, found.symbols),
+        system=describe_system(image.header, found.symbols, found.name),
         bugcheck=bugcheck_facts(found.explained) if found.explained else None,
         verdict=verdict,
         bucket=bucket,

@@ -9,6 +9,7 @@ from functools import cached_property
 from analysis.address import VirtAddr
 from analysis.errors import Unreadable
 from analysis.formats.image import MACHINE_ARM64, DumpImage
+from analysis.kernel.computer_name import computer_name
 from analysis.kernel.context import Registers, context_registers
 from analysis.kernel.current32 import current_thread32
 from analysis.kernel.devices import Devices
@@ -62,12 +63,19 @@ class Scene:
             files=self.image_files,
             arm64=image.header.machine == MACHINE_ARM64,
         )
-        space = program_memory(image, memory)
+        self._space = space = program_memory(image, memory)
         self._user_stacks = UserStacks(memory, symbols, symbols.files, space, far=image.raw.is_remote)
         self._reader = reader
         self._threads: dict[int, Thread | None] = {}
         self._stacks: dict[int, Stack] = {}
         self._worked_on: dict[int, tuple[WorkedOn, ...]] = {}
+
+    @property
+    def computer_name(self) -> str | None:
+        """What the machine is called, where the dump holds its programs; not fetched of one that lies elsewhere."""
+        if self._space is None or self.image.raw.is_remote:
+            return None
+        return computer_name(self.memory, self.symbols, self._space, self.facts.processes.values())
 
     @property
     def crashing(self) -> VirtAddr | None:

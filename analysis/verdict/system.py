@@ -8,7 +8,7 @@ from analysis.symbols.windows import version_of
 from analysis.verdict.report import System
 
 
-def describe_system(header: DumpHeader, symbols: KernelSymbols | None) -> System:
+def describe_system(header: DumpHeader, symbols: KernelSymbols | None, computer_name: str | None = None) -> System:
     """The report's ``system``. ``build`` is the full version, or the major build where no more is known."""
     build = symbols.build if symbols and symbols.build else version_of(header.build)
     return System(
@@ -19,6 +19,7 @@ def describe_system(header: DumpHeader, symbols: KernelSymbols | None) -> System
         crash_time=timestamp(header.crash_time) if header.crash_time else None,
         uptime_seconds=int(header.uptime_seconds) if header.uptime_seconds is not None else None,
         memory_bytes=header.memory_bytes,
+        computer_name=computer_name,
     )
 
 
