@@ -15,6 +15,7 @@ from slack_bolt.async_app import AsyncAck, AsyncRespond
 from slack_bolt.authorization import AuthorizeResult
 
 from bot import modals
+from bot.auditing import note_jobs, note_refused
 from bot.clients import bare_client
 from bot.install import leaving
 from bot.listeners import buttons, commands, intake, rooms
@@ -103,12 +104,14 @@ class Listeners:
             return
         wanted = intake.requests(body, here.rules)
         if not wanted:
+            await note_refused(here.store, body, here.rules)
             return
         await rooms.hear_kind(here.store, body, body["event"].get("user"))
         made = await asyncio.to_thread(here.store.events.accept, body["event_id"], wanted)
         log.info("event %s: %d of %d requests are new", body["event_id"], len(made), len(wanted))
         if made:
             here.desk.announce(made)
+            await note_jobs(here.store, made, body["event"].get("user") or "")
 
     async def heed(self, body: dict[str, Any]) -> None:
         """Something happened to a channel."""

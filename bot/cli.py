@@ -191,6 +191,7 @@ def history_rebucket() -> None:
 history_commands.add_to(history)
 app.command()(history_commands.ingest)
 app.command()(operator_commands.manifest)
+app.command()(operator_commands.audit)
 Into = Annotated[Path | None, typer.Option("--store", metavar="DIR", help="The symbol store. Default: our own.")]
 
 

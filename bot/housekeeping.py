@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import suppress
+from datetime import timedelta
 
 from bot.fetch.blocks import tidy_blocks
 from bot.fetch.workspace import downloads, job_name
@@ -26,6 +27,7 @@ def tidy(store: Store, settings: Settings) -> tuple[Pruned, int]:
     gone = sum(remove_files(settings.home, one) for one in pruned.gone if one.reports)
     pages = gone + tidy_blocks(settings.home, int(settings.page_cache_size))
     store.uploads.prune(TRACE_AGE)
+    store.audit.prune(timedelta(days=settings.audit_days))
     pages += sweep(settings.uploads_path, store.uploads.unread())
     if settings.keep_dumps != "never":
         return pruned, pages

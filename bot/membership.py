@@ -19,6 +19,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.permissions import ADMINS, EVERYBODY
 from bot.slack_calls import Refused, Unreachable, word
 from storage.channels import Kind, State
 from storage.sight import Sight
@@ -31,6 +32,7 @@ FAILED_SECONDS = 10.0  # the same of an answer that did not come
 ASK_SECONDS = 8.0  # in all, for one person or one channel: somebody waits
 PAGE, MAX_PAGES = 200, 20  # channels a page, pages a kind
 MAX_PEOPLE = 10_000
+MAX_GROUPS = 1_000
 CHECKED_FOR = timedelta(hours=1)  # after which it is looked up again whether a channel is still public
 
 _FAULTS = (SlackApiError, SlackClientError, aiohttp.ClientError, OSError, TimeoutError, Refused, Unreachable)
@@ -42,6 +44,7 @@ class _Person:
     # What holds of a person until then (monotonic seconds). ``sees_public``: a full member of the workspace.
     channels: frozenset[str]
     sees_public: bool
+    is_admin: bool
     until: float
 
 
@@ -56,6 +59,7 @@ class Membership:
         self._team = team
         self._clock = clock
         self._people: OrderedDict[str, _Person] = OrderedDict()
+        self._groups: dict[str, tuple[frozenset[str], float]] = {}
         self._asking: dict[str, asyncio.Task[_Person]] = {}
         self._turn = 0  # grows when somebody moves: what was asked before that is not kept
 
@@ -79,6 +83,17 @@ class Membership:
         if room is not None and room.kind == "im" and user is not None and room.person == user:
             return await self.sight_of(user)
         return await asyncio.to_thread(self._store.channels.seen_at, self._team, channel)
+
+    async def is_one_of(self, user: str, names: frozenset[str]) -> bool:
+        """Whether a person is among these: ids of people and user groups, the workspace's admins, everybody."""
+        if user in names or EVERYBODY in names:
+            return True
+        if ADMINS in names and (await self._person(user)).is_admin:
+            return True
+        for name in sorted(names):
+            if name.startswith("S") and user in await self._group(name):
+                return True
+        return False
 
     async def learn(self, channel: str, *, anew: bool = False) -> None:
         """Find out of what kind a channel is, unless that is known; ``anew``: in any case. One of which Slack tells
@@ -122,7 +137,7 @@ class Membership:
             self._asking.pop(user, None)
 
     async def _not_told(self, channel: str, error: Exception) -> None:
-        said = word(error) if isinstance(error, SlackApiError) else type(error).__name__
+        said = _said(error)
         log.info("Slack does not tell of channel %s: %s", channel, said)
         if said == "channel_not_found":  # gone, or made private without us: nobody else may see what was told there
             await asyncio.to_thread(self._store.channels.hear, self._team, channel, "private")
@@ -153,27 +168,49 @@ class Membership:
         return found
 
     async def _ask(self, user: str) -> _Person:
-        is_member, is_gone = await self._is_member(user)
-        if is_gone:
-            return _Person(frozenset(), sees_public=False, until=self._clock() + KEPT_SECONDS)
+        about = await self._about(user)
+        is_member = self._is_member(about)
+        if about.get("deleted"):
+            return _Person(frozenset(), sees_public=False, is_admin=False, until=self._clock() + KEPT_SECONDS)
         kinds = ("private_channel", "mpim") if is_member else ("private_channel", "mpim", "public_channel")
         lists = await asyncio.gather(*(self._joined(user, kind) for kind in kinds))
         direct = await asyncio.to_thread(self._store.channels.direct, self._team, user)
-        complete = all(is_whole for _, is_whole in lists)
+        complete = bool(about) and all(is_whole for _, is_whole in lists)
+        is_admin = is_member and bool(about.get("is_admin") or about.get("is_owner"))
         found = direct.union(*(channels for channels, _ in lists))
-        return _Person(found, is_member, self._clock() + (KEPT_SECONDS if complete else FAILED_SECONDS))
+        return _Person(found, is_member, is_admin, self._clock() + (KEPT_SECONDS if complete else FAILED_SECONDS))
 
-    async def _is_member(self, user: str) -> tuple[bool, bool]:
-        # A full member of the workspace; nobody who may see anything. Where Slack does not say: neither.
+    async def _about(self, user: str) -> Mapping[str, Any]:
+        # What Slack says of a person; nothing where it does not say.
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 answer = await self._client.users_info(user=user)
         except _FAULTS as error:
-            log.info("Slack does not tell who %s is: %s", user, type(error).__name__)
-            return False, isinstance(error, SlackApiError) and word(error) == "user_not_found"
-        about: Mapping[str, Any] = answer.get("user") or {}
+            log.info("Slack does not tell who %s is: %s", user, _said(error))
+            return {"deleted": True} if _said(error) == "user_not_found" else {}
+        found: Mapping[str, Any] = answer.get("user") or {}
+        return found
+
+    def _is_member(self, about: Mapping[str, Any]) -> bool:
+        # A full member of the workspace; where Slack does not say, none.
         is_ours = about.get("team_id") in (None, self._team) or self._team in _teams(about)
-        return is_ours and not any(about.get(name) for name in _GUEST), bool(about.get("deleted"))
+        return bool(about) and is_ours and not any(about.get(name) for name in _GUEST)
+
+    async def _group(self, group: str) -> frozenset[str]:
+        known = self._groups.get(group)
+        if known is not None and known[1] > self._clock():
+            return known[0]
+        found, kept = frozenset[str](), FAILED_SECONDS
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                answer = await self._client.usergroups_users_list(usergroup=group)
+            found, kept = frozenset(map(str, answer.get("users") or ())), KEPT_SECONDS
+        except _FAULTS as error:
+            log.warning("Slack does not tell who is in the user group %s: %s", group, _said(error))
+        if len(self._groups) >= MAX_GROUPS:
+            self._groups.clear()
+        self._groups[group] = found, self._clock() + kept
+        return found
 
     async def _joined(self, user: str, kind: str) -> tuple[set[str], bool]:
         # The channels of a kind where both are members; whether that is all of them. Each kind has a scope of its own.
@@ -190,12 +227,16 @@ class Membership:
                     if not cursor:
                         return found, True
         except _FAULTS as error:
-            said = word(error) if isinstance(error, SlackApiError) else type(error).__name__
+            said = _said(error)
             log.info("Slack does not tell the channels (%s) of %s: %s", kind, user, said)
             # Without the scope there is nothing to wait for.
             return found, said == "missing_scope"
         log.warning("%s is in more than %d channels (%s): the others count as unseen", user, PAGE * MAX_PAGES, kind)
         return found, True
+
+
+def _said(error: Exception) -> str:
+    return word(error) if isinstance(error, SlackApiError) else type(error).__name__
 
 
 def _kind(about: Mapping[str, Any]) -> Kind:

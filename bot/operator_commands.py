@@ -1,8 +1,10 @@
-"""Commands of whoever runs the bot, without what they need to run: the app's manifest."""
+"""Commands of whoever runs the bot, without what they need to run: the app's manifest, who did what."""
 
 from typing import Annotated
 
 import typer
+
+from bot.cli_words import AsJson
 
 
 def manifest(
@@ -22,3 +24,19 @@ def manifest(
     from bot.install.manifest import run
 
     raise typer.Exit(run(features, url, list_them=list_them))
+
+
+def audit(
+    *,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="WHEN", help="A date, or words such as “last week”; in UTC.")
+    ] = None,
+    user: Annotated[str | None, typer.Option("--user", metavar="ID", help="What one person did.")] = None,
+    team: Annotated[str | None, typer.Option("--team", metavar="ID", help="What was done in one workspace.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="How many at most.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Who asked and did what, where and when, and what was refused; the latest first."""
+    from bot.audit_list import run
+
+    raise typer.Exit(run(since, user, team, limit, as_json=as_json))

@@ -88,7 +88,7 @@ async def serve(
             greeter.greet(jobs)
 
         user = workspaces.nobody.identity.user
-        rules = Rules(user, settings.channels, settings.users, settings.link_hosts, settings.managers)
+        rules = Rules(user, settings.channels, settings.users, settings.link_hosts, settings.permissions)
         desk = buttons.Desk(store, tools.stops, workspaces.nobody.sender, workspaces.nobody.membership, announce)
         is_http = settings.transport == "http"
         losing = functools.partial(leave, store, tools.stops, settings.home) if settings.installs else None

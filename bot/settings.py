@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from bot.archives.limits import ArchiveLimits
 from bot.fetch.limits import FetchLimits, Keep, Policy
 from bot.home import default_home, symbol_directories
+from bot.permissions import Permissions, read_permissions
 from bot.redaction import Kind, Redaction, key_in
 from bot.symbols.reach import Reach, authorization, read_credentials
 from bot.tickets import Tickets, is_address, read_trackers
@@ -59,6 +60,14 @@ def _channel_days(value: Any) -> Any:
 
 
 Mode = Literal["thread", "channel", "broadcast"]
+
+
+def _permitted(value: Any) -> Any:
+    if isinstance(value, str):
+        read_permissions(value)
+    return value
+
+
 LOOPBACK = ("127.0.0.1", "::1")
 Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]
 ChannelDays = Annotated[dict[str, Annotated[int, Field(ge=1)]], NoDecode, BeforeValidator(_channel_days)]
@@ -195,9 +204,14 @@ class Settings(BaseSettings):
     users: Words = Field(default=frozenset(), description="User ids the bot listens to. Empty: everybody.")
     managers: Words = Field(
         default=frozenset(),
-        description="User ids that may acknowledge, assign, mute, mark as known or wrong, and analyze again."
-        " Empty: everybody.",
+        description="Who may acknowledge, assign, mute, merge, mark as known or wrong, and analyze again: ids of people"
+        " (U…) and user groups (S…), or `admins`, those of the workspace. Empty: everybody.",
     )
+    may: Annotated[str, BeforeValidator(_permitted)] = Field(
+        default="",
+        description="Who may do single deeds, in place of the managers: `mute=admins known=U0ANNA0001,S0STORAGE1`.",
+    )
+    audit_days: int = Field(default=365, ge=1, description="Days for which it is kept who asked and did what.")
     channel_mode: Mode = Field(
         default="thread",
         description="How verdicts stand where nobody chose otherwise: in the `thread` of the message, in the thread and"
@@ -437,6 +451,11 @@ class Settings(BaseSettings):
 
         secret = self.web_secret.get_secret_value() if self.web_secret else None
         return Access(secret, self.web_url, self.web_link_days, self.web_channels)
+
+    @property
+    def permissions(self) -> Permissions:
+        """Who may do what."""
+        return Permissions(self.managers, read_permissions(self.may))
 
     @property
     def installs(self) -> tuple[str, str] | None:

@@ -55,6 +55,9 @@ FEATURES: dict[str, Feature] = {
         ("app_mention", "message.im", *ROOM_EVENTS),
     ),
     "buttons": Feature("buttons and windows below verdicts", WHO_SEES_WHAT, ROOM_EVENTS, needs=("links",)),
+    "groups": Feature(
+        "user groups (S…) among those who may do something", ("usergroups:read",), needs=("links", "buttons")
+    ),
     "http": Feature("signed requests instead of Socket Mode"),
     "install": Feature(
         "several workspaces, which install the bot themselves; token rotation",

@@ -13,10 +13,12 @@ from typing import Any
 
 from bot import acts, modals
 from bot.again import again_job
-from bot.listeners.intake import Rules
+from bot.auditing import note_deed
+from bot.listeners.intake import Rules, is_allowed
 from bot.membership import Membership
 from bot.modals import About
 from bot.outbound import View
+from bot.permissions import may
 from bot.regrouping import follow
 from bot.sending import Refused, Sender, Unreachable
 from bot.showing import details_job, show_job
@@ -67,10 +69,10 @@ class Pressed:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What a button does. ``managed``: only those may who are set as managers, where anybody is."""
+    """What a button does. ``deed`` is what one must be allowed to do, None for what everybody may."""
 
     do: Callable[[Desk, Pressed], Awaitable[None]]
-    managed: bool = True
+    deed: str | None = None
 
 
 def pressed(body: Mapping[str, Any], rules: Rules) -> Pressed | None:
@@ -80,7 +82,9 @@ def pressed(body: Mapping[str, Any], rules: Rules) -> Pressed | None:
     user = (body.get("user") or {}).get("id") or ""
     container = body.get("container") or {}
     channel = (body.get("channel") or {}).get("id") or container.get("channel_id") or ""
-    if action not in ACTIONS or not isinstance(value, str) or not _is_heard(user, rules):
+    if action not in ACTIONS or not isinstance(value, str):
+        return None
+    if not is_allowed(channel, user, rules, direct=channel.startswith("D")):
         return None
     about = About((body.get("team") or {}).get("id") or "", channel, container.get("message_ts") or "")
     return Pressed(action, value, user, about, container.get("thread_ts"), str(body.get("trigger_id") or ""))
@@ -93,10 +97,11 @@ async def press(desk: Desk, rules: Rules, body: Mapping[str, Any]) -> None:
         return
     log.info("button %s", what.action)
     action = ACTIONS[what.action]
-    if action.managed and not _may(what.user, rules):
-        await _whisper(desk, what, "denied")
-        return
-    await action.do(desk, what)
+    allowed = await _is_permitted(desk, rules, what, action.deed)
+    if allowed:
+        await action.do(desk, what)  # before it is written down: a window waits for nothing
+    if not allowed or what.action not in WINDOWS:  # what opens a form is done only when that comes back
+        await _audit(desk, what, action.deed or what.action, allowed=allowed)
 
 
 async def submit(desk: Desk, rules: Rules, body: Mapping[str, Any]) -> None:
@@ -105,21 +110,45 @@ async def submit(desk: Desk, rules: Rules, body: Mapping[str, Any]) -> None:
     kind, given = str(view.get("callback_id")), modals.filled_in(view)
     about = modals.unpack(view.get("private_metadata"))
     user = (body.get("user") or {}).get("id") or ""
-    if about is None or modals.mistakes(kind, given) or not (_is_heard(user, rules) and _may(user, rules)):
+    if about is None or modals.mistakes(kind, given):
+        return
+    if not is_allowed(about.channel, user, rules, direct=about.channel.startswith("D")):
         return
     what = Pressed(kind, "", user, about, None, str(body.get("trigger_id") or ""))
+    allowed = await _is_permitted(desk, rules, what, FORM_DEEDS[kind])
+    await _audit(desk, what, FORM_DEEDS[kind], allowed=allowed)
+    if not allowed:
+        return
     if kind == modals.MERGE_FORM:
         await _merge(desk, what, given[modals.CRASH])
         return
     await _act(desk, what, FORMS[what.action], given)
 
 
-def _is_heard(user: str, rules: Rules) -> bool:
-    return not rules.users or user in rules.users
+async def _is_permitted(desk: Desk, rules: Rules, what: Pressed, deed: str | None) -> bool:
+    # Whoever may not is told so.
+    if deed is None or await may(desk.membership, rules.permissions, what.user, deed):
+        return True
+    await _whisper(desk, what, "denied")
+    return False
 
 
-def _may(user: str, rules: Rules) -> bool:
-    return not rules.managers or user in rules.managers
+async def _audit(desk: Desk, what: Pressed, deed: str, *, allowed: bool) -> None:
+    about = what.about
+    if await asyncio.to_thread(desk.store.events.first, f"audit:{what.trigger}"):
+        place = await asyncio.to_thread(desk.store.threads.of_summary, about.team, about.channel, about.message)
+        crash = f"crash {place.report_id}" if place is not None else f"job {what.value}" if what.action == STOP else ""
+        whom = f" to {what.value}" if what.action == acts.ASSIGN else ""
+        how = f" ({what.action})" if what.action in SPECIAL else ""
+        await note_deed(
+            desk.store,
+            deed,
+            what.user,
+            team=about.team,
+            channel=about.channel,
+            detail=f"{crash}{whom}{how}",
+            allowed=allowed,
+        )
 
 
 async def _stop(desk: Desk, what: Pressed) -> None:
@@ -272,21 +301,24 @@ async def _whisper(desk: Desk, what: Pressed, template: str) -> None:
 
 
 ACTIONS: dict[str, Action] = {
-    STOP: Action(_stop, managed=False),
-    acts.ACKNOWLEDGE: Action(_deed("acknowledge", lambda _: {})),
-    acts.ASSIGN_ME: Action(_deed("assign", lambda what: {"to": what.user})),
-    acts.ASSIGN: Action(_deed("assign", lambda what: {"to": what.value})),
-    acts.MUTE: Action(_deed("mute", lambda what: {"channel": what.about.channel})),
-    acts.UNMUTE: Action(_deed("unmute", lambda what: {"channel": what.about.channel})),
-    acts.KNOWN: Action(_known),
-    acts.WRONG: Action(_wrong),
-    acts.UNKNOWN: Action(_deed("forget", lambda _: {})),
-    acts.MERGE: Action(_same_as),
-    acts.SPLIT: Action(_split),
-    acts.UNDO: Action(_undo),
-    acts.AGAIN: Action(_again),
-    acts.THREADS: Action(_threads, managed=False),
-    acts.DETAILS: Action(_details, managed=False),
+    STOP: Action(_stop),
+    acts.ACKNOWLEDGE: Action(_deed("acknowledge", lambda _: {}), "acknowledge"),
+    acts.ASSIGN_ME: Action(_deed("assign", lambda what: {"to": what.user}), "assign"),
+    acts.ASSIGN: Action(_deed("assign", lambda what: {"to": what.value}), "assign"),
+    acts.MUTE: Action(_deed("mute", lambda what: {"channel": what.about.channel}), "mute"),
+    acts.UNMUTE: Action(_deed("unmute", lambda what: {"channel": what.about.channel}), "mute"),
+    acts.KNOWN: Action(_known, "known"),
+    acts.WRONG: Action(_wrong, "wrong"),
+    acts.UNKNOWN: Action(_deed("forget", lambda _: {}), "known"),
+    acts.MERGE: Action(_same_as, "merge"),
+    acts.SPLIT: Action(_split, "merge"),
+    acts.UNDO: Action(_undo, "merge"),
+    acts.AGAIN: Action(_again, "again"),
+    acts.THREADS: Action(_threads),
+    acts.DETAILS: Action(_details),
 }
+SPECIAL = frozenset({acts.UNMUTE, acts.UNKNOWN, acts.SPLIT, acts.UNDO})  # deeds that take something back or apart
+WINDOWS = frozenset({acts.KNOWN, acts.WRONG, acts.MERGE})  # those that only open a form
 FORMS: dict[str, Deed] = {modals.KNOWN_FORM: "known", modals.WRONG_FORM: "wrong"}
+FORM_DEEDS = {**FORMS, modals.MERGE_FORM: "merge"}
 ALL_FORMS = (*FORMS, modals.MERGE_FORM)

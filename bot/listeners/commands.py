@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from bot.auditing import note_deed, note_jobs
 from bot.fetch.links import find_links
 from bot.listeners.buttons import Desk
 from bot.listeners.intake import ANALYZE, Rules, is_allowed, requests
@@ -28,6 +29,7 @@ async def command(desk: Desk, rules: Rules, body: Mapping[str, Any], tell: Tell)
     channel, user, text = (str(body.get(name) or "") for name in ("channel_id", "user_id", "text"))
     if not is_allowed(channel, user, rules, direct=channel.startswith("D")):
         await tell(render("denied_here"))
+        await note_deed(desk.store, "command", user, team=_team(body), channel=channel, detail=text, allowed=False)
         return
     if not await _is_first(desk, body):
         return
@@ -47,6 +49,7 @@ async def shortcut(desk: Desk, rules: Rules, body: Mapping[str, Any], tell: Tell
     channel, user = ((body.get(name) or {}).get("id") or "" for name in ("channel", "user"))
     if not is_allowed(channel, user, rules, direct=channel.startswith("D")):
         await tell(render("denied_here"))
+        await note_deed(desk.store, "shortcut", user, team=_team(body), channel=channel, allowed=False)
         return
     message = {name: value for name, value in (body.get("message") or {}).items() if name not in ("bot_id", "subtype")}
     found = await _take(desk, rules, body, {**message, "channel": channel, "user": user}, kinds=(ANALYZE,))
@@ -60,12 +63,16 @@ async def _take(
     desk: Desk, rules: Rules, body: Mapping[str, Any], message: dict[str, Any], kinds: tuple[str, ...] = ()
 ) -> int | None:
     # What was found to do. None where that was asked before.
-    team = body.get("team_id") or (body.get("team") or {}).get("id") or ""
-    event = {"event": message | {"type": "app_mention"}, "team_id": team}
+    event = {"event": message | {"type": "app_mention"}, "team_id": _team(body)}
     wanted = [one for one in requests(event, rules) if not kinds or one.job.kind in kinds]
     made = await asyncio.to_thread(desk.store.events.accept, None, wanted)
     desk.announce(made)
+    await note_jobs(desk.store, made, message["user"])
     return len(wanted) if made or not wanted else None
+
+
+def _team(body: Mapping[str, Any]) -> str:
+    return str(body.get("team_id") or (body.get("team") or {}).get("id") or "")
 
 
 async def _is_first(desk: Desk, body: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from analysis.formats.windbg.sniff import is_windbg
 from bot import urgency
 from bot.fetch.links import MAX_LINKS, Link, find_links, is_wanted, looks_like_a_dump
+from bot.permissions import ANYBODY, Permissions
 from storage.events import Request, fingerprint
 from storage.jobs import NewJob
 
@@ -32,14 +33,14 @@ Json = Mapping[str, Any]
 class Rules:
     """Whom and where the bot listens to; empty sets allow everybody and everywhere, direct messages need no channel.
 
-    ``managers`` are those who may do what changes what is said of a failure.
+    ``permissions`` say who may do what changes what is said of a failure.
     """
 
     bot_user: str
     channels: frozenset[str] = frozenset()
     users: frozenset[str] = frozenset()
     link_hosts: frozenset[str] = frozenset()
-    managers: frozenset[str] = frozenset()
+    permissions: Permissions = ANYBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,14 @@ def requests(body: Json, rules: Rules) -> list[Request]:
     if heard.addressed and not heard.is_edit:
         return [_for_question(heard, rules)]
     return []
+
+
+def refused(body: Json, rules: Rules) -> Heard | None:
+    """What somebody said to the bot where it does not listen, or to whom it does not; None for anything else."""
+    heard = _heard(body, rules)
+    if heard is None or not heard.addressed or heard.is_edit:
+        return None
+    return None if is_allowed(heard.channel, heard.user, rules, direct=heard.direct) else heard
 
 
 def deleted(body: Json) -> tuple[str, str] | None:

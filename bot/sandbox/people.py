@@ -27,7 +27,15 @@ def users_info(caller: Caller, arguments: Arguments) -> Answer:
     return {"user": about | {"real_name": user.name.title(), "tz": "Europe/Berlin", "deleted": user.is_deleted}}
 
 
+def usergroups_users_list(caller: Caller, arguments: Arguments) -> Answer:
+    members = caller.workspace.groups.get(arguments["usergroup"])
+    if members is None:
+        raise SlackError("no_such_subteam")
+    return {"users": sorted(members)}
+
+
 METHODS: dict[str, Method] = {
     "auth.test": Method(auth_test, None, "team_id"),
+    "usergroups.users.list": Method(usergroups_users_list, "usergroups:read", "usergroup! include_disabled:bool"),
     "users.info": Method(users_info, "users:read", "user! include_locale:bool"),
 }

@@ -163,6 +163,7 @@ class Workspace:
                 Channel("D0ANNA0001", "pileup", {self.bot.id, self.people[0].id}, is_im=True),
             )
         }
+        self.groups: dict[str, set[str]] = {}  # user groups
         self.files: dict[str, File] = {}
         self.views: dict[str, View] = {}  # open windows
         self.homes: dict[str, View] = {}  # the app's home tab, by person

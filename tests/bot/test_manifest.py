@@ -124,6 +124,15 @@ async def buttons(slack: StandIn) -> None:
     await sights(slack)
 
 
+async def groups(slack: StandIn) -> None:
+    slack.workspace.groups["S0STORAGE1"] = {ANNA}
+    async with serving(**{"a.dmp": page(dump("seed"))}) as site:
+        said = slack.workspace.say(CRASHES, ANNA, site.url("/a.dmp"))
+        await until(lambda: is_done(slack, said), PATIENCE)
+        slack.press(CRASHES, _verdict(slack, said).ts, acts.ACKNOWLEDGE, ANNA)
+        await until(lambda: "acknowledged by" in str(_verdict(slack, said).blocks), PATIENCE)
+
+
 async def sights(slack: StandIn) -> None:
     """Who sees what is known of each kind, and what happens to channels is heard."""
     await until(lambda: slack.calls_of("users.info"), PATIENCE)
@@ -143,6 +152,7 @@ SCENES: dict[str, Callable[[StandIn], Awaitable[None]]] = {
     "files": files,
     "questions": questions,
     "buttons": buttons,
+    "groups": groups,
 }
 
 
@@ -156,7 +166,7 @@ async def works(home: Path, feature: str, scopes: frozenset[str]) -> tuple[bool,
                 space.channels[channel] = Channel(
                     channel, kind, set(space.users), is_private=is_private, is_mpim=is_mpim
                 )
-        async with bot(slack, home, Analyst()):
+        async with bot(slack, home, Analyst(), managers="S0STORAGE1" if feature == "groups" else ""):
             try:
                 await SCENES[feature](slack)
             except (TimeoutError, AssertionError, SlackError):

@@ -89,7 +89,8 @@ def test_a_press_is_not_believed() -> None:
     assert pressed(body, Rules("UBOT", users=frozenset({"U2"}))) is None
     assert pressed(body | {"actions": [{"action_id": "other", "value": "7"}]}, Rules("UBOT")) is None
     assert pressed({}, Rules("UBOT")) is None
-    assert not ACTIONS[STOP].managed
+    assert ACTIONS[STOP].deed is None
+    assert pressed(body, Rules("UBOT", channels=frozenset({"C2"}))) is None
 
 
 async def test_a_button_of_another_channel_stops_nothing(slack: StandIn, tmp_path: Path) -> None:
