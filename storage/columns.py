@@ -11,6 +11,9 @@ from storage.database import Row
 # was reported did not happen then.
 CLOCK_SKEW = timedelta(days=1)
 MAX_FRAMES = 32
+MAX_NAME = 255  # bytes; an entry of PostgreSQL's indexes has room for some 2,700 in all
+# What is never looked up by an index, or has its own limit: a signature's is in characters.
+WHOLE = frozenset({"identity", "sha256", "source", "signature", "failure_bucket", "summary"})
 
 
 def columns(report: Report, reported_at: str) -> Row:
@@ -43,12 +46,21 @@ def columns(report: Report, reported_at: str) -> Row:
         "seen_at": seen_at(crashed, reported_at),
         "analyzed_at": stamp(moment(report.analyzed_at)),
     }
-    return {name: storable(value) if isinstance(value, str) else value for name, value in row.items()}
+    return {
+        name: (storable(value) if name in WHOLE else short(value)) if isinstance(value, str) else value
+        for name, value in row.items()
+    }
 
 
 def storable(text: str) -> str:
-    """The text with "?" for half characters (a name cut in a dump, a file name of other bytes): SQLite takes none."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """The text with "?" for what a database does not take: half characters (a name cut in a dump, a file name of other
+    bytes) and NUL."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "?")
+
+
+def short(text: str) -> str:
+    """A name as it is kept in an index: its first MAX_NAME bytes. A dump may call its modules whatever it likes."""
+    return storable(text).encode()[:MAX_NAME].decode("utf-8", "ignore")
 
 
 def seen_at(crashed: str | None, reported: str) -> str:
@@ -73,7 +85,8 @@ def drivers(report: Report) -> list[tuple[str, str, bool]]:
             found[name] = (name, version, name == blamed)
     if culprit is not None and blamed is not None and culprit.version:
         found[blamed] = (blamed, culprit.version, True)
-    return [(storable(name), storable(version), is_blamed) for name, version, is_blamed in found.values()]
+    kept = {short(name): (short(version), is_blamed) for name, version, is_blamed in found.values()}
+    return [(name, *about) for name, about in kept.items()]
 
 
 def lock_name(report: Report) -> str | None:

@@ -436,6 +436,15 @@ CREATE INDEX sightings_by_place ON sightings (channel, report_id);
 CREATE INDEX uploads_by_job ON uploads (job_id);
 """
 
+# SQLite has what it needs in the indexes of pages; PostgreSQL joins two indexes for "happened or was reported then".
+SERVER = Step(
+    "",
+    """
+CREATE INDEX reports_by_reported_at ON reports (reported_at);
+CREATE INDEX threads_by_channel ON threads (channel, report_id);
+""",
+)
+
 MIGRATIONS: tuple[str | Step, ...] = (
     JOBS,
     REPORTS,
@@ -453,6 +462,7 @@ MIGRATIONS: tuple[str | Step, ...] = (
     INSTALLING,
     INGESTS,
     UPLOADS,
+    SERVER,
 )
 
 

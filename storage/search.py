@@ -16,6 +16,7 @@ from storage.sight import EVERYTHING, Sight
 from storage.words import says
 
 Column = Literal["module", "code", "host", "build", "lock", "device", "service", "signature"]
+MAX_HOSTS = 1000  # that are named
 MAX_VALUES = 10_000  # of a column, in the vocabulary
 
 
@@ -96,14 +97,19 @@ class Search:
         return int(self._database.value(f"SELECT count(*) FROM reports WHERE {where}", values))  # noqa: S608
 
     def span(self, query: Query) -> Span:
-        """How many crashes match, on which hosts, from when to when."""
+        """How many crashes match, on which hosts (the first thousand), from when to when."""
         where, values = self._where(query)
-        row = self._database.rows(
-            f"SELECT count(*) AS n, min(seen_at) AS first, max(seen_at) AS last FROM reports WHERE {where}",  # noqa: S608
+        # By host: one look at the rows for all four answers.
+        rows = self._database.rows(
+            "SELECT host, count(*) AS n, min(seen_at) AS first, max(seen_at) AS last FROM reports "  # noqa: S608
+            f"WHERE {where} GROUP BY +host",
             values,
-        )[0]
-        hosts = tuple(host for host, _ in self.top(query, "host"))
-        return Span(row["n"], hosts, _maybe(row["first"]), _maybe(row["last"]))
+        )
+        named = sorted((row for row in rows if row["host"] is not None), key=lambda row: (-row["n"], row["host"]))
+        first = min((row["first"] for row in rows), default=None)
+        last = max((row["last"] for row in rows), default=None)
+        hosts = tuple(row["host"] for row in named[:MAX_HOSTS])
+        return Span(sum(row["n"] for row in rows), hosts, _maybe(first), _maybe(last))
 
     def top(self, query: Query, column: Column, limit: int = 1000) -> list[tuple[str, int]]:
         """The values of a column among matching crashes with their counts, most frequent first."""
@@ -146,12 +152,31 @@ class Search:
     def vocabulary(self) -> dict[Column, list[str]]:
         """The names history knows, column by column: what a mistyped word may have meant."""
         names: tuple[Column, ...] = ("module", "code", "host", "lock", "device", "service")
+        if self._database.dialect == "postgresql" and not self._sight.is_whole:
+            return self._seen_values(names)
         return {name: self._values(name) for name in names}
 
     def mentions(self, words: str) -> bool:
         """Whether any report says these words."""
         where, values = self._where(Query(words=words, live=True))
         return bool(self._database.rows(f"SELECT 1 FROM reports WHERE {where} LIMIT 1", values))  # noqa: S608
+
+    def _seen_values(self, columns: tuple[Column, ...]) -> dict[Column, list[str]]:
+        # PostgreSQL answers at once what SQLite answers value by value.
+        sight, seen = self._sight.of_reports()
+        parts = " UNION ALL ".join(
+            f"(SELECT '{column}' AS kind, {column} AS value FROM seen WHERE {column} IS NOT NULL "  # noqa: S608
+            f"GROUP BY {column} ORDER BY {column} LIMIT {MAX_VALUES})"
+            for column in columns
+        )
+        rows = self._database.rows(
+            f"WITH seen AS MATERIALIZED (SELECT {', '.join(columns)} FROM reports WHERE {sight}) {parts}",  # noqa: S608
+            seen,
+        )
+        found: dict[Column, list[str]] = {column: [] for column in columns}
+        for row in rows:
+            found[row["kind"]].append(row["value"])
+        return found
 
     def _values(self, column: Column) -> list[str]:
         # From one value to the next in the column's index: as many steps as there are values, however many rows.

@@ -224,3 +224,18 @@ def test_stamps_sort_as_times_do() -> None:
 def test_the_story_is_the_root_s_stack_without_offsets() -> None:
     assert story_frames(report()) == ["nt!kewaitforsingleobject", "ndis!ndisunbind", "rassstp", "nt!pnpworker"]
     assert frame_name("rassstp!Foo+0x1f") == "rassstp!foo"
+
+
+def test_names_longer_than_any_index_takes_are_kept_short(store: Store) -> None:
+    long = "驱" * 5000
+    line = store.remember(
+        report("a", module=f"{long}.sys", host=long, lock=f"nt!{long}", service=long, signature=long[:255])
+    )
+    assert line.module == "驱" * 85
+    assert store.search.count(Query(host="驱" * 85)) == 1
+    assert store.seen(report("b", module=f"{long}.sys", signature=long[:255])).same_bucket is not None
+
+
+def test_a_name_with_a_nul_is_kept_with_a_question_mark(store: Store) -> None:
+    assert store.remember(report("a", host="PC\x001")).host == "PC?1"
+    assert store.search.count(Query(words="PC\x001")) == 1
