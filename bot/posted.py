@@ -42,12 +42,14 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """Whom it is for: the places in history that see it, and the channel that is told, if any; by whom."""
+    """Whom it is for: the places in history that see it, and the channel that is told, if any; by whom: a person of
+    Slack, or what else ``by`` names."""
 
     places: tuple[str, ...]
     by: str
     team: str = ""
     channel: str | None = None
+    person: str | None = None
 
 
 class Unspoken(Conversation):
@@ -88,6 +90,7 @@ def job_for(arrival: Arrival, wishes: Wishes) -> NewJob:
         "sha256": arrival.sha256,
         "places": list(wishes.places),
         "by": wishes.by,
+        "person": wishes.person or "",
     }
     secret = f"posted {arrival.id}\n{arrival.password}" if arrival.password else f"posted {arrival.id}"
     priority = urgency.of_dump(arrival.name, arrival.size)
@@ -107,7 +110,8 @@ async def announce(tools: Tools, job: Job) -> None:
     post = await asyncio.to_thread(tools.store.posts.claim, job.key, "announced")
     ts = post.ts
     if ts is None:
-        said = render("posted", shown=asked["shown"], by=asked["by"])
+        people = [asked["person"]] if asked["person"] else []
+        said = render("posted", people, shown=asked["shown"], by=asked["by"], person=asked["person"])
         ts = await tools.sender.post(asked["channel"], None, said, job.key)
         await asyncio.to_thread(tools.store.posts.sent, job.key, "announced", asked["channel"], ts)
     key = f"{asked['team']}:{asked['channel']}:{ts}:posted"

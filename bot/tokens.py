@@ -29,6 +29,7 @@ def add(name: str, scopes: tuple[Scope, ...], channels: str | None, days: int | 
             token, secret = store.tokens.add(name, scopes, seen, days)
         except NameTaken:
             return _wrong(f"there is a token {name}; revoke it first, or take another name")
+        store.audit.note("add token", "operator", detail=name)
         print(secret)
         print(f"{_line(token, utc_now())}. It is not shown again.", file=sys.stderr)
         return OK
@@ -57,6 +58,7 @@ def revoke(name: str) -> int:
     def end(store: Store) -> int:
         if not store.tokens.revoke(name):
             return _wrong(f"there is no valid token {printable(name)}")
+        store.audit.note("revoke token", "operator", detail=name)
         return OK
 
     return with_store(end)

@@ -122,7 +122,12 @@ class Forgetting:
             return [stored(row) for row in self._reports_with(which, LISTED, "1 = 1", [])]
         place, at = _place(which)
         told = "SELECT 1 FROM threads WHERE report_id = reports.id AND"
-        only_there, at = f"EXISTS ({told} {place}) AND NOT EXISTS ({told} NOT ({place}))", [*at, *at]
+        shown, (there, _) = "SELECT 1 FROM sightings WHERE report_id = reports.id AND", _place(which, "sightings")
+        only_there = (
+            f"(EXISTS ({told} {place}) OR EXISTS ({shown} {there})) "
+            f"AND NOT EXISTS ({told} NOT ({place})) AND NOT EXISTS ({shown} NOT ({there}))"
+        )
+        at = [*at, *at, *at, *at]
         if which.is_whole_place and which.channel is None:  # also what was analysed for a workspace and told nowhere
             only_there, at = f"(({only_there}) OR reports.team = ?)", [*at, which.team or ""]
         return [stored(row) for row in self._reports_with(which, LISTED, only_there, at)]
@@ -191,10 +196,11 @@ class Forgetting:
                 list(some),
             )
             self._database.change(f"DELETE FROM requests WHERE job_id IN ({marks})", list(some))  # noqa: S608
+            self._database.change(f"DELETE FROM uploads WHERE job_id IN ({marks})", list(some))  # noqa: S608
             self._database.change(f"DELETE FROM jobs WHERE id IN ({marks})", list(some))  # noqa: S608
         if which.is_whole_place:
-            tables = ("requests", "held", "digests", "acts", "channels", "audit")
-            for table in tables if which.channel is not None else (*tables, "installations"):
+            tables = ("requests", "held", "digests", "acts", "channels", "audit", "sightings")
+            for table in tables if which.channel is not None else (*tables, "installations", "sessions"):
                 place, at = _place(which, table)
                 self._database.change(f"DELETE FROM {table} WHERE {place}", at)  # noqa: S608
             self._forget_choices(which)

@@ -22,7 +22,7 @@ from storage import Thread
 COOKIE = "pileup"
 MAX_TOKENS = 8  # channels that one browser may hold links of; the oldest goes
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
-API = "/api/"
+API, DESCRIPTION = "/api/", "/api/openapi.json"
 SAME_SITE = ("same-origin", "none")
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -130,7 +130,7 @@ class Guard:
         # A form of ours carries a token besides; a browser that says where a request began saves reading it.
         if scope["method"] not in ("GET", "HEAD") and headers.get("sec-fetch-site", "same-origin") not in SAME_SITE:
             return PlainTextResponse("This was sent from another web site.", 403)
-        if scope["path"].startswith(API) and headers.get("authorization", ""):
+        if scope["path"].startswith(API) and scope["path"] != DESCRIPTION and headers.get("authorization", ""):
             return None  # counted by token there, and wrong ones by address
         client = scope.get("client")
         if not self._rates.allow(client[0] if client else ""):

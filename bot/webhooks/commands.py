@@ -31,6 +31,7 @@ def add(url: str, channels: str | None) -> int:
         if wrong is not None:
             return _wrong(f"this address cannot be told: {wrong}")
         hook, secret = store.webhooks.add(url, seen)
+        store.audit.note("add webhook", "operator", detail=_line(hook))
         print(secret)
         print(f"{_line(hook)}. The secret is not shown again.", file=sys.stderr)
         return OK
@@ -77,6 +78,7 @@ def remove(number: int) -> int:
     def end(store: Store) -> int:
         if not store.webhooks.end(number, "removed by the operator"):
             return _wrong(f"there is no address {number} that is told")
+        store.audit.note("remove webhook", "operator", detail=str(number))
         return OK
 
     return with_store(end)

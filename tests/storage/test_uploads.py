@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from storage import Query, Store
+from storage.forgetting import Which
 from storage.jobs import NewJob
 from storage.sight import Sight
 from storage.uploads import Quota, TooMany
@@ -64,3 +65,17 @@ def test_uploads_are_forgotten_by_age(store: Store, clock: Clock) -> None:
     clock.turn(days=2)
     assert store.uploads.unread() == frozenset()
     assert store.uploads.prune(timedelta(days=1)) == 1
+
+
+def test_forgetting_a_channel_takes_what_was_uploaded_for_it_alone(store: Store) -> None:
+    alone, shared = (store.remember(report(dump, sha256=dump * 64)).id for dump in "12")
+    store.uploads.show([alone, shared], "T1", ["C1"], "x")
+    store.uploads.show([shared], "T1", ["token:1"], "x")
+    upload = store.uploads.begin("token:1", "secret name.dmp", QUOTA)
+    job = store.uploads.received(upload, 1, NewJob("k", {"team": "", "channel": ""}))
+    store.jobs.note(job.id, report=alone)
+    gone = store.forget(Which(channel="C1"))
+    assert [line.id for line in gone.reports] == [alone]
+    assert store.reports.get(shared) is not None
+    assert store.seen_from(frozenset({"C1"})).search.find(Query(live=True)) == []
+    assert store.uploads.get(upload) is None

@@ -26,7 +26,7 @@ from bot.web.signin.identity import Person, identify
 from bot.web.signin.issuer import Issuer, SignInFailed
 from bot.web.visitors import SightOf, Visitors, is_nothing
 from storage import Store
-from storage.clock import Clock, stamp
+from storage.clock import Clock
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +98,7 @@ class SignIn:
             person = await self._person(request, way)
         except SignInFailed as failed:
             log.warning("nobody signed in: %s", failed.kind)
+            await self._note("sign in", "", "", failed.kind, allowed=False)
             raise _told(failed) from failed
         old = self._visitors.secret_of(request)
         if old is not None:
@@ -105,6 +106,7 @@ class SignIn:
         secret = await asyncio.to_thread(
             self._store.sessions.begin, person.team, person.id, person.name, self._terms.lasts
         )
+        await self._note("sign in", person.id, person.team)
         answer = RedirectResponse(local(str(way["next"])), 303)
         seconds = int(self._terms.lasts.total_seconds())
         self._set(answer, self._visitors.cookie, self._visitors.sealed(secret), seconds)
@@ -120,6 +122,8 @@ class SignIn:
         secret = self._visitors.secret_of(request)
         if secret is not None:
             await asyncio.to_thread(self._store.sessions.end, secret)
+        if visitor.session is not None:
+            await self._note("sign out", visitor.session.person, visitor.session.team)
         answer = RedirectResponse("/", 303)
         self._set(answer, self._visitors.cookie, "", 0)
         return answer
@@ -151,8 +155,10 @@ class SignIn:
             raise SignInFailed("another-team", "Your workspace is not one that this Pileup belongs to.")
         if is_nothing(await self._terms.sight_of(person.team, person.id)):
             raise SignInFailed("nobody", "Slack does not know you as somebody who may see anything here.")
-        log.info("%s of %s signed in, %s", person.id[:32], person.team[:32], stamp(self._clock()))
         return person
+
+    async def _note(self, deed: str, person: str, team: str, detail: str = "", *, allowed: bool = True) -> None:
+        await asyncio.to_thread(lambda: self._store.audit.note(deed, person, team=team, detail=detail, allowed=allowed))
 
     @property
     def _way_cookie(self) -> str:

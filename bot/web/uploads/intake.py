@@ -16,6 +16,7 @@ from storage import Store
 from storage.jobs import Job
 from storage.uploads import Quota, TooMany
 
+AROUND = 64 << 10  # bytes of a form around its file
 MULTIPART = "multipart/form-data"
 
 # Whether the fields that stand before a file let it in, and what is wished; raises Unwelcome.
@@ -59,8 +60,13 @@ class Intake:
             await asyncio.to_thread(shutil.rmtree, place.parent, ignore_errors=True)
             await asyncio.to_thread(self.store.uploads.drop, upload)
             raise
+        await asyncio.to_thread(self._note, arrival, wishes)
         self.announce()
         return upload
+
+    def _note(self, arrival: Arrival, wishes: Wishes) -> None:
+        by, channel = wishes.person or wishes.by, wishes.channel or ""
+        self.store.audit.note("upload", by, team=wishes.team, channel=channel, detail=arrival.name)
 
     async def ended(self, upload: str, seconds: float) -> Job | None:
         """The job of an upload, as it is when it has ended or the time is over."""
@@ -94,7 +100,11 @@ class Intake:
 
         form = Form(request.headers["content-type"], open_file)
         try:
+            came = 0
             async for part in paced(request.stream(), self.limits):
+                came += len(part)
+                if came > self.limits.max_bytes + AROUND:
+                    raise Unwelcome(413, f"The form is over the size cap of {self.limits.max_bytes:,} bytes.")
                 form.feed(part)
             received = form.finish()
         finally:
@@ -122,7 +132,7 @@ def _check_headers(request: Request, limits: FetchLimits) -> None:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Unwelcome(415, "The body must come as it is: a packed dump is an archive, and needs no Content-Encoding.")
     length = request.headers.get("content-length", "")
-    if length.isascii() and length.isdecimal() and int(length[:20]) > limits.max_bytes + (64 << 10):
+    if length.isascii() and length.isdecimal() and int(length[:20]) > limits.max_bytes + AROUND:
         raise Unwelcome(413, f"The file is over the size cap of {limits.max_bytes:,} bytes.")
 
 

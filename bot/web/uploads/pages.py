@@ -112,14 +112,15 @@ class UploadPages:
         return visitor
 
     def _wishes(self, visitor: Visitor, channel: str) -> Wishes:
-        owner, team, by = str(visitor.owner), self.intake.team, "somebody at this machine"
-        if visitor.session is not None:
-            team, by = visitor.session.team, f"{visitor.session.name} on the web pages"
-        if not channel:
-            return Wishes((owner,), by, team)
-        if visitor.session is None or not _CHANNEL.fullmatch(channel) or not self._may_tell(visitor, team, channel):
+        owner, session = str(visitor.owner), visitor.session
+        if session is None and not channel:
+            return Wishes((owner,), "somebody at this machine", self.intake.team)
+        team = self.intake.team if session is None else session.team
+        if session is not None and not channel:
+            return Wishes((owner,), session.name, team, person=session.person)
+        if session is None or not _CHANNEL.fullmatch(channel) or not self._may_tell(visitor, team, channel):
             raise Unwelcome(403, "You cannot tell that channel from here: you must see it in Slack, and the bot, too.")
-        return Wishes((owner,), by, team, channel)
+        return Wishes((owner,), session.name, team, channel, session.person)
 
     def _may_tell(self, visitor: Visitor, team: str, channel: str) -> bool:
         if self.intake.channels and channel not in self.intake.channels:

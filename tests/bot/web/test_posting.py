@@ -81,13 +81,13 @@ async def parts(data: bytes, size: int = 1000) -> AsyncIterator[bytes]:
         yield data[start : start + size]
 
 
-def form(*fields: tuple[str, bytes], ends: bool = True) -> tuple[dict[str, str], bytes]:
+def form(*fields: tuple[str, bytes], ends: bool = True, after: bytes = b"") -> tuple[dict[str, str], bytes]:
     """A form written by hand: fields whose name may hold a file's."""
     body = b"".join(
         b'--XX\r\nContent-Disposition: form-data; name="' + name.encode() + b'"\r\n\r\n' + value + b"\r\n"
         for name, value in fields
     )
-    return {"Content-Type": "multipart/form-data; boundary=XX"}, body + (b"--XX--\r\n" if ends else b"")
+    return {"Content-Type": "multipart/form-data; boundary=XX"}, body + (b"--XX--\r\n" if ends else b"") + after
 
 
 async def test_a_posted_dump_waits_as_a_job_and_its_outcome_has_an_address(store: Store, tmp_path: Path) -> None:
@@ -103,6 +103,8 @@ async def test_a_posted_dump_waits_as_a_job_and_its_outcome_has_an_address(store
         (file,) = at.files
         assert file.read_bytes() == minidump()
         assert (file.stat().st_mode & 0o077, file.parent.stat().st_mode & 0o077) == (0o044 & file.stat().st_mode, 0)
+    (kept,) = store.audit.entries()
+    assert (kept.deed, kept.by, kept.detail) == ("upload", "t0", "MEMORY.DMP")
     (job,) = store.jobs.active()
     assert (job.kind, job.payload["places"], job.payload["untold"]) == ("analyze", ["C1", "token:1"], "yes")
 
@@ -151,6 +153,7 @@ REFUSED: dict[str, tuple[int, dict[str, str], bytes]] = {
     "two files": (400, *form((DUMP_FIELD, minidump()), (DUMP_FIELD, minidump()))),
     "a field twice": (400, *form(("name", b"a"), ("name", b"b"), (DUMP_FIELD, minidump()))),
     "a long field": (413, *form(("name", b"a" * 3000), (DUMP_FIELD, minidump()))),
+    "an endless end": (413, *form((DUMP_FIELD, minidump()), after=b"x" * 200_000)),
     "many fields": (400, *form(*((f"f{n}", b"") for n in range(12)), (DUMP_FIELD, minidump()))),
     "no boundary": (415, {"Content-Type": "multipart/form-data"}, minidump()),
     "no form at all": (400, {"Content-Type": "multipart/form-data; boundary=XX"}, minidump()),

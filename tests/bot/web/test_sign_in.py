@@ -133,6 +133,13 @@ async def test_signing_out_ends_the_session_also_for_who_copied_the_cookie(
         assert (await client.get("/")).status_code == 403
         again = await client.get("/", headers={"Cookie": f"__Host-pileup-session={cookie}"})
         assert again.status_code == 403
+        await client.get("/signin/callback?code=x&state=y")
+    kept = [(one.deed, one.by, one.team, one.detail, one.allowed) for one in store.audit.entries()]
+    assert kept == [
+        ("sign in", "", "", "state", False),
+        ("sign out", "U1", "T1", "", True),
+        ("sign in", "U1", "T1", "", True),
+    ]
 
 
 async def test_a_form_of_one_session_is_no_form_of_another(store: Store, members: Members, clock: Clock) -> None:
