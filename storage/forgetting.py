@@ -17,6 +17,8 @@ from storage.database import Database, Row
 from storage.reports import LISTED, Reports, StoredReport, stored
 
 AT_ONCE = 500  # values of one statement
+SHORTEST_NAME = 8
+COMMON_NAMES = frozenset({"memory.dmp", "dump.dmp", "crash.dmp", "minidump.dmp", "mini.dmp"})  # of anybody's dump
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Forgetting:
             self._delete("threads", "id", places)
             self._forget_acts(names)
             self._forget_traces(which, jobs)
+            self._forget_mentions(reports)
         return Forgotten(reports, len(places), frozenset(jobs))
 
     def oldest_beyond(self, size: int) -> tuple[int, ...]:
@@ -125,7 +128,7 @@ class Forgetting:
         shown, (there, _) = "SELECT 1 FROM sightings WHERE report_id = reports.id AND", _place(which, "sightings")
         only_there = (
             f"(EXISTS ({told} {place}) OR EXISTS ({shown} {there})) "
-            f"AND NOT EXISTS ({told} NOT ({place})) AND NOT EXISTS ({shown} NOT ({there}))"
+            f"AND NOT EXISTS ({told} NOT ({place})) AND NOT EXISTS ({shown} NOT ({there})) AND by_operator = 0"
         )
         at = [*at, *at, *at, *at]
         if which.is_whole_place and which.channel is None:  # also what was analysed for a workspace and told nowhere
@@ -210,6 +213,26 @@ class Forgetting:
         given = [(name, value) for name, value in (("team", which.team), ("about", which.channel)) if value is not None]
         place = " AND ".join(f"{name} = ?" for name, _ in given)
         self._database.change(f"DELETE FROM choices WHERE {place}", [value for _, value in given])  # noqa: S608
+
+    def _forget_mentions(self, reports: Iterable[StoredReport]) -> None:
+        # What people asked about a machine goes with its last crash, and what they posted with the last of that name.
+        gone = list(reports)
+        hosts = {report.host.lower() for report in gone if report.host}
+        files = {report.source.rpartition("/")[2].lower() for report in gone}
+        words = self._not_left("host", hosts) | {name for name in files if len(name) >= SHORTEST_NAME}
+        for word in sorted(words - COMMON_NAMES):
+            pattern = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+            for table, column in (("audit", "detail"), ("jobs", "payload")):
+                kind = " AND kind = 'ask'" if table == "jobs" else ""
+                sql = f"DELETE FROM {table} WHERE lower({column}) LIKE ? ESCAPE '\\'{kind}"  # noqa: S608  # our names
+                self._database.change(sql, [pattern])
+
+    def _not_left(self, column: str, values: set[str]) -> set[str]:
+        left = set()
+        for some in _batches(values):
+            sql = f"SELECT DISTINCT lower({column}) AS value FROM reports WHERE lower({column}) IN ({_marks(some)})"  # noqa: S608
+            left |= {row["value"] for row in self._database.rows(sql, list(some))}
+        return values - left
 
     def _delete(self, table: str, column: str, values: Iterable[Any]) -> None:
         for some in _batches(values):

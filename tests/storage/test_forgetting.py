@@ -83,6 +83,29 @@ def test_a_channel_takes_what_was_told_nowhere_else(store: Store) -> None:
     assert store.reports.get(none) is not None
 
 
+def test_a_crash_that_was_seen_elsewhere_too_stays(store: Store) -> None:
+    analysed = store.remember(report("a"), by_operator=True).id
+    posted = store.remember(report("b")).id
+    store._database.change("INSERT INTO sightings (report_id, team, channel) VALUES (?, ?, ?)", [posted, "", "token:7"])
+    for number in (analysed, posted):
+        tell(store, number, "C1", f"{number}")
+    gone = store.forget(Which(channel="C1"))
+    assert (gone.reports, gone.places) == ((), 2)
+
+
+def test_what_was_asked_about_a_machine_goes_with_its_last_crash(store: Store) -> None:
+    one, other = (store.remember(report(name, host="PC_7")).id for name in "ab")
+    store.remember(report("c", host="PCX7"))
+    store.audit.note("ask", "U1", detail="how often did pc_7 crash?")
+    store.audit.note("ask", "U1", detail="how often did PCX7 crash?")
+    store.jobs.enqueue(NewJob("q", {"question": "last crash on PC_7"}, "ask"))
+    store.forget(Which(numbers=(one,)))
+    assert len(store.audit.entries()) == 2
+    store.forget(Which(numbers=(other,)))
+    assert [entry.detail for entry in store.audit.entries()] == ["how often did PCX7 crash?"]
+    assert store.jobs.active() == []
+
+
 def test_a_workspace_that_left_takes_its_own_and_no_other_s(store: Store) -> None:
     mine, others = (store.remember(report(name)).id for name in "ab")
     tell(store, mine, "C1", "1", team="T1")
