@@ -134,11 +134,17 @@ def demo(
 
 
 @app.command()
-def doctor() -> None:
-    """Say in plain words what is missing."""
+def doctor(
+    *,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Look at this machine alone, and ask Slack nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say in plain words what is missing, and what to do about it."""
     from bot.doctor import run
 
-    raise typer.Exit(run())
+    raise typer.Exit(run(offline=offline, as_json=as_json))
 
 
 @history.command("list")

@@ -1,5 +1,10 @@
-"""``pileup doctor``: what works, what is missing, and what to do about it, in plain words. Asks no network."""
+"""``pileup doctor``: what works, what is missing, and what to do about it, in plain words. What Slack is asked is in
+``doctor_slack``.
+"""
 
+import asyncio
+import dataclasses
+import json
 import os
 import platform
 import shutil
@@ -34,16 +39,28 @@ class Finding:
     text: str
 
 
-def run() -> int:
-    """Print every finding. The exit status: 1 when something is missing."""
+def run(*, offline: bool = False, as_json: bool = False) -> int:
+    """Print every finding; ``offline`` asks nobody. The exit status: 1 when something is missing."""
     from bot.settings import BadSettings, read_settings
 
     try:
-        findings = list(examine(read_settings()))
+        settings = read_settings()
+        findings = list(examine(settings))
+        if not offline:
+            findings += asyncio.run(_asked(settings))
     except BadSettings as error:
         findings = [Finding("missing", f"a setting cannot be used: {problem}") for problem in error.problems]
-    print_lines(iter(_lines(findings)), sys.stdout)
+    if as_json:
+        print(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2, ensure_ascii=False))
+    else:
+        print_lines(iter(_lines(findings)), sys.stdout)
     return 1 if any(finding.grade == "missing" for finding in findings) else 0
+
+
+async def _asked(settings: "Settings") -> list[Finding]:
+    from bot.doctor_slack import ask_slack
+
+    return [finding async for finding in ask_slack(settings)]
 
 
 def examine(settings: "Settings") -> Iterator[Finding]:
@@ -59,6 +76,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
     yield _pictures()
     yield from _slack(settings)
     yield from _links(settings)
+    yield from _web(settings)
     yield from _sign_in(settings)
 
 
@@ -149,7 +167,9 @@ def _pictures() -> Finding:
 
 
 def _slack(settings: "Settings") -> Iterator[Finding]:
-    if settings.slack_bot_token is None:
+    if settings.installs is not None:
+        yield from _installs(settings)
+    elif settings.slack_bot_token is None:
         yield Finding(
             "missing", "no bot token: set PILEUP_SLACK_BOT_TOKEN (xoxb-…, from “Install App”); only serve needs it"
         )
@@ -166,6 +186,36 @@ def _slack(settings: "Settings") -> Iterator[Finding]:
             yield Finding("ok", "an app token is set")
     elif settings.slack_signing_secret is None:
         yield Finding("missing", "no signing secret: set PILEUP_SLACK_SIGNING_SECRET, or PILEUP_TRANSPORT=socket")
+
+
+def _installs(settings: "Settings") -> Iterator[Finding]:
+    where = f"{settings.http_url or '…'}/slack/install"
+    yield Finding("ok", f"there is no bot token, so workspaces install the bot themselves: {where}")
+    if not str(settings.http_url).startswith("https:"):
+        yield Finding("missing", "Slack sends admins back to https alone: set PILEUP_HTTP_URL to the public address")
+    if settings.token_secret is None:
+        yield Finding(
+            "note",
+            "their tokens are sealed with PILEUP_SLACK_CLIENT_SECRET: a new one needs every workspace to install again;"
+            " PILEUP_TOKEN_SECRET is a secret of its own for it",
+        )
+    if not settings.teams:
+        yield Finding("note", "any workspace may install the bot: PILEUP_TEAMS names those that may")
+
+
+def _web(settings: "Settings") -> Iterator[Finding]:
+    if settings.web_port is None:
+        if settings.web_url is not None:
+            yield Finding("note", "verdicts link to PILEUP_WEB_URL; without PILEUP_WEB_PORT there are no pages here")
+        return
+    if settings.web_secret is None:
+        yield Finding("note", "whoever reaches the pages sees all of history: PILEUP_WEB_SECRET makes them need a link")
+    elif settings.web_url is None:
+        yield Finding("note", "nobody can be sent to the pages: set PILEUP_WEB_URL to their public address")
+    elif not settings.web_url.startswith("https:"):
+        yield Finding("note", "links to the pages can be read on their way: put TLS in front, https in PILEUP_WEB_URL")
+    else:
+        yield Finding("ok", f"verdicts link to pages at {settings.web_url}")
 
 
 def _links(settings: "Settings") -> Iterator[Finding]:

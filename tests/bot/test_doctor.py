@@ -36,7 +36,7 @@ def test_a_bare_machine_can_analyse_and_lacks_only_tokens() -> None:
 def test_all_is_well_with_two_tokens(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PILEUP_SLACK_BOT_TOKEN", "xoxb-s3cr3t")
     monkeypatch.setenv("PILEUP_SLACK_APP_TOKEN", "xapp-s3cr3t")
-    assert run() == 0
+    assert run(offline=True) == 0
     said = capsys.readouterr().out
     assert said.endswith("All that is needed is here.\n")
     assert "s3cr3t" not in said
@@ -44,7 +44,7 @@ def test_all_is_well_with_two_tokens(capsys: pytest.CaptureFixture[str], monkeyp
 
 def test_wrong_settings_are_findings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PILEUP_SLACK_BOT_TOKEN", "s3cr3t")
-    assert run() == 1
+    assert run(offline=True) == 1
     said = capsys.readouterr().out
     assert "MISSING  a setting cannot be used: PILEUP_SLACK_BOT_TOKEN: must begin with xoxb-" in said
     assert "s3cr3t" not in said
