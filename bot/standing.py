@@ -49,12 +49,13 @@ class Standing:
 UNKNOWN = Standing()
 
 
-def standing(store: Store, report: Report, channel: str | None = None, *, machine: bool = True) -> Standing:
-    """How a crash's failure stands, told in a channel or elsewhere; without ``machine``, nothing of its machine."""
+def standing(store: Store, report: Report, channel: str | None = None, *, whole: bool = True) -> Standing:
+    """How a crash's failure stands, told in a channel or elsewhere; not ``whole``, as in a list:
+    nothing of its machine, nor of what was decided about it."""
     culprit = report.verdict.culprit
     known = store.known(report)
-    suspicion = store.suspicion_of(report) if machine else None
-    decision = store.decision_on(report)
+    suspicion = store.suspicion_of(report) if whole else None
+    decision = store.decision_on(report) if whole else None
     if culprit is None:
         return Standing(known, channel=channel, suspicion=suspicion, decision=decision)
     return Standing(known, culprit.module, culprit.version, channel, suspicion, decision)

@@ -86,7 +86,7 @@ def row_of(store: Store, crash: StoredReport) -> Row:
 def stands_of(store: Store, number: int) -> Standing:
     """How the failure of a crash in history stands."""
     report = store.reports.report(number)
-    return UNKNOWN if report is None else standing(store, report, machine=False)
+    return UNKNOWN if report is None else standing(store, report, whole=False)
 
 
 def times(number: int) -> str:
