@@ -16,6 +16,7 @@ from storage.clock import utc_now
 from storage.duplicates import Seen
 from storage.threads import Form, Thread
 
+MAX_COUNTERS = 20  # private channels whose first verdict counts on
 INSIDE = " › "  # between an archive and what is in it
 
 
@@ -162,4 +163,21 @@ async def _note(tools: Tools, report: Report, plan: _Plan, ts: str) -> Thread:
     if place.form in ("short", "muted") and plan.first is not None:
         counter = show_job(f"{key}:counter", plan.first, alone=True)
         await asyncio.to_thread(tools.store.jobs.enqueue, counter)
+    for number, other in enumerate(await asyncio.to_thread(_counting_on, tools, report, place)):
+        await asyncio.to_thread(tools.store.jobs.enqueue, show_job(f"{key}:elsewhere-{number}", other, alone=True))
     return place
+
+
+def _counting_on(tools: Tools, report: Report, place: Thread) -> list[Thread]:
+    # What is told in public counts in private channels, too: the first verdict about the failure in each. Nothing of
+    # them shows here.
+    room = tools.store.channels.get(place.team, place.channel)
+    if room is None or room.kind != "public":
+        return []
+    firsts: dict[str, Thread] = {}
+    for other in tools.store.places(report):
+        if other.form == "full" and other.channel != place.channel and other.team == place.team:
+            firsts.setdefault(other.channel, other)
+    rooms = {channel: tools.store.channels.get(place.team, channel) for channel in firsts}
+    private = [one for channel, one in firsts.items() if (found := rooms[channel]) is None or found.kind != "public"]
+    return private[:MAX_COUNTERS]

@@ -65,6 +65,8 @@ async def test_a_failure_seen_in_private_is_new_to_others(slack: StandIn, tmp_pa
         other = await told(slack, CRASHES, files.url("/b.dmp"))
         await until(lambda: is_told(slack, other))
         assert "First time seen here" in shown(replies(slack, other)[0])
+        # In private it is known, and counts on.
+        await until(lambda: "2 crashes" in shown(first))
         same = await told(slack, CRASHES, files.url("/c.dmp"))
         for said in (other, same):
             for reply in replies(slack, said):
