@@ -45,11 +45,12 @@ class Names:
 
 
 class Grouping:
-    """The decisions of one database, and their effect on its reports."""
+    """The decisions of one database, and their effect on its reports; of one workspace, where one bot serves several."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, team: str = "") -> None:
         self._database = database
         self._clock = clock
+        self._team = team
 
     def merge(self, name: str, into: str, by: str, report: int | None = None) -> Decision | None:
         """Let the crashes of one failure count as crashes of another; None where they do already."""
@@ -66,7 +67,9 @@ class Grouping:
     def split(self, number: int, by: str) -> Decision | None:
         """Take one crash out of its failure; None where there is no such crash, or it was taken out already."""
         with self._database.write():
-            row = self._database.row("SELECT signature, own_name FROM reports WHERE id = ?", [number])
+            row = self._database.row(
+                "SELECT signature, own_name FROM reports WHERE id = ? AND team = ?", [number, self._team]
+            )
             if row is None or self._split_of(number) is not None:
                 return None
             own = row["own_name"] or row["signature"]
@@ -100,13 +103,14 @@ class Grouping:
 
     def get(self, decision: int) -> Decision | None:
         """One decision by number."""
-        row = self._database.row("SELECT * FROM groupings WHERE id = ?", [decision])
+        row = self._database.row("SELECT * FROM groupings WHERE id = ? AND team = ?", [decision, self._team])
         return None if row is None else _decision(row)
 
     def decisions(self, signature: str | None = None) -> list[Decision]:
         """What was decided, of all failures or of the one that has this name, the latest first; also what was taken
         back."""
-        every = [_decision(row) for row in self._database.rows("SELECT * FROM groupings ORDER BY id DESC")]
+        rows = self._database.rows("SELECT * FROM groupings WHERE team = ? ORDER BY id DESC", [self._team])
+        every = [_decision(row) for row in rows]
         if signature is None:
             return every
         root = self.root(signature)
@@ -148,7 +152,10 @@ class Grouping:
             self.merge(new, old, RULES)
 
     def _edges(self) -> dict[str, str]:
-        rows = self._database.rows("SELECT name, into_name FROM groupings WHERE deed = 'merge' AND undone_at IS NULL")
+        rows = self._database.rows(
+            "SELECT name, into_name FROM groupings WHERE deed = 'merge' AND undone_at IS NULL AND team = ?",
+            [self._team],
+        )
         return {row["name"]: row["into_name"] for row in rows}
 
     def _split_of(self, number: int) -> Decision | None:
@@ -159,8 +166,9 @@ class Grouping:
 
     def _note(self, deed: str, name: str, into: str, report: int | None, by: str) -> Decision:
         row = self._database.row(
-            "INSERT INTO groupings (deed, name, into_name, report_id, by, at) VALUES (?, ?, ?, ?, ?, ?) RETURNING *",
-            [deed, name, into, report, storable(by), stamp(self._clock())],
+            "INSERT INTO groupings (deed, name, into_name, report_id, by, at, team) VALUES (?, ?, ?, ?, ?, ?, ?) "
+            "RETURNING *",
+            [deed, name, into, report, storable(by), stamp(self._clock()), self._team],
         )
         assert row is not None  # noqa: S101  # it was just made
         return _decision(row)
@@ -168,15 +176,16 @@ class Grouping:
     def _rename(self, kept_under: str) -> None:
         # Crashes that are kept under a name go to where their own names lead now.
         rows = self._database.rows(
-            "SELECT DISTINCT coalesce(own_name, signature) AS own FROM reports WHERE signature = ?", [kept_under]
+            "SELECT DISTINCT coalesce(own_name, signature) AS own FROM reports WHERE signature = ? AND team = ?",
+            [kept_under, self._team],
         )
         edges = self._edges()
         roots = {row["own"]: _root(edges, row["own"]) for row in rows}
         for own, root in roots.items():
             self._database.change(
                 "UPDATE reports SET signature = ?, own_name = ? "
-                "WHERE signature = ? AND coalesce(own_name, signature) = ?",
-                [root, own, kept_under, own],
+                "WHERE signature = ? AND coalesce(own_name, signature) = ? AND team = ?",
+                [root, own, kept_under, own, self._team],
             )
         for root in {kept_under, *roots.values()}:
             self._name_all(root)
@@ -184,14 +193,15 @@ class Grouping:
     def _name_all(self, root: str) -> None:
         # Each name of merged failures leads to the crashes of all of them.
         self._database.change(
-            "DELETE FROM signatures WHERE merged = 1 AND report_id IN (SELECT id FROM reports WHERE signature = ?)",
-            [root],
+            "DELETE FROM signatures WHERE merged = 1 AND report_id IN "
+            "(SELECT id FROM reports WHERE signature = ? AND team = ?)",
+            [root, self._team],
         )
         for name in sorted(self.merged(root)):
             self._database.change(
                 "INSERT INTO signatures (signature, report_id, merged) SELECT ?, id, 1 FROM reports "
-                "WHERE signature = ? ON CONFLICT (signature, report_id) DO NOTHING",
-                [name, root],
+                "WHERE signature = ? AND team = ? ON CONFLICT (signature, report_id) DO NOTHING",
+                [name, root, self._team],
             )
 
 

@@ -436,6 +436,11 @@ CREATE INDEX sightings_by_place ON sightings (channel, report_id);
 CREATE INDEX uploads_by_job ON uploads (job_id);
 """
 
+# Where one bot serves several workspaces, each has its own decisions.
+TENANTS = """
+ALTER TABLE groupings ADD COLUMN team TEXT NOT NULL DEFAULT '';
+"""
+
 # SQLite has what it needs in the indexes of pages; PostgreSQL joins two indexes for "happened or was reported then".
 SERVER = Step(
     "",
@@ -463,6 +468,7 @@ MIGRATIONS: tuple[str | Step, ...] = (
     INGESTS,
     UPLOADS,
     SERVER,
+    TENANTS,
 )
 
 

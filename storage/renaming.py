@@ -1,5 +1,6 @@
 """History named anew: when the rules that name failures change, old reports get the names that they would get today."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import fastjsonschema
@@ -15,10 +16,9 @@ BATCH = 200
 class Renaming:
     """Brings the signatures of one database up to the rules in force. Former names stay aliases."""
 
-    def __init__(self, database: Database, reports: Reports, grouping: Grouping) -> None:
+    def __init__(self, database: Database, of_team: Callable[[str], tuple[Reports, Grouping]]) -> None:
         self._database = database
-        self._grouping = grouping
-        self._reports = reports
+        self._of_team = of_team
 
     def outdated(self) -> int:
         """How many reports were named by other rules."""
@@ -31,18 +31,21 @@ class Renaming:
         this version cannot read keeps its names.
         """
         rules = naming_identity()
-        rows = self._database.rows("SELECT id FROM reports WHERE named_by IS NOT ? ORDER BY id LIMIT ?", [rules, limit])
-        return len(rows), sum(self._rename(row["id"], rules) for row in rows)
+        rows = self._database.rows(
+            "SELECT id, team FROM reports WHERE named_by IS NOT ? ORDER BY id LIMIT ?", [rules, limit]
+        )
+        return len(rows), sum(self._rename(row["id"], row["team"], rules) for row in rows)
 
-    def _rename(self, number: int, rules: str) -> bool:
+    def _rename(self, number: int, team: str, rules: str) -> bool:
+        reports, grouping = self._of_team(team)
         try:
-            report = self._reports.report(number)
+            report = reports.report(number)
         except fastjsonschema.JsonSchemaException:
             report = None
         if report is None:
             self._database.change("UPDATE reports SET named_by = ? WHERE id = ?", [rules, number])
             return False
         bucket = rebucket(report)
-        self._grouping.renamed(report.bucket.signature, bucket.signature)
-        self._reports.add(replace(report, bucket=bucket))  # also what an older version did not keep beside the document
+        grouping.renamed(report.bucket.signature, bucket.signature)
+        reports.add(replace(report, bucket=bucket))  # also what an older version did not keep beside the document
         return bucket.signature != report.bucket.signature

@@ -69,7 +69,7 @@ class Reports:
         """
         document = json.dumps(report.to_json())
         with self._database.write():
-            known = self.of_dump(report.dump.identity, report.dump.sha256)
+            known = self._kept(report)
             row = columns(report, stamp(known.reported_at if known else self._clock()))
             if known is not None:
                 row["sha256"] = row["sha256"] or known.sha256
@@ -135,6 +135,12 @@ class Reports:
         row = _of_dump(self._database, self._sight, identity, sha256)
         return None if row is None else self._as_seen(row)
 
+    def _kept(self, report: Report) -> StoredReport | None:
+        # The same dump may lie there for another workspace: that report is another.
+        found = _of_dump(self._database, self._sight, report.dump.identity, report.dump.sha256)
+        team = None if found is None else self._database.value("SELECT team FROM reports WHERE id = ?", [found["id"]])
+        return None if found is None or team != (self._sight.tenant or "") else self._as_seen(found)
+
     def number_of_dump(self, identity: str, sha256: str | None = None) -> int | None:
         """The number of this very dump's report, seen or not: it may not have been told yet."""
         row = _of_dump(self._database, Sight(tenant=self._sight.tenant), identity, sha256)
@@ -185,8 +191,8 @@ def _of_dump(database: Database, sight: Sight, identity: str, sha256: str | None
     return database.row(
         f"SELECT {LISTED} FROM reports WHERE (sha256 = ? OR "  # noqa: S608  # our columns
         "(identity = ? AND (sha256 IS NULL OR ? IS NULL))) "
-        f"AND {where} ORDER BY CASE WHEN sha256 = ? THEN 0 ELSE 1 END, id LIMIT 1",
-        [sha256, identity, sha256, *seen, sha256],
+        f"AND {where} ORDER BY CASE WHEN team = ? THEN 0 ELSE 1 END, CASE WHEN sha256 = ? THEN 0 ELSE 1 END, id LIMIT 1",
+        [sha256, identity, sha256, *seen, sight.tenant or "", sha256],
     )
 
 

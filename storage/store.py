@@ -63,7 +63,7 @@ class Store:
         self.posts = Posts(database, clock)
         self.ingests = Ingests(database, clock)
         self.suspicion = Suspicions(database, sight)
-        self.grouping = Grouping(database, clock)
+        self.grouping = Grouping(database, clock, sight.tenant or "")
         self.reports = Reports(database, clock, self.grouping, sight)
         self.threads = Threads(database, clock, sight)
         self.duplicates = Duplicates(database, self.reports, self.threads, self.grouping, sight)
@@ -73,7 +73,7 @@ class Store:
         self.channels = Channels(database, clock)
         self.installations = Installations(database, clock)
         self.audit = Audit(database, clock)
-        self.renaming = Renaming(database, self.reports, self.grouping)
+        self.renaming = Renaming(database, self._of_team)
         self.tokens = Tokens(database, clock)
         self.sessions = Sessions(database, clock)
         self.webhooks = Webhooks(database, clock, self.jobs)
@@ -116,6 +116,10 @@ class Store:
         """The same history with this sight; as ``seen_from``. The history of one workspace stays that."""
         own = replace(sight, tenant=self._sight.tenant or sight.tenant)
         return Store(self._database, self._clock, own, self._ticket_link)
+
+    def _of_team(self, team: str) -> tuple[Reports, Grouping]:
+        store = self.of_tenant(team) if team else self
+        return store.reports, store.grouping
 
     @property
     def tenant(self) -> str | None:

@@ -124,3 +124,33 @@ def test_a_workspace_that_goes_takes_its_own_with_it_and_nothing_else(both: Stor
     assert both.channels.get("T1", "C-T1") is None
     assert both.channels.get("T2", "C-T2") is not None
     assert [entry.by for entry in both.audit.entries()] == ["U2"]
+
+
+def test_what_one_workspace_decides_about_failures_holds_there_alone(both: Store) -> None:
+    for team in ("T1", "T2"):
+        own = both.of_tenant(team)
+        other = own.remember(report("third", signature="133 other", module="other.sys", lock=None))
+        if team == "T1":
+            number = own.duplicates.same_dump(report("shared").dump.identity)
+            assert number is not None
+            assert own.merge(other.id, number.report.id, "U1", lambda _: []) is not None
+    shared = report("shared").bucket.signature
+    counts = [both.of_tenant(team).search.count(Query(signature=shared)) for team in ("T1", "T2")]
+    assert counts == [2, 2]
+    assert both.of_tenant("T1").grouping.decisions()
+    assert both.of_tenant("T2").grouping.decisions() == []
+
+
+def test_every_workspaces_reports_are_named_by_new_rules(both: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.renaming.naming_identity", lambda: "new rules")
+    monkeypatch.setattr("storage.reports.naming_identity", lambda: "new rules")
+    assert both.renaming.outdated() == 3
+    assert both.renaming.step()[0] == 3
+    assert both.renaming.outdated() == 0
+
+
+def test_the_operators_own_report_of_a_dump_is_another(both: Store) -> None:
+    mine = both.remember(report("shared", host="PC-OPERATOR"), by_operator=True)
+    assert mine.host == "PC-OPERATOR"
+    assert [crash.host for crash in both.of_tenant("T1").search.find(Query())] == ["PC-T1"]
+    assert both.reports.number_of_dump(report("shared").dump.identity) == mine.id
