@@ -198,6 +198,7 @@ history_commands.add_to(history)
 app.command()(history_commands.ingest)
 app.command()(operator_commands.manifest)
 app.command()(operator_commands.audit)
+app.command()(operator_commands.digest)
 Into = Annotated[Path | None, typer.Option("--store", metavar="DIR", help="The symbol store. Default: our own.")]
 
 

@@ -1,4 +1,4 @@
-"""Commands of whoever runs the bot, without what they need to run: the app's manifest, who did what."""
+"""Commands of whoever runs the bot, without what they need to run: the app's manifest, who did what, digests."""
 
 from typing import Annotated
 
@@ -24,6 +24,18 @@ def manifest(
     from bot.install.manifest import run
 
     raise typer.Exit(run(features, url, list_them=list_them))
+
+
+def digest(
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="The channel's id, C…")],
+    *,
+    only_print: Annotated[bool, typer.Option("--print", help="Print it; nothing is sent.")] = False,
+    daily: Annotated[bool, typer.Option("--daily", help="Of the last day, not the last week.")] = False,
+) -> None:
+    """Let the running bot send a channel the digest of its last whole week once more, or print that."""
+    from bot.digest_preview import run
+
+    raise typer.Exit(run(channel, "day" if daily else "week", only_print=only_print))
 
 
 def audit(

@@ -1,5 +1,6 @@
 """How the verdict of a job stands in its channel: decided once, so that a change of the setting moves no story."""
 
+from bot.digests import DIGEST
 from bot.listeners.intake import ANALYZE
 from bot.routing import HELD
 from storage.choices import Choices, Mode
@@ -13,7 +14,7 @@ def mode_of(store: Store, choices: Choices, job: Job) -> Mode:
     """The mode of a job's story. What is asked inside a thread is answered inside it."""
     asked = job.payload
     chosen = choices.mode(asked["team"], asked["channel"])
-    if job.kind == HELD:
+    if job.kind in (HELD, DIGEST):
         return "channel"
     if job.kind != ANALYZE or asked["ts"] != asked["thread"]:
         return "broadcast" if chosen == "broadcast" else "thread"

@@ -1,4 +1,4 @@
-"""What falls due by the clock: mentions held in quiet hours. Looked for every few seconds by each running bot.
+"""What falls due by the clock: mentions held in quiet hours, and digests. Looked for every few seconds by each bot.
 
 Whoever finds something due makes a job of it in one transaction with the note that it is taken, so that it happens
 once, however many bots look, and whoever of them dies.
@@ -9,8 +9,10 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
+from bot.digests import fall_due
 from bot.routing import release
 from bot.tools import Tools
+from bot.workspaces import Workspaces
 from storage.errors import StorageError
 from storage.jobs import Job
 
@@ -19,11 +21,15 @@ log = logging.getLogger(__name__)
 ROUND_SECONDS = 15.0
 
 
-async def make_rounds(tools: Tools, announce: Callable[[list[Job]], None], stop: asyncio.Event) -> None:
+async def make_rounds(
+    tools: Tools, workspaces: Workspaces, announce: Callable[[list[Job]], None], stop: asyncio.Event
+) -> None:
     """Look now and every few seconds, until told to stop. A locked database is tried again later."""
     while not stop.is_set():
         try:
-            if made := await asyncio.to_thread(release, tools):
+            teams = [workspace.team for workspace in await workspaces.every()]
+            made = await asyncio.to_thread(release, tools) + await asyncio.to_thread(fall_due, tools, teams)
+            if made:
                 log.info("%d jobs fell due", made)
                 announce([])
         except (OSError, StorageError) as error:

@@ -105,7 +105,7 @@ async def serve(
         if settings.workers:
             tasks.append(asyncio.create_task(be_there(store, settings.workers, stop)))
         tasks.append(asyncio.create_task(keep_house(store, settings, stop)))
-        tasks.append(asyncio.create_task(make_rounds(tools, announce, stop)))
+        tasks.append(asyncio.create_task(make_rounds(tools, workspaces, announce, stop)))
         tasks.append(asyncio.create_task(keep_sight(workspaces, stop)))
         deliverer = Deliverer(store, settings.access.page_link, settings.webhook_private_addresses)
         tasks.append(asyncio.create_task(deliverer.run(stop)))

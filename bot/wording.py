@@ -52,8 +52,9 @@ def ordinal(number: int) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """ "1 host", "4 hosts"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """ "1 host", "4 hosts", "2 crashes"."""
+    more = "es" if noun.endswith(("s", "sh", "ch", "x")) else "s"
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}{more}"
 
 
 def moment(iso: str) -> datetime:

@@ -15,6 +15,7 @@ from bot.again import AGAIN, ask_again, leave
 from bot.archives.limits import ArchiveFailed
 from bot.child import AnalysisFailed
 from bot.conversation import Conversation, Place, dump_number
+from bot.digests import DIGEST, send_digest
 from bot.ending import Ending
 from bot.fetch.problems import FetchFailed
 from bot.fetch.workspace import job_name, workspace_aside
@@ -38,7 +39,7 @@ MAX_HELD = 250  # jobs of one worker whose details are still to be told
 PASSWORD_SECONDS = 24 * 3600.0
 
 
-QUICK = (ASK, UNLOCK, SHOW, DETAILS, AGAIN, HELD, posted.POSTED)  # kinds of jobs that take no time to speak of
+QUICK = (ASK, UNLOCK, SHOW, DETAILS, AGAIN, HELD, DIGEST, posted.POSTED)  # kinds of jobs that take no time to speak of
 ALL = (ANALYZE, *QUICK)
 
 
@@ -176,6 +177,9 @@ async def _do(tools: Tools, job: Job, told: asyncio.Event) -> None:
             await asyncio.to_thread(tools.store.jobs.finish, job)
         elif job.kind == posted.POSTED:
             await posted.announce(tools, job)
+        elif job.kind == DIGEST:
+            await send_digest(tools, talk, job)
+            await asyncio.to_thread(tools.store.jobs.finish, job)
         elif job.kind == HELD:
             await tell_held(tools, talk, job.payload["batch"])
             await asyncio.to_thread(tools.store.jobs.finish, job)

@@ -45,7 +45,7 @@ class Names:
 
 
 class Grouping:
-    """The decisions of one database, and their effect on its reports; of one workspace, where one bot serves several."""
+    """The decisions of one database, or of one workspace of several, and their effect on its reports."""
 
     def __init__(self, database: Database, clock: Clock, team: str = "") -> None:
         self._database = database

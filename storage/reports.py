@@ -191,7 +191,8 @@ def _of_dump(database: Database, sight: Sight, identity: str, sha256: str | None
     return database.row(
         f"SELECT {LISTED} FROM reports WHERE (sha256 = ? OR "  # noqa: S608  # our columns
         "(identity = ? AND (sha256 IS NULL OR ? IS NULL))) "
-        f"AND {where} ORDER BY CASE WHEN team = ? THEN 0 ELSE 1 END, CASE WHEN sha256 = ? THEN 0 ELSE 1 END, id LIMIT 1",
+        f"AND {where} ORDER BY CASE WHEN team = ? THEN 0 ELSE 1 END, "
+        "CASE WHEN sha256 = ? THEN 0 ELSE 1 END, id LIMIT 1",
         [sha256, identity, sha256, *seen, sight.tenant or "", sha256],
     )
 

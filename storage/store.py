@@ -11,6 +11,7 @@ from storage.channels import Channels
 from storage.choices import Choices
 from storage.clock import Clock, utc_now
 from storage.database import Database, Place, open_database
+from storage.digests import Digests
 from storage.duplicates import Duplicates, Seen
 from storage.errors import DatabaseTooNew
 from storage.events import Events, Posts
@@ -25,6 +26,7 @@ from storage.knowledge import Deed, Knowledge, Known, TicketLink, no_link
 from storage.lanes import Holds, Lanes
 from storage.migrations import MIGRATIONS, migrate
 from storage.overview import Overview
+from storage.periods import Periods
 from storage.renaming import Renaming
 from storage.reports import Reports, StoredReport
 from storage.retention import Retention
@@ -86,6 +88,8 @@ class Store:
         self.holds = Holds(database, clock)
         self.choices = Choices(database, clock)
         self.held = HeldMentions(database, clock, self.jobs)
+        self.digests = Digests(database, clock, self.jobs)
+        self.periods = Periods(database, sight)
 
     @classmethod
     def open(cls, place: Place, clock: Clock = utc_now, ticket_link: TicketLink = no_link) -> Self:

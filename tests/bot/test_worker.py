@@ -232,7 +232,14 @@ async def test_many_workers_at_work_do_not_delay_an_acknowledgement(slack: Stand
         for name in routes:
             slack.workspace.say(CRASHES, ANNA, files.url(f"/{name}"))
         await asyncio.sleep(1)
-        event = {"type": "message", "channel": CRASHES, "channel_type": "channel", "user": ANNA, "ts": "1.5", "text": "x"}
+        event = {
+            "type": "message",
+            "channel": CRASHES,
+            "channel_type": "channel",
+            "user": ANNA,
+            "ts": "1.5",
+            "text": "x",
+        }
         late = slack.deliveries.emit(event)
         await until(lambda: late.acked_after is not None)
         assert (late.acked_after or 9) < 1
