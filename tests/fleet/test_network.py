@@ -1,0 +1,54 @@
+"""Hosts of the network: reachable by an address each, and out of reach while the cable is pulled."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.fleet.network import Host, needed, network
+
+ANSWER = """
+import socket
+place = socket.create_server(("0.0.0.0", 7))
+print("up", flush=True)
+while True:
+    there, _ = place.accept()
+    there.sendall(socket.gethostname().encode())
+    there.close()
+"""
+
+
+def _asked(host: Host) -> str | None:
+    try:
+        with socket.create_connection((host.address, 7), timeout=0.5) as there:
+            return there.recv(100).decode()
+    except OSError:
+        return None
+
+
+def test_hosts_have_names_and_addresses_and_a_pulled_cable_cuts_one_off() -> None:
+    needed()
+    with network(["one", "two"]) as made:
+        running = []
+        try:
+            for host in made.hosts.values():
+                command = [*host.prefix, sys.executable, "-c", ANSWER]
+                process = subprocess.Popen(command, stdout=subprocess.PIPE)
+                assert process.stdout is not None
+                process.stdout.readline()
+                running.append(process)
+            one, two = made.hosts["one"], made.hosts["two"]
+            assert (_asked(one), _asked(two)) == ("one", "two")
+            one.pull()
+            assert (_asked(one), _asked(two)) == (None, "two")
+            one.plug()
+            assert _asked(one) == "one"
+        finally:
+            for process in running:
+                process.kill()
+                process.wait()
+                if process.stdout is not None:
+                    process.stdout.close()
+    with pytest.raises(FileNotFoundError):
+        open(f"/var/run/netns/{one.namespace}")  # noqa: SIM115, PTH123  # it is not there
