@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
+from storage.clock import Clock
+
 Row = dict[str, Any]
 Parameters = Sequence[Any]
 Values = tuple[Any, ...]
@@ -25,6 +27,10 @@ class Database(Protocol):
     @property
     def dialect(self) -> Dialect:
         """Which database this is."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time that all who share the database agree on."""
 
     def write(self) -> AbstractContextManager[None]:
         """A write transaction, and the only one at its time; nested calls join the outer one. Rolls back when the block

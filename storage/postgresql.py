@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from datetime import datetime
 from typing import Any, TypeVar, cast
 
 import psycopg
@@ -20,6 +21,7 @@ from storage.connections import Connection, Connections, connect, told
 from storage.database import Dialect, Parameters, Read, Row, Values
 from storage.dialect import query, schema
 from storage.errors import DatabaseUnreachable, StorageError
+from storage.server_clock import ServerClock
 
 PATIENCE_SECONDS = 20.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
@@ -40,6 +42,7 @@ class PostgresqlDatabase:
         self.patience = patience
         self._connections = Connections(url)
         self._open = threading.local()  # .connection: of the transaction that this thread is in
+        self.clock = ServerClock(self._now)
 
     @contextmanager
     def write(self) -> Iterator[None]:
@@ -178,6 +181,15 @@ class PostgresqlDatabase:
         """As the protocol says."""
         self._connections.close()
 
+    def _now(self) -> datetime:
+        # Asked once: whoever wants the time wants something else next, and is patient with that.
+        with _told():
+            current = self._current()
+            if current is not None:
+                return _time(current)
+            with self._connections.lent() as lent:
+                return _time(lent)
+
     def _current(self) -> Connection | None:
         return getattr(self._open, "connection", None)
 
@@ -240,6 +252,11 @@ def _told() -> Iterator[None]:
         yield
     except psycopg.Error as error:
         raise told(error) from error
+
+
+def _time(connection: Connection) -> datetime:
+    (now,) = cast("tuple[datetime]", connection.execute("SELECT clock_timestamp()").fetchone())
+    return now
 
 
 def _values(parameters: Parameters) -> list[Any]:

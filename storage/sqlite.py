@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlite_utils
 
+from storage.clock import Clock, utc_now
 from storage.database import Dialect, Parameters, Read, Row, Values
 from storage.errors import DatabaseBusy, DatabaseConflict, DatabaseFull, DatabaseUnreachable, StorageError
 
@@ -32,6 +33,7 @@ class SqliteDatabase:
     """A connection with its lock. ``tables`` is the sqlite-utils view of it."""
 
     dialect: Dialect = "sqlite"
+    clock: Clock = staticmethod(utc_now)  # whoever has the file is on this machine
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection

@@ -9,7 +9,7 @@ from analysis.verdict.report import Report
 from storage.audit import Audit
 from storage.channels import Channels
 from storage.choices import Choices
-from storage.clock import Clock, utc_now
+from storage.clock import Clock
 from storage.database import Database, Place, open_database
 from storage.digests import Digests
 from storage.duplicates import Duplicates, Seen
@@ -52,7 +52,7 @@ class Store:
     def __init__(
         self,
         database: Database,
-        clock: Clock = utc_now,
+        clock: Clock,
         sight: Sight = EVERYTHING,
         ticket_link: TicketLink = no_link,
     ) -> None:
@@ -92,8 +92,9 @@ class Store:
         self.periods = Periods(database, sight)
 
     @classmethod
-    def open(cls, place: Place, clock: Clock = utc_now, ticket_link: TicketLink = no_link) -> Self:
-        """Open or create the database and bring it to the present schema. ``ticket_link`` makes tickets links.
+    def open(cls, place: Place, clock: Clock | None = None, ticket_link: TicketLink = no_link) -> Self:
+        """Open or create the database and bring it to the present schema. ``ticket_link`` makes tickets links; without
+        a clock the database's own is used.
 
         Raises:
             OSError: the directory of a file cannot be made.
@@ -106,7 +107,7 @@ class Store:
         except BaseException:
             database.close()
             raise
-        return cls(database, clock, ticket_link=ticket_link)
+        return cls(database, clock or database.clock, ticket_link=ticket_link)
 
     def seen_from(self, channels: frozenset[str]) -> "Store":
         """The same history as the members of these Slack channels may see it; for reading, and not to be closed."""

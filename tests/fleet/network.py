@@ -70,8 +70,8 @@ def network(names: Sequence[str]) -> Iterator[Network]:
             _ip("link", "add", host.cable, "type", "veth", "peer", "name", "eth0", "netns", host.namespace)
             made.append(("link", "del", host.cable))
             _ip("link", "set", host.cable, "master", bridge, "up")
-            for words in (("lo", "up"), ("eth0", "up")):
-                _ip("-n", host.namespace, "link", "set", *words)
+            for device in ("lo", "eth0"):
+                _ip("-n", host.namespace, "link", "set", device, "up")
             _ip("-n", host.namespace, "addr", "add", f"{host.address}/24", "dev", "eth0")
             hosts[name] = host
         yield Network(bridge, f"{octets}.1", f"{octets}.0/24", hosts)
