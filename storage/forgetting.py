@@ -7,7 +7,7 @@ belong to.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ from storage.reports import LISTED, Reports, StoredReport, stored
 AT_ONCE = 500  # values of one statement
 SHORTEST_NAME = 8
 COMMON_NAMES = frozenset({"memory.dmp", "dump.dmp", "crash.dmp", "minidump.dmp", "mini.dmp"})  # of anybody's dump
+ASKING = ("ask", "analyze", "upload")  # deeds that name what was asked or posted; the log of all others stays whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +94,13 @@ class Forgetting:
             places = self._elsewhere(which, numbers)
             jobs = self._jobs_of(which, numbers)
             names = {name for number in numbers for name in self._reports.names(number)}
+            teams = self._teams(numbers)
             for number in numbers:
                 self._reports.forget(number)
             self._delete("threads", "id", places)
             self._forget_acts(names)
             self._forget_traces(which, jobs)
-            self._forget_mentions(reports)
+            self._forget_mentions(reports, teams)
         return Forgotten(reports, len(places), frozenset(jobs))
 
     def oldest_beyond(self, size: int) -> tuple[int, ...]:
@@ -170,9 +172,11 @@ class Forgetting:
                 list(some),
             )
         }
-        found = set()
+        found, uploads = set(), dict[int, str]()
         for row in self._database.rows("SELECT id, key, payload, memory FROM jobs"):
             asked, known = json.loads(row["payload"]), json.loads(row["memory"])
+            if asked.get("posted"):
+                uploads[int(row["id"])] = asked["posted"]
             told = {known.get("report"), *(number for _, number, _ in known.get("dumps", ()))}
             is_there = which.is_whole_place and all(
                 wanted is None or asked.get(name) == wanted
@@ -180,7 +184,9 @@ class Forgetting:
             )
             if row["key"] in keys or told & numbers or is_there:
                 found.add(int(row["id"]))
-        return found
+        # A dump that was posted was announced by a job of its own.
+        posted = {uploads[number] for number in found & uploads.keys()}
+        return found | {number for number, upload in uploads.items() if upload in posted}
 
     def _forget_acts(self, names: set[str]) -> None:
         # What was said and decided of a failure goes with the last crash that had any of its names.
@@ -214,24 +220,47 @@ class Forgetting:
         place = " AND ".join(f"{name} = ?" for name, _ in given)
         self._database.change(f"DELETE FROM choices WHERE {place}", [value for _, value in given])  # noqa: S608
 
-    def _forget_mentions(self, reports: Iterable[StoredReport]) -> None:
+    def _forget_mentions(self, reports: Iterable[StoredReport], teams: Mapping[int, str]) -> None:
         # What people asked about a machine goes with its last crash, and what they posted with the last of that name.
-        gone = list(reports)
-        hosts = {report.host.lower() for report in gone if report.host}
-        files = {report.source.rpartition("/")[2].lower() for report in gone}
-        words = self._not_left("host", hosts) | {name for name in files if len(name) >= SHORTEST_NAME}
-        for word in sorted(words - COMMON_NAMES):
-            pattern = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-            for table, column in (("audit", "detail"), ("jobs", "payload")):
-                kind = " AND kind = 'ask'" if table == "jobs" else ""
-                sql = f"DELETE FROM {table} WHERE lower({column}) LIKE ? ESCAPE '\\'{kind}"  # noqa: S608  # our names
-                self._database.change(sql, [pattern])
+        # One workspace of several forgets its own people's words alone: a name is whatever somebody called a file.
+        gone: dict[str, list[StoredReport]] = {}
+        for report in reports:
+            gone.setdefault(teams[report.id], []).append(report)
+        for team, theirs in gone.items():
+            hosts = {report.host.lower() for report in theirs if report.host}
+            files = {report.source.rpartition("/")[2].lower() for report in theirs}
+            words = self._not_left("host", hosts, team) | {name for name in files if len(name) >= SHORTEST_NAME}
+            for word in sorted(words - COMMON_NAMES):
+                self._forget_word(word, team)
 
-    def _not_left(self, column: str, values: set[str]) -> set[str]:
+    def _forget_word(self, word: str, team: str) -> None:
+        pattern = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        self._database.change(
+            f"DELETE FROM audit WHERE lower(detail) LIKE ? ESCAPE '\\' AND deed IN ({_marks(ASKING)}) "  # noqa: S608
+            "AND (? = '' OR team = ?)",
+            [pattern, *ASKING, team, team],
+        )
+        rows = self._database.rows(
+            "SELECT id, payload FROM jobs WHERE lower(payload) LIKE ? ESCAPE '\\' AND kind = 'ask'", [pattern]
+        )
+        self._delete("jobs", "id", [row["id"] for row in rows if team in ("", json.loads(row["payload"]).get("team"))])
+
+    def _teams(self, numbers: Iterable[int]) -> dict[int, str]:
+        # Whose each report is, where one bot serves several workspaces.
+        return {
+            int(row["id"]): str(row["team"])
+            for some in _batches(numbers)
+            for row in self._database.rows(f"SELECT id, team FROM reports WHERE id IN ({_marks(some)})", list(some))  # noqa: S608
+        }
+
+    def _not_left(self, column: str, values: set[str], team: str) -> set[str]:
         left = set()
         for some in _batches(values):
-            sql = f"SELECT DISTINCT lower({column}) AS value FROM reports WHERE lower({column}) IN ({_marks(some)})"  # noqa: S608
-            left |= {row["value"] for row in self._database.rows(sql, list(some))}
+            sql = (
+                f"SELECT DISTINCT lower({column}) AS value FROM reports "  # noqa: S608  # our column
+                f"WHERE lower({column}) IN ({_marks(some)}) AND team = ?"
+            )
+            left |= {row["value"] for row in self._database.rows(sql, [*some, team])}
         return values - left
 
     def _delete(self, table: str, column: str, values: Iterable[Any]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.verdict.report import Report
 from storage.events import Request
 from storage.forgetting import Which
 from storage.jobs import NewJob
@@ -29,6 +30,11 @@ def tell(store: Store, number: int, channel: str, ts: str, team: str = "T1") -> 
     store.threads.add(number, team=team, channel=channel, ts=ts, summary_ts=f"{ts}.1", job=key)
     store.jobs.remember(job, report=number)
     store.jobs.finish(job)
+
+
+def called(name: str, source: str, host: str | None = None) -> Report:
+    made = report(name, host=host)
+    return replace(made, dump=replace(made.dump, source=source))
 
 
 def files_with(home: Path) -> list[str]:
@@ -104,6 +110,47 @@ def test_what_was_asked_about_a_machine_goes_with_its_last_crash(store: Store) -
     store.forget(Which(numbers=(other,)))
     assert [entry.detail for entry in store.audit.entries()] == ["how often did PCX7 crash?"]
     assert store.jobs.active() == []
+
+
+def test_what_announced_a_posted_dump_goes_with_its_crash(store: Store) -> None:
+    number, other = (store.remember(report(name)).id for name in "ab")
+    asked = {"team": "T1", "channel": "C1", "ts": "u", "thread": "u", "shown": f"{MARKER}.dmp"}
+    for upload in ("mine", "another"):
+        job = store.jobs.enqueue(NewJob(f"posted:{upload}:announced", asked | {"posted": upload}, "posted")).job
+        store.posts.claim(job.key, "announced")
+    read = store.jobs.enqueue(NewJob("T1:C1:7:posted", asked | {"posted": "mine", "ts": "7"})).job
+    while (taken := store.jobs.take("w", 60)) is not None:
+        if taken.id == read.id:
+            store.jobs.remember(taken, report=number)
+        store.jobs.finish(taken)
+    gone = store.forget(Which(numbers=(number,)))
+    assert len(gone.jobs) == 2
+    assert store.posts.known("posted:mine:announced", "announced") is None
+    assert [row["key"] for row in store._database.rows("SELECT key FROM jobs")] == ["posted:another:announced"]
+    assert store.reports.get(other) is not None
+
+
+def test_a_name_of_a_file_takes_nothing_but_questions_and_posts_out_of_the_audit_log(store: Store) -> None:
+    number = store.remember(called("a", "all crashes")).id
+    store.audit.note("add webhook", "operator", detail="1: hooks.example.com is told of all crashes")
+    for deed in ("upload", "analyze"):
+        store.audit.note(deed, "lab-7", detail="All Crashes")
+    store.forget(Which(numbers=(number,)))
+    assert [entry.deed for entry in store.audit.entries()] == ["add webhook"]
+
+
+def test_one_workspace_s_names_take_nothing_of_another_s(store: Store) -> None:
+    mine, theirs = store.of_tenant("T1"), store.of_tenant("T2")
+    number = mine.remember(called("a", "shared-name.dmp", host="PC-7")).id
+    kept = theirs.remember(report("b", host="PC-8")).id
+    for team in ("T1", "T2"):
+        for words in ("last crash on PC-7", "shared-name.dmp"):
+            store.audit.note("ask", "U1", team=team, detail=words)
+            store.jobs.enqueue(NewJob(f"{team} {words}", {"team": team, "question": words}, "ask"))
+    store.forget(Which(numbers=(number,)))
+    assert {entry.team for entry in store.audit.entries()} == {"T2"}
+    assert {job.payload["team"] for job in store.jobs.active()} == {"T2"}
+    assert theirs.reports.get(kept) is not None
 
 
 def test_a_workspace_that_left_takes_its_own_and_no_other_s(store: Store) -> None:
