@@ -98,6 +98,13 @@ async def test_a_crash_is_its_line_its_threads_and_its_report(store: Store, cloc
     assert Report.from_json(said["report"]) == store.reports.report(HUNG)
 
 
+async def test_an_address_that_is_no_link_is_no_thread(store: Store, clock: Clock) -> None:
+    store.threads.add(HUNG, team="T", channel="C1", ts="2", summary_ts="2", permalink="javascript:alert(1)")
+    async with api(store, clock, "read") as client:
+        said = check(await client.get(f"/api/crashes/{HUNG}"))
+    assert said["threads"] == ["https://slack.example/C1/1"]
+
+
 async def test_a_question_of_slack_picks_crashes_and_is_answered(store: Store, clock: Clock) -> None:
     async with api(store, clock, "read") as client:
         said = check(await client.get("/api/crashes", params={"q": "have we seen rassstp since June?"}))

@@ -23,13 +23,16 @@ from bot.web.pages import create_site
 from bot.web.uploads.intake import Intake
 from bot.web.uploads.receiving import shown_name
 from storage import Store
+from storage.clock import utc_now
 from storage.jobs import NewJob
 from storage.tokens import Scope
 from storage.uploads import Quota
 from tests.bot.kit import CRASHES, NO_BOT, Analyst, bot, dump, free_port, replies, shown, until
 from tests.bot.web.described import check
 from tests.bot.web.documents import parsed
+from tests.bot.web.issuer import Fake
 from tests.bot.web.sites import SECRET
+from tests.bot.web.test_sign_in import URL, Members, sign_in, terms
 from tests.storage.samples import Clock
 
 TEXT = b"nt!KeBugCheckEx\nBugCheck 9F, {3, 1, 2, 3}\nSTACK_TEXT:\nMODULE_NAME: x\n" * 3
@@ -150,6 +153,7 @@ REFUSED: dict[str, tuple[int, dict[str, str], bytes]] = {
     "a cut form": (400, *form((DUMP_FIELD, minidump()), ends=False)),
     "a form without a file": (400, *form(("channel", b"C1"))),
     "a file in another field": (400, *form(('x"; filename="a.dmp', minidump()))),
+    "a form cut behind its file": (400, *form((DUMP_FIELD, minidump()), ends=False, after=b"--XX\r\n")),
     "two files": (400, *form((DUMP_FIELD, minidump()), (DUMP_FIELD, minidump()))),
     "a field twice": (400, *form(("name", b"a"), ("name", b"b"), (DUMP_FIELD, minidump()))),
     "a long field": (413, *form(("name", b"a" * 3000), (DUMP_FIELD, minidump()))),
@@ -193,6 +197,38 @@ async def test_a_length_over_the_cap_is_refused_before_a_byte_is_read(store: Sto
         answer = await at.client.post("/api/analyze", headers={"Content-Length": "99999999999"}, content=body())
     assert answer.status_code == 413
     assert read == []
+
+
+async def test_what_shows_at_once_that_it_is_no_dump_need_not_come_whole(store: Store, tmp_path: Path) -> None:
+    read: list[int] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        for number in range(100):
+            read.append(number)
+            yield b"\x89PNG\0" * 1000
+
+    async with site(store, tmp_path) as at:
+        at.bear("analyze")
+        assert (await at.client.post("/api/analyze", content=body())).status_code == 415
+    assert len(read) < 5
+
+
+async def test_a_text_has_a_cap_of_its_own(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.web.uploads.receiving.MAX_TEXT", 20_000)
+    async with site(store, tmp_path) as at:
+        at.bear("analyze")
+        long = TEXT * 200
+        assert (await at.client.post("/api/analyze", content=parts(long))).status_code == 413
+        assert (await at.client.post("/api/analyze", content=parts(long[:15_000]))).status_code == 202
+        assert (await at.client.post("/api/analyze", content=parts(minidump()))).status_code == 202
+
+
+async def test_what_was_refused_counts_for_no_quota(store: Store, tmp_path: Path) -> None:
+    async with site(store, tmp_path, quota=Quota(at_once=1, a_day=1)) as at:
+        at.bear("analyze")
+        for _ in range(3):
+            assert (await at.client.post("/api/analyze", content=b"no dump")).status_code == 415
+        assert (await at.client.post("/api/analyze", content=minidump())).status_code == 202
 
 
 @pytest.mark.parametrize("query", ["wait=0", "wait=61", "channel=G9", "password=x"])
@@ -318,6 +354,40 @@ async def test_the_form_is_not_for_who_only_holds_a_link(store: Store, tmp_path:
         headers, body = form(("form", b""), (DUMP_FIELD, minidump()))
         assert (await at.client.post("/upload", headers=headers, content=body)).status_code == 403
         assert at.files == []
+
+
+async def test_an_upload_of_one_person_is_not_another_s(store: Store, tmp_path: Path) -> None:
+    fake, members = Fake(), Members()
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    store.channels.note("T1", "C5", "public")
+    intake = Intake(store, uploads, FetchLimits(), Quota(), "T1")
+    made = create_site(store, Access(SECRET, URL), utc_now, doors=Doors(terms(fake, members), intake=intake))
+    transport = httpx.ASGITransport(made)
+    async with (
+        httpx.AsyncClient(transport=transport, base_url=URL) as anna,
+        httpx.AsyncClient(transport=transport, base_url=URL) as ben,
+    ):
+        await sign_in(anna, fake)
+        fake.person = "U9"
+        await sign_in(ben, fake)
+        page = await anna.get("/upload")
+        token = next(a["value"] or "" for _, a in parsed(page.text).elements if a.get("name") == "form")
+        file = (DUMP_FIELD, minidump())
+        for channel, status in (("", 303), ("C1", 303), ("G9", 403), ("C5", 403), ("c1", 403), ("person:T1/U1", 403)):
+            headers, body = form(("form", token.encode()), ("channel", channel.encode()), file)
+            answer = await anna.post("/upload", headers=headers, content=body)
+            assert answer.status_code == status, channel
+            if not channel:
+                mine = answer.headers["location"]
+        headers, body = form(("form", token.encode()), file)
+        assert (await ben.post("/upload", headers=headers, content=body)).status_code == 403
+        assert (await anna.get(mine)).status_code == 200
+        assert (await ben.get(mine)).status_code == 404
+    told = [
+        (job.kind, job.payload["places"], job.payload["channel"], job.payload["person"]) for job in store.jobs.active()
+    ]
+    assert told == [("analyze", ["person:T1/U1"], "", "U1"), ("posted", ["person:T1/U1"], "C1", "U1")]
 
 
 @pytest.fixture
