@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sample bench bench-remote bench-slack bench-pages migration pdbs faults images score locks tables frames cover fuzz package clean
+.PHONY: demo test check sample bench bench-remote bench-slack bench-pages soak migration pdbs faults images score locks tables frames cover fuzz package clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -70,6 +70,9 @@ bench-remote: $(VENV)/.dev  ## large dumps from the disk, over HTTP, and through
 
 bench-slack: $(VENV)/.dev  ## from a link posted to the verdict in its thread; a hundred links at once
 	$(BIN)/python -m tests.bench.slack
+
+soak: $(VENV)/.dev  ## a thousand dumps, events twice, sockets cut, 429s, the process killed: each answered once (half an hour)
+	$(BIN)/python -m tests.soak
 
 bench-pages: $(VENV)/.dev  ## the bot's pages over a history of 100,000 crashes
 	$(BIN)/python -m tests.bench.pages

@@ -76,7 +76,6 @@ class Conversation:
         self._editing: asyncio.Task[None] | None = None
         self._ts: str | None = None
         self._hushed = asyncio.Event()
-        self._seen = True  # whether our first reaction may be there
         self._stage = ""
         self._opening: asyncio.Task[str] | None = None  # the first post, on its way or there
         self._last: Message | None = None
@@ -99,8 +98,7 @@ class Conversation:
         if self._opening is None:
             is_new = await asyncio.to_thread(self._posts.known, self.key, SUMMARY) is None
             must_wait = is_new and self._sender.is_busy(self.place.channel)
-            reacted = await self._sender.react(self.place.channel, self.place.ts, SEEN, final=False)
-            self._seen = reacted or not is_new
+            await self._sender.react(self.place.channel, self.place.ts, SEEN, final=False)
             self._stage = stage
             self._opening = asyncio.create_task(self._open())
             if not must_wait:
@@ -164,8 +162,8 @@ class Conversation:
             await self._sender.react(self.place.channel, self.place.ts, good)
             if len(outcomes) > 1:  # a link that was edited in later may turn the result
                 await self._sender.react(self.place.channel, self.place.ts, other, add=False)
-            if self._seen or len(outcomes) > 1:  # another link's work may have put it there
-                await self._sender.react(self.place.channel, self.place.ts, SEEN, add=False)
+            # Nobody knows whether it is there: who waits was greeted, or a process put it there and was killed.
+            await self._sender.react(self.place.channel, self.place.ts, SEEN, add=False)
         return ts
 
     async def ask(self, message: Message) -> None:

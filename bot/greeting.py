@@ -45,7 +45,11 @@ class Greeter:
         workspace = await self._workspaces.of(job.payload.get("team") or "")
         if workspace is None:
             return
-        try:
-            await workspace.sender.react(job.payload["channel"], job.payload["ts"], SEEN)
-        except Unreachable as error:
-            log.warning("job %d waits ungreeted: %s", job.id, error)
+        place = job.payload["channel"], job.payload["ts"]
+        await workspace.sender.react(*place, SEEN, final=False)
+        now = await asyncio.to_thread(self._store.jobs.get, job.id)
+        if now is None or now.state in ("done", "failed"):  # meanwhile; its end may have come before this
+            try:
+                await workspace.sender.react(*place, SEEN, add=False)
+            except Unreachable as error:
+                log.warning("job %d keeps its first reaction: %s", job.id, error)

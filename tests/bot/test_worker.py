@@ -6,6 +6,7 @@ import hashlib
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -13,6 +14,7 @@ from analysis.fingerprint import NOT_FETCHED, identity_of
 from analysis.verdict.report import Report
 from bot import worker
 from bot.fetch.download import Fetched
+from bot.greeting import Greeter
 from bot.orphans import bereave, worker_name
 from bot.sandbox import StandIn
 from storage.database import open_database
@@ -217,6 +219,37 @@ async def test_a_link_that_must_wait_for_a_worker_is_greeted_meanwhile(slack: St
         await until(lambda: "eyes" in second.reactions)
         assert replies(slack, second) == []
         await until(lambda: is_done(slack, second))
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_greeting_that_comes_after_the_end_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    monkeypatch.setattr("bot.greeting.GREET_AFTER_SECONDS", 0.0)
+    with Store.open(tmp_path / "pileup.sqlite") as store:
+        made = store.jobs.enqueue(NewJob("a", {"channel": CRASHES, "ts": "1.0"})).job
+
+        class Slow:
+            did: ClassVar[list[bool]] = []
+
+            async def react(self, _channel: str, _ts: str, _name: str, *, add: bool = True, final: bool = True) -> bool:
+                if ends and add and (taken := store.jobs.take("w", 60)) is not None:
+                    store.jobs.finish(taken)
+                self.did.append(add)
+                return True
+
+        class Here:
+            sender = Slow()
+
+            async def of(self, _team: str) -> "Here":
+                return self
+
+        greeter = Greeter(store, Here())  # type: ignore[arg-type]  # all that it uses
+        greeter.greet([made])
+        await until(lambda: len(Slow.did) == 1 + ends)
+        await asyncio.sleep(0.05)
+        assert Slow.did == [True, False][: 1 + ends]
+        await greeter.close()
 
 
 async def test_many_workers_at_work_do_not_delay_an_acknowledgement(slack: StandIn, tmp_path: Path) -> None:
