@@ -9,14 +9,16 @@ import functools
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import jinja2
 from aiohttp import web
 
 from bot.sandbox import render
-from bot.sandbox.workspace import Channel, Message, Workspace
+from bot.sandbox.controls import Uses
+from bot.sandbox.page_windows import add_windows
+from bot.sandbox.workspace import Channel, User, Workspace
 
 if TYPE_CHECKING:
     from bot.sandbox.server import StandIn
@@ -27,13 +29,15 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # without it a browser posts the forms of the page itself with the origin "null"
     "Cache-Control": "no-store",
 }
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 KEEP_ALIVE_SECONDS = 15.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+COMMAND, SHORTCUT = "/pileup", "analyze_message"
+PERSON = "person"  # the cookie that says who sits at the page
 
 
 def add_pages(stand_in: "StandIn", app: web.Application) -> None:
@@ -41,9 +45,12 @@ def add_pages(stand_in: "StandIn", app: web.Application) -> None:
     pages = _Pages(stand_in)
     app.middlewares.append(_guard)
     app.router.add_get("/", pages.start)
+    app.router.add_get("/favicon.ico", _no_icon)
     app.router.add_get("/chat/events", pages.events)
     app.router.add_get("/chat/static/{name}", _static)
     app.router.add_get("/chat/file/{file}", pages.file)
+    app.router.add_post("/chat/person", pages.sit)
+    add_windows(stand_in, app)
     app.router.add_get("/chat/{channel}", pages.channel)
     app.router.add_post("/chat/{channel}", pages.post)
     app.router.add_post("/chat/{channel}/{message}", pages.press)
@@ -59,52 +66,80 @@ class _Pages:
         first = next(iter(self._workspace.channels))
         raise web.HTTPFound(f"/chat/{first}")
 
+    async def sit(self, request: web.Request) -> web.StreamResponse:
+        user = str((await request.post()).get("user", ""))
+        if user not in {person.id for person in self._workspace.people}:
+            raise web.HTTPBadRequest(text="unknown user")
+        there = web.HTTPSeeOther("/")
+        there.set_cookie(PERSON, user, httponly=True, samesite="Strict")
+        raise there
+
     async def channel(self, request: web.Request) -> web.StreamResponse:
         channel = self._channel(request)
-        thread = request.query.get("thread")
-        parent = channel.messages.get(thread or "")
-        template = "chat_messages.html.j2" if "fragment" in request.query else "chat.html.j2"
-        html = (
-            _environment()
-            .get_template(template)
-            .render(
-                workspace=self._workspace,
-                channels=[c for c in self._workspace.channels.values() if not c.is_archived],
-                people=self._workspace.people,
-                channel=channel,
-                messages=list(channel.top()),
-                thread=channel.thread(parent.ts) if parent else [],
-                parent=parent,
-                replies={m.ts: len(channel.thread(m.ts)) - 1 for m in channel.top()},
-                mrkdwn=functools.partial(render.mrkdwn, workspace=self._workspace),
-                blocks=functools.partial(render.blocks, workspace=self._workspace),
-                moment=render.moment,
-                emoji=render.emoji,
-            )
-        )
+        is_fragment = "fragment" in request.query
+        shown = self._shown(request, channel)
+        if shown["tab"] == "home" and not is_fragment and channel.is_im:
+            self._stand_in.open_home(shown["person"].id)
+        template = "chat_messages.html.j2" if is_fragment else "chat.html.j2"
+        html = _environment().get_template(template).render(shown)
         return web.Response(text=html, content_type="text/html", headers=HEADERS)
+
+    def _shown(self, request: web.Request, channel: Channel) -> dict[str, Any]:
+        workspace, person = self._workspace, self._person(request)
+        parent = channel.messages.get(request.query.get("thread") or "")
+        windows = [view for view in workspace.views.values() if view.user == person.id]
+        heard = [w for w in workspace.whispers if (w.channel, w.user) == (channel.id, person.id)]
+        return {
+            "workspace": workspace,
+            "person": person,
+            "people": workspace.people,
+            "channels": [c for c in workspace.channels.values() if not c.is_archived and person.id in c.members],
+            "channel": channel,
+            "tab": "home" if channel.is_im and request.query.get("tab") == "home" else "messages",
+            "home": workspace.homes.get(person.id),
+            "window": windows[-1] if windows else None,
+            "messages": list(channel.top()),
+            "thread": channel.thread(parent.ts) if parent else [],
+            "parent": parent,
+            "whispers": [w for w in heard if w.thread_ts is None],
+            "thread_whispers": [w for w in heard if parent and w.thread_ts == parent.ts],
+            "replies": {m.ts: len(channel.thread(m.ts)) - 1 for m in channel.top()},
+            "mrkdwn": functools.partial(render.mrkdwn, workspace=workspace),
+            "blocks": functools.partial(render.blocks, workspace=workspace),
+            "uses": Uses,
+            "moment": render.moment,
+            "emoji": render.emoji,
+        }
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         channel = self._channel(request)
         form = await request.post()
-        text, user, thread = (str(form.get(name, "")) for name in ("text", "user", "thread"))
+        text, thread = (str(form.get(name, "")).strip() for name in ("text", "thread"))
+        user = str(form.get("user", self._person(request).id))
         if user not in {person.id for person in self._workspace.people}:
             raise web.HTTPBadRequest(text="unknown user")
         if thread and thread not in channel.messages:
             raise web.HTTPBadRequest(text="unknown thread")
-        if text.strip():
-            self._workspace.say(channel.id, user, render.typed(text.strip(), self._workspace), thread or None)
-        raise web.HTTPSeeOther(f"/chat/{channel.id}" + (f"?thread={quote(thread)}" if thread else ""))
+        if text == COMMAND or text.startswith(f"{COMMAND} "):
+            said = render.typed(text.removeprefix(COMMAND).strip(), self._workspace)
+            self._stand_in.command(channel.id, user, said)
+        elif text:
+            self._workspace.say(channel.id, user, render.typed(text, self._workspace), thread or None)
+        raise web.HTTPSeeOther(_there(channel, thread))
 
     async def press(self, request: web.Request) -> web.StreamResponse:
         channel, ts = self._channel(request), request.match_info["message"]
-        action = str((await request.post()).get("action", ""))
+        form, person = await request.post(), self._person(request)
+        action = str(form.get("action", ""))
         try:
-            self._stand_in.press(channel.id, ts, action, self._workspace.people[0].id)
+            if action == SHORTCUT:
+                self._stand_in.shortcut(channel.id, ts, SHORTCUT, person.id)
+            else:
+                chosen = [str(value) for value in form.getall("chosen", []) if value]
+                self._stand_in.press(channel.id, ts, action, person.id, chosen)
         except KeyError:
             raise web.HTTPBadRequest(text="no such button") from None
-        thread = channel.messages[ts].thread_ts
-        raise web.HTTPSeeOther(f"/chat/{channel.id}" + (f"?thread={quote(thread)}" if thread else ""))
+        raise web.HTTPSeeOther(_there(channel, channel.messages[ts].thread_ts))
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         file = self._workspace.files.get(request.match_info["file"])
@@ -129,10 +164,11 @@ class _Pages:
         await response.prepare(request)
         news = asyncio.Event()
 
-        def changed(_what: str, _channel: Channel, _message: Message) -> None:
+        def changed(*_what: object) -> None:
             news.set()
 
         self._workspace.listeners.append(changed)
+        self._workspace.view_listeners.append(changed)
         try:
             while True:
                 await response.write(b"data: changed\n\n")
@@ -143,13 +179,26 @@ class _Pages:
             pass
         finally:
             self._workspace.listeners.remove(changed)
+            self._workspace.view_listeners.remove(changed)
         return response
+
+    def _person(self, request: web.Request) -> User:
+        people = {person.id: person for person in self._workspace.people}
+        return people.get(request.cookies.get(PERSON, ""), self._workspace.people[0])
 
     def _channel(self, request: web.Request) -> Channel:
         channel = self._workspace.channels.get(request.match_info["channel"])
         if channel is None:
             raise web.HTTPNotFound(text="no such channel")
         return channel
+
+
+def _there(channel: Channel, thread: str | None) -> str:
+    return f"/chat/{channel.id}" + (f"?thread={quote(thread)}" if thread else "")
+
+
+async def _no_icon(_request: web.Request) -> web.StreamResponse:
+    return web.Response(status=204)
 
 
 async def _static(request: web.Request) -> web.StreamResponse:

@@ -7,7 +7,7 @@ from bot.sandbox.elements import ELEMENTS, at_first, chosen
 from bot.sandbox.workspace import Channel, Message, View, Workspace
 
 Payload = dict[str, Any]
-Given = Mapping[str, str | list[str]]  # what was chosen or written, by block
+Given = Mapping[str, str | list[str]]  # what was chosen or written, by block, or by "block/action"
 
 
 def elements_of(blocks: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -72,7 +72,7 @@ def _state(view: View, given: Given) -> Payload:
     found: Payload = {}
     for name, item in elements_of(view.content["blocks"]):
         if item["type"] != "button":
-            words = given.get(name)
+            words = given.get(f"{name}/{item.get('action_id', '')}", given.get(name))
             written = at_first(item) if words is None else [words] if isinstance(words, str) else words
             found.setdefault(name, {})[item.get("action_id", name)] = chosen(item, written)
     return found

@@ -1,12 +1,16 @@
 """Slack's markup and blocks as HTML, for the chat page. Everything that is not markup of ours is escaped."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from html import unescape
+from types import MappingProxyType
 from typing import Any
 
 from markupsafe import Markup, escape
 
+from bot.sandbox.controls import NOWHERE, Uses, control, field_name, used
+from bot.sandbox.elements import ELEMENTS
 from bot.sandbox.workspace import Workspace
 
 # Longest first: a fence before a code span, code before anything inside it.
@@ -19,6 +23,7 @@ _MARKUP = re.compile(
 )
 _TAGS = {"bold": "b", "italic": "i", "strike": "s"}
 _EMOJI = {"white_check_mark": "✔ done", "x": "✘ failed"}  # drawn by every font, told by words too
+NO_ERRORS: Mapping[str, str] = MappingProxyType({})
 _URL = re.compile(r"https?://[^\s<>]+")
 
 
@@ -43,9 +48,14 @@ def mrkdwn(text: str, workspace: Workspace) -> Markup:
     return Markup("").join(out)
 
 
-def blocks(items: list[dict[str, Any]], workspace: Workspace, press: str = "") -> Markup:
-    """Blocks as HTML. ``press`` is where a pressed button goes; without it buttons are words."""
-    return Markup("\n").join(_block(item, workspace, press) for item in items)
+def blocks(
+    items: list[dict[str, Any]], workspace: Workspace, uses: Uses = NOWHERE, errors: Mapping[str, str] = NO_ERRORS
+) -> Markup:
+    """Blocks as HTML. ``uses`` is where what a person does goes, ``errors`` what must be mended, by block."""
+    return Markup("\n").join(
+        _block(item, workspace, uses, str(item.get("block_id") or f"b{number}"), errors)
+        for number, item in enumerate(items)
+    )
 
 
 def typed(text: str, workspace: Workspace) -> str:
@@ -113,14 +123,16 @@ def _text(item: dict[str, Any], workspace: Workspace) -> Markup:
     return mrkdwn(text, workspace) if item.get("type") == "mrkdwn" else escape(text)
 
 
-def _block(item: dict[str, Any], workspace: Workspace, press: str) -> Markup:
+def _block(item: dict[str, Any], workspace: Workspace, uses: Uses, name: str, errors: Mapping[str, str]) -> Markup:
     match item.get("type"):
         case "header":
             return Markup("<h4>{}</h4>").format(_text(item["text"], workspace))
         case "section":
             texts = [item["text"]] if "text" in item else []
             texts += item.get("fields", [])
-            return Markup("").join(Markup("<p>{}</p>").format(_text(text, workspace)) for text in texts)
+            words = Markup("").join(Markup("<p>{}</p>").format(_text(text, workspace)) for text in texts)
+            beside = item.get("accessory", {})
+            return words + used(beside, name, workspace, uses) if beside.get("type") in ELEMENTS else words
         case "context":
             words = Markup(" ").join(_text(text, workspace) for text in item["elements"])
             return Markup('<p class="context">{}</p>').format(words)
@@ -131,10 +143,24 @@ def _block(item: dict[str, Any], workspace: Workspace, press: str) -> Markup:
         case "rich_text":
             return Markup("").join(_rich(element, workspace) for element in item["elements"])
         case "actions":
-            return Markup("").join(_button(element, press) for element in item["elements"])
+            return Markup('<div class="row">{}</div>').format(
+                Markup("").join(used(element, name, workspace, uses) for element in item["elements"])
+            )
+        case "input":
+            return _field(item, name, workspace, errors.get(name, ""))
         case "table":
             return _table(item["rows"])
     return Markup('<p class="context">[a block of type {}]</p>').format(str(item.get("type")))
+
+
+def _field(item: dict[str, Any], name: str, workspace: Workspace, wrong: str) -> Markup:
+    label = item["label"]["text"]
+    shown = label + (" (optional)" if item.get("optional") else "")
+    field = control(item["element"], field_name(name, item["element"]), label, workspace)
+    below = Markup('<p class="wrong" role="alert">{}</p>').format(wrong) if wrong else Markup("")
+    if "hint" in item:
+        below += Markup('<p class="context">{}</p>').format(item["hint"]["text"])
+    return Markup('<div class="field"><p>{}</p>{}{}</div>').format(shown, field, below)
 
 
 def _rich(element: dict[str, Any], workspace: Workspace) -> Markup:
@@ -155,20 +181,6 @@ def _leaf(leaf: dict[str, Any], workspace: Workspace) -> Markup:
     if leaf.get("type") == "link":
         return _sequence(f"{leaf.get('url')}|{leaf.get('text') or leaf.get('url')}", workspace)
     return escape(str(leaf.get("text", "")))
-
-
-def _button(element: dict[str, Any], press: str) -> Markup:
-    if element.get("type") == "users_select":
-        return Markup('<span class="button">{}</span>').format(element["placeholder"]["text"])
-    label = element.get("text", {}).get("text", "")
-    url = str(element.get("url", ""))
-    if url.startswith(("http://", "https://")):
-        return Markup('<a class="button" href="{}" rel="noreferrer">{}</a>').format(url, label)
-    if not press:
-        return Markup('<span class="button">{}</span>').format(label)
-    return Markup('<form method="post" action="{}"><button name="action" value="{}">{}</button></form>').format(
-        press, element.get("action_id", ""), label
-    )
 
 
 def _table(rows: list[list[dict[str, Any]]]) -> Markup:

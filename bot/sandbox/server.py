@@ -73,11 +73,12 @@ class StandIn:
             raise ValueError(f"the address answered {answer}")
         self.deliveries.over_http = http
 
-    def press(self, channel: str, ts: str, action: str, user: str, chosen: str | None = None) -> Delivery:
+    def press(self, channel: str, ts: str, action: str, user: str, chosen: str | list[str] | None = None) -> Delivery:
         """A person presses a button of a message, or chooses something. Raises: KeyError: there is no such action."""
         place = self.workspace.channels[channel]
         message = place.messages[ts]
-        used = action_of(message.blocks, action, [] if chosen is None else [chosen])
+        words = [chosen] if isinstance(chosen, str) else chosen or []
+        used = action_of(message.blocks, action, words)
         return self.deliveries.interact(press_of(self.workspace, place, message, user, used))
 
     def press_view(

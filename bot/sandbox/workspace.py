@@ -161,6 +161,7 @@ class Workspace:
                 Channel("C0NOBOT001", "no-bot-here", everyone - {self.bot.id}),
                 Channel("C0ARCHIVE1", "old", set(everyone), is_archived=True),
                 Channel("D0ANNA0001", "pileup", {self.bot.id, self.people[0].id}, is_im=True),
+                Channel("D0BEN00001", "pileup", {self.bot.id, self.people[1].id}, is_im=True),
             )
         }
         self.groups: dict[str, set[str]] = {}  # user groups

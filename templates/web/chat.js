@@ -15,27 +15,55 @@ function atEnd(panel) {
   return panel.scrollHeight - panel.scrollTop - panel.clientHeight < 80;
 }
 
+function panels() {
+  return live.querySelectorAll("main, aside");
+}
+
+function windowState() {
+  return document.getElementById("window")?.dataset.state;
+}
+
+let isHeld = false; // while the mouse is down nothing is replaced, or the click would be lost
+
 async function refresh() {
   const address = new URL(location.href);
   address.searchParams.set("fragment", "1");
   const answer = await fetch(address);
   if (!answer.ok) return;
-  const kept = [...live.children].map((panel) => (atEnd(panel) ? null : panel.scrollTop));
-  live.innerHTML = await answer.text(); // made by the server's escaping template
-  [...live.children].forEach((panel, index) => {
+  const text = await answer.text();
+  while (isHeld) await new Promise((resume) => setTimeout(resume, 50));
+  const kept = [...panels()].map((panel) => (atEnd(panel) ? null : panel.scrollTop));
+  const open = document.getElementById("window");
+  const before = windowState();
+  live.innerHTML = text; // made by the server's escaping template
+  if (open && before === windowState()) {
+    document.getElementById("window").replaceWith(open); // what was written into it stays
+  } else {
+    document.querySelector("#window .fields :is(input, textarea, select)")?.focus();
+  }
+  [...panels()].forEach((panel, index) => {
     panel.scrollTop = kept[index] ?? panel.scrollHeight;
   });
   localTimes();
 }
 
 localTimes();
-for (const panel of live.children) panel.scrollTop = panel.scrollHeight;
+for (const panel of panels()) panel.scrollTop = panel.scrollHeight;
 document.getElementById(location.hash.slice(1))?.scrollIntoView();
 new EventSource("/chat/events").onmessage = refresh;
-for (const form of document.forms) {
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const sent = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
-    if (sent.ok) form.elements.text.value = "";
-  });
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (form.getAttribute("action").endsWith("/chat/person")) return;
+  event.preventDefault();
+  const sent = await fetch(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form, event.submitter)) });
+  if (sent.ok && form.elements.text) form.elements.text.value = "";
+  if (!live.contains(form)) return;
+  await refresh();
+});
+document.addEventListener("pointerdown", () => { isHeld = true; });
+for (const end of ["pointerup", "pointercancel"]) {
+  document.addEventListener(end, () => setTimeout(() => { isHeld = false; })); // the click comes first
 }
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") document.querySelector('#window button[value="close"]')?.click();
+});
