@@ -129,7 +129,7 @@ def _pages(
         raise CannotServe(f"pages cannot be served at {where}: {error.strerror}") from error
     log.info("pages at %s:%d", settings.web_address, settings.web_port)
     site = create_site(tools.store, settings.access, doors=doors_of(settings, workspaces, tools, announce))
-    return asyncio.create_task(serve_pages(site, place, stop))
+    return asyncio.create_task(serve_pages(site, place, stop, settings.web_proxies))
 
 
 def _events(settings: Settings, app: AsyncApp | None, store: Store, stop: asyncio.Event) -> asyncio.Task[None]:

@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ByteSize,
     Field,
+    IPvAnyNetwork,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -69,6 +70,7 @@ def _permitted(value: Any) -> Any:
 
 
 LOOPBACK = ("127.0.0.1", "::1")
+Networks = Annotated[frozenset[IPvAnyNetwork], NoDecode, BeforeValidator(_words)]
 Words = Annotated[frozenset[str], NoDecode, BeforeValidator(_words)]
 ChannelDays = Annotated[dict[str, Annotated[int, Field(ge=1)]], NoDecode, BeforeValidator(_channel_days)]
 Size = Annotated[ByteSize, Field(gt=0)]
@@ -154,6 +156,15 @@ class Settings(BaseSettings):
         default=None,
         validate_default=True,
         description="Signs the links to pages, 16 characters or more. Without it no link is needed.",
+    )
+    web_proxies: Networks = Field(
+        default=frozenset(),
+        description="Addresses or networks of the proxies in front of them, which say for whom they ask"
+        " (`X-Forwarded-For`), as `10.0.7.0/24`. One on this machine always is believed.",
+    )
+    metrics_from: Networks = Field(
+        default=frozenset(),
+        description="Addresses or networks that may ask for `/metrics`, beside this machine.",
     )
     web_link_days: int = Field(default=30, ge=1, le=366, description="Days after which a link to the pages ends.")
     web_session_hours: int = Field(
@@ -450,7 +461,7 @@ class Settings(BaseSettings):
         from bot.web.guard import Access
 
         secret = self.web_secret.get_secret_value() if self.web_secret else None
-        return Access(secret, self.web_url, self.web_link_days, self.web_channels)
+        return Access(secret, self.web_url, self.web_link_days, self.web_channels, frozenset(self.metrics_from))
 
     @property
     def permissions(self) -> Permissions:

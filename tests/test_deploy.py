@@ -51,6 +51,23 @@ def test_every_process_is_a_command() -> None:
     assert set(names) <= set(COMMANDS)
 
 
+def test_what_is_posted_to_the_bot_lies_where_workers_read_it() -> None:
+    # Of a unit, a service, a pod: where it looks for uploads, and what is mounted there.
+    for unit in UNITS:
+        assert "Environment=PILEUP_UPLOADS=/var/lib/pileup-uploads\n" in unit.read_text()
+        assert re.search(r"^StateDirectory=\S+ pileup-uploads$", unit.read_text(), re.MULTILINE)
+    (compose,) = documents(DEPLOY / "compose.yaml")
+    for name in ("bot", "worker"):
+        service = compose["services"][name]
+        assert f"uploads:{service['environment']['PILEUP_UPLOADS']}" in service["volumes"]
+    every = [document for path in MANIFESTS for document in documents(path)]
+    (place,) = {one["data"]["PILEUP_UPLOADS"] for one in every if one["kind"] == "ConfigMap"}
+    for pod in [document["spec"]["template"]["spec"] for document in every if document["kind"] == "Deployment"]:
+        (name,) = {mount["name"] for mount in pod["containers"][0]["volumeMounts"] if mount["mountPath"] == place}
+        claim = next(volume["persistentVolumeClaim"] for volume in pod["volumes"] if volume["name"] == name)
+        assert claim == {"claimName": "pileup-uploads"}
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_units_are_sound_and_give_little_away(unit: Path, tmp_path: Path) -> None:

@@ -35,19 +35,22 @@ HEADERS = {
     "Cache-Control": "private, no-store",
 }
 MAX_ADDRESSES = 10_000
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
     """Who may see what. Without a ``secret`` whoever reaches the server, under a loopback name, sees all of history.
 
-    ``url`` is the public address, None where there is none; ``shared`` are channels that every signed link shows.
+    ``url`` is the public address, None where there is none; ``shared`` are channels that every signed link shows;
+    from ``operators`` metrics may be asked, beside this machine.
     """
 
     secret: str | None = None
     url: str | None = None
     days: int = 30
     shared: frozenset[str] = frozenset()
+    operators: frozenset[Network] = frozenset()
 
     def report_link(self, place: Thread) -> str | None:
         """The address of a report's page for those who read it at that place; None without a public address."""
@@ -61,6 +64,14 @@ class Access:
     def page_link(self, number: int) -> str | None:
         """The address of a crash's page, for those who may open it; None without a public address."""
         return None if self.url is None else f"{self.url}/crashes/{number}"
+
+    def is_operator(self, address: str) -> bool:
+        """Whether whoever asks from there may read metrics."""
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return parsed.is_loopback or any(parsed in network for network in self.operators)
 
     def channels(self, connection: HTTPConnection, now: datetime) -> frozenset[str] | None:
         """The channels whose history a visitor may see, none of them for a stranger; None for everything."""

@@ -157,9 +157,8 @@ class _Site:
         return JSONResponse({"history": "ok"})
 
     async def metrics(self, request: Request) -> Response:
-        if self._access.secret is not None and (
-            request.client is None or request.client.host not in ("127.0.0.1", "::1")
-        ):
+        address = request.client.host if request.client else ""
+        if self._access.secret is not None and not self._access.is_operator(address):
             raise HTTPException(403)
         text = await asyncio.to_thread(metrics_text, self._store)
         if text is None:

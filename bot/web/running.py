@@ -2,11 +2,13 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
+
+LOOPBACK = ("127.0.0.1", "::1")
 
 
 class _Server(uvicorn.Server):
@@ -21,10 +23,17 @@ def open_socket(address: str, port: int) -> socket.socket:
     return socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
 
 
-async def serve_pages(site: ASGIApp, place: socket.socket, stop: asyncio.Event) -> None:
-    """Serve until ``stop`` is set. No access log: addresses of pages carry signatures."""
+async def serve_pages(site: ASGIApp, place: socket.socket, stop: asyncio.Event, proxies: Iterable[object] = ()) -> None:
+    """Serve until ``stop`` is set. No access log: addresses of pages carry signatures. What ``proxies`` (networks) say
+    of whom they ask for is believed, as what this machine says."""
     config = uvicorn.Config(
-        site, log_config=None, access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=3
+        site,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=3,
+        forwarded_allow_ips=[*LOOPBACK, *map(str, proxies)],
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[place]))

@@ -96,6 +96,15 @@ def test_pages_that_anybody_could_read_are_refused(wrong: dict[str, object], lin
     assert caught.value.problems == (line,)
 
 
+def test_networks_are_networks() -> None:
+    settings = read_settings(web_proxies="10.0.7.0/24, 2001:db8::7", metrics_from="10.0.8.9", web_secret="x" * 16)
+    assert sorted(map(str, settings.web_proxies)) == ["10.0.7.0/24", "2001:db8::7/128"]
+    assert settings.access.is_operator("10.0.8.9")
+    assert not settings.access.is_operator("10.0.8.8")
+    with pytest.raises(BadSettings, match="PILEUP_METRICS_FROM"):
+        read_settings(metrics_from="the office")
+
+
 def test_a_rotated_token_is_a_token() -> None:
     assert read_settings(slack_bot_token="xoxe.xoxb-1").slack_bot_token is not None
 

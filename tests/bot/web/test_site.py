@@ -3,7 +3,9 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import quote
 
@@ -272,6 +274,26 @@ def test_the_link_below_a_verdict_opens_its_report(store: Store) -> None:
     assert Access(url="http://127.0.0.1:8080").report_link(place) == f"http://127.0.0.1:8080/crashes/{HUNG}"
     shown = blocks.with_links(Message("verdict"), address).blocks[-1]
     assert shown["elements"][0]["text"] == f"<{address}|Open report>"
+
+
+@pytest.mark.parametrize(
+    ("proxies", "came_by", "status"),
+    [((), "10.0.7.2", 200), ((), "203.0.113.9, 10.0.7.2", 200), (("10.0.7.0/24",), "203.0.113.9, 10.0.7.2", 403),
+     (("10.0.7.0/24",), "127.0.0.1, 203.0.113.9", 403), ((), "", 200), ((), "a name", 403)],
+)  # fmt: skip
+async def test_who_asks_is_whom_a_trusted_proxy_names(
+    store: Store, proxies: tuple[str, ...], came_by: str, status: int
+) -> None:
+    pytest.importorskip("prometheus_client")
+    access = replace(SIGNED, operators=frozenset({ip_network("10.0.7.2/32")}))
+    place, stop = open_socket("127.0.0.1", 0), asyncio.Event()
+    serving = asyncio.create_task(serve_pages(create_site(store, access), place, stop, map(ip_network, proxies)))
+    async with httpx.AsyncClient(trust_env=False) as client:
+        headers = {"X-Forwarded-For": came_by} if came_by else {}
+        answer = await client.get(f"http://127.0.0.1:{place.getsockname()[1]}/metrics", headers=headers)
+    stop.set()
+    await asyncio.wait_for(serving, 10)
+    assert answer.status_code == status
 
 
 async def test_the_bot_s_own_server_serves_and_stops(store: Store) -> None:
