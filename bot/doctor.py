@@ -78,6 +78,7 @@ def examine(settings: "Settings") -> Iterator[Finding]:
     yield from _links(settings)
     yield from _web(settings)
     yield from _sign_in(settings)
+    yield from _several(settings)
 
 
 def _home(home: Path) -> Iterator[Finding]:
@@ -237,6 +238,26 @@ def _sign_in(settings: "Settings") -> Iterator[Finding]:
     else:
         yield Finding(
             "ok", f"people sign in to the pages with Slack; its redirect URL is {settings.web_url}/signin/callback"
+        )
+
+
+def _several(settings: "Settings") -> Iterator[Finding]:
+    # What processes on several machines must have in common, where a server for all of them is set.
+    from storage.database import is_postgresql
+
+    if not is_postgresql(settings.database):
+        return
+    if settings.redact and settings.redaction_key is None:
+        yield Finding(
+            "note",
+            "each home directory has a key of pseudonyms of its own, so that workers elsewhere call the same machine "
+            "otherwise: PILEUP_REDACTION_KEY is for all of them",
+        )
+    if settings.web_port is not None and settings.uploads is None:
+        yield Finding(
+            "note",
+            f"dumps that are posted lie in {settings.uploads_path}: workers elsewhere do not see them there; "
+            "PILEUP_UPLOADS names a place that all see",
         )
 
 

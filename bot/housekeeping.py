@@ -28,7 +28,7 @@ def tidy(store: Store, settings: Settings) -> tuple[Pruned, int]:
     pages = gone + tidy_blocks(settings.home, int(settings.page_cache_size))
     store.uploads.prune(TRACE_AGE)
     store.audit.prune(timedelta(days=settings.audit_days))
-    pages += sweep(settings.uploads_path, store.uploads.unread())
+    pages += sweep(settings.uploads_path, store.uploads.unread)
     if settings.keep_dumps != "never":
         return pruned, pages
     active = {job_name(job.id) for job in store.jobs.active()}

@@ -8,6 +8,7 @@ import asyncio
 import os
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,9 +172,12 @@ async def tidy(tools: Tools, job: Job) -> None:
         await asyncio.to_thread(shutil.rmtree, file_of(tools.uploads, upload).parent, ignore_errors=True)
 
 
-def sweep(uploads: Path, needed: frozenset[str]) -> int:
-    """Delete files that no upload needs; how many entries went."""
-    entries = [entry for entry in uploads.iterdir() if entry.name not in needed] if uploads.is_dir() else []
+def sweep(uploads: Path, unread: Callable[[], frozenset[str]]) -> int:
+    """Delete files that no upload needs; how many entries went. Which are needed is asked once these are listed: one
+    that begins meanwhile is not among them."""
+    listed = list(uploads.iterdir()) if uploads.is_dir() else []
+    needed = unread()
+    entries = [entry for entry in listed if entry.name not in needed]
     for entry in entries:
         shutil.rmtree(entry, ignore_errors=True)
     return len(entries)

@@ -22,13 +22,15 @@ LOCAL = "local"
 class Visitor:
     """Who asks. ``owner`` is the place in history that their uploads belong to, None for those who upload nothing.
 
-    ``holder`` is what ties a form to this browser.
+    ``holder`` is what ties a form to this browser. ``rooms`` are the channels that they are in: who holds a link to
+    another reads there, and says nothing.
     """
 
     sight: Sight
     owner: str | None = None
     session: Session | None = None
     holder: str = ""
+    rooms: frozenset[str] = frozenset()
 
     @property
     def is_stranger(self) -> bool:
@@ -82,7 +84,7 @@ class Visitors:
             return Visitor(Sight(links), holder=form)
         owner = f"person:{session.team}/{session.person}"
         seen = None if sight.channels is None else sight.channels | links | {owner}
-        return Visitor(replace(sight, channels=seen), owner, session, secret)
+        return Visitor(replace(sight, channels=seen), owner, session, secret, sight.channels or frozenset())
 
     def secret_of(self, connection: HTTPConnection) -> str | None:
         """The secret of the session that a browser holds, if we gave it."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.confined import PROBE, confinement_notes
-from bot.doctor import Finding, examine, run
+from bot.doctor import Finding, _several, examine, run
 from bot.settings import Settings, read_settings, variable
 
 
@@ -55,6 +55,15 @@ def test_a_home_or_history_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     findings = list(examine(read_settings(home=tmp_path / "file", database_url=f"sqlite:///{tmp_path}/file")))
     assert grades(findings, "cannot be written") == ["missing"]
     assert grades(findings, "history does not open") == ["missing"]
+
+
+def test_what_machines_must_have_in_common_is_named(tmp_path: Path) -> None:
+    alone = {"redact": "hosts", "web_port": 8080}
+    several = alone | {"database_url": "postgresql://pileup@127.0.0.1/pileup"}
+    assert [finding.grade for finding in _several(read_settings(**several))] == ["note", "note"]
+    common = {"redaction_key": "0123456789abcdef", "uploads": tmp_path}
+    for settings in (alone, several | common):
+        assert list(_several(read_settings(**settings))) == []
 
 
 def test_symbol_directories_are_looked_into(tmp_path: Path) -> None:

@@ -79,8 +79,9 @@ async def verified(issuer: Issuer, token: str, nonce: str) -> Mapping[str, Any]:
         )
     except jwt.PyJWTError as error:
         raise refused(type(error).__name__) from error
+    # For whom it was issued: it must be said where there are several readers, and be us wherever it is said.
     others = claims["aud"] if isinstance(claims["aud"], list) else []
-    if len(others) > 1 and claims.get("azp") != issuer.client.id:
+    if claims.get("azp", None if len(others) > 1 else issuer.client.id) != issuer.client.id:
         raise refused("meant-for-another")
     if not hmac.compare_digest(str(claims["nonce"]).encode(), nonce.encode()):
         raise refused("nonce")

@@ -125,7 +125,7 @@ class UploadPages:
     def _may_tell(self, visitor: Visitor, team: str, channel: str) -> bool:
         if self.intake.channels and channel not in self.intake.channels:
             return False
-        if visitor.sight.channels is not None and channel in visitor.sight.channels:
+        if channel in visitor.rooms:
             return True
         room = self.store.channels.get(team, channel)
         return room is not None and room.kind == "public" and visitor.sight.public_of == team

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from bot.fetch.limits import FetchLimits
 from bot.fetch.problems import FetchFailed
 from bot.posted import opened, sweep
 from bot.sandbox import StandIn
+from bot.web import links
 from bot.web.doors import Doors
 from bot.web.guard import Access
 from bot.web.pages import create_site
@@ -319,7 +321,7 @@ def test_only_what_no_upload_needs_is_swept(store: Store, tmp_path: Path) -> Non
     store.uploads.received(waiting, 1, NewJob("k", {}))
     for name in (coming, waiting, "C" * 24):
         (uploads / name).mkdir(parents=True)
-    assert sweep(uploads, store.uploads.unread()) == 1
+    assert sweep(uploads, store.uploads.unread) == 1
     assert {entry.name for entry in uploads.iterdir()} == {coming, waiting}
 
 
@@ -356,6 +358,18 @@ async def test_the_form_is_not_for_who_only_holds_a_link(store: Store, tmp_path:
         assert at.files == []
 
 
+def test_what_begins_to_come_in_while_files_are_swept_stays(tmp_path: Path) -> None:
+    for name in ("old", "waiting"):
+        (tmp_path / name).mkdir()
+
+    def unread() -> frozenset[str]:
+        (tmp_path / "new").mkdir()
+        return frozenset({"waiting"})
+
+    assert sweep(tmp_path, unread) == 1
+    assert {entry.name for entry in tmp_path.iterdir()} == {"waiting", "new"}
+
+
 async def test_an_upload_of_one_person_is_not_another_s(store: Store, tmp_path: Path) -> None:
     fake, members = Fake(), Members()
     uploads = tmp_path / "uploads"
@@ -371,10 +385,20 @@ async def test_an_upload_of_one_person_is_not_another_s(store: Store, tmp_path: 
         await sign_in(anna, fake)
         fake.person = "U9"
         await sign_in(ben, fake)
+        link = links.sign(SECRET, "C7", utc_now() + timedelta(days=1))
+        assert (await anna.get(f"/open/{link}")).status_code == 303  # which lets her read there, and no more
         page = await anna.get("/upload")
         token = next(a["value"] or "" for _, a in parsed(page.text).elements if a.get("name") == "form")
         file = (DUMP_FIELD, minidump())
-        for channel, status in (("", 303), ("C1", 303), ("G9", 403), ("C5", 403), ("c1", 403), ("person:T1/U1", 403)):
+        for channel, status in (
+            ("", 303),
+            ("C1", 303),
+            ("G9", 403),
+            ("C5", 403),
+            ("C7", 403),
+            ("c1", 403),
+            ("person:T1/U1", 403),
+        ):
             headers, body = form(("form", token.encode()), ("channel", channel.encode()), file)
             answer = await anna.post("/upload", headers=headers, content=body)
             assert answer.status_code == status, channel

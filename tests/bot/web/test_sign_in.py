@@ -192,6 +192,7 @@ def _hs256(fake: Fake, claims: Claims) -> str:
 
 LIES: dict[str, dict[str, Any]] = {
     "another audience": {"claims": lambda c: c | {"aud": "999.999"}},
+    "given to another to show it to us": {"claims": lambda c: c | {"azp": "9.9"}},
     "an audience beside us, asked for by that": {"claims": lambda c: c | {"aud": [CLIENT, "9.9"], "azp": "9.9"}},
     "another issuer": {"claims": lambda c: c | {"iss": "https://evil.example"}},
     "another nonce": {"claims": lambda c: c | {"nonce": "another"}},
