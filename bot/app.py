@@ -17,6 +17,8 @@ from slack_bolt.authorization import AuthorizeResult
 from bot import modals
 from bot.auditing import note_jobs, note_refused
 from bot.clients import bare_client
+from bot.home_tab import acting, showing
+from bot.home_tab import forms as home_forms
 from bot.install import leaving
 from bot.listeners import buttons, commands, intake, rooms
 from bot.listeners.names import COMMAND, SHORTCUT
@@ -65,8 +67,11 @@ def create_app(listeners: "Listeners", api_url: str, signing_secret: str | None 
     # What a person did with a button is acknowledged before it is done: history may be slow, three seconds are not.
     for action in buttons.ACTIONS:
         app.action(action)(ack=acknowledge, lazy=[listeners.press])
-    for form in buttons.ALL_FORMS:
+    for form in (*buttons.ALL_FORMS, *home_forms.FORMS):
         app.view(form)(ack=check, lazy=[listeners.submit])
+    app.event("app_home_opened")(ack=acknowledge, lazy=[listeners.open_home])
+    for action in acting.ACTIONS:
+        app.action(action)(ack=acknowledge, lazy=[listeners.press_home])
     return app
 
 
@@ -129,12 +134,32 @@ class Listeners:
         here = await self._here(body)
         if here is not None:
             await buttons.press(here.desk, here.rules, body)
+            await showing.follow(here.desk, here.rules, team_of(body), body)
+
+    async def open_home(self, body: dict[str, Any]) -> None:
+        """The home tab was opened."""
+        here = await self._here(body)
+        if here is not None:
+            await showing.opened(here.desk, here.rules, team_of(body), body["event"])
+
+    async def press_home(self, body: dict[str, Any]) -> None:
+        """Something on the home tab was pressed or chosen."""
+        here = await self._here(body)
+        if here is not None:
+            await acting.press(here.desk, here.rules, team_of(body), body)
 
     async def submit(self, body: dict[str, Any]) -> None:
         """A form was sent."""
         here = await self._here(body)
-        if here is not None:
-            await buttons.submit(here.desk, here.rules, body)
+        if here is None:
+            return
+        if body["view"]["callback_id"] in home_forms.FORMS:
+            await acting.submit(here.desk, here.rules, team_of(body), body)
+            return
+        await buttons.submit(here.desk, here.rules, body)
+        about = modals.unpack(body["view"].get("private_metadata"))
+        surely = about is not None and about.at_home
+        await showing.follow(here.desk, here.rules, team_of(body), body, surely=surely)
 
     async def command(self, body: dict[str, Any], respond: AsyncRespond) -> None:
         """The slash command."""
@@ -172,7 +197,8 @@ async def acknowledge(ack: AsyncAck) -> None:
 async def check(ack: AsyncAck, body: dict[str, Any]) -> None:
     """Take a form, or say what must be mended in it."""
     view = body["view"]
-    mistakes = modals.mistakes(view["callback_id"], modals.filled_in(view))
+    kind, given = view["callback_id"], modals.filled_in(view)
+    mistakes = home_forms.mistakes(kind, given) if kind in home_forms.FORMS else modals.mistakes(kind, given)
     if mistakes:
         await ack(response_action="errors", errors=mistakes)
     else:

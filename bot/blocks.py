@@ -4,6 +4,7 @@ The order is the report contract's: the summary is the first reply; pile-up, evi
 thread. Words live in ``templates/slack``; here is what needs more than words.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -176,7 +177,12 @@ def progress(
 
 def with_buttons(message: Message, buttons: tuple[Button | Picker, ...]) -> Message:
     """The message with buttons below it; without any it is as it was."""
-    return replace(message, blocks=(*message.blocks, _buttons(buttons))) if buttons else message
+    return replace(message, blocks=(*message.blocks, *button_row(buttons))) if buttons else message
+
+
+def button_row(buttons: Sequence[Button | Picker]) -> tuple[Block, ...]:
+    """Buttons side by side; no block where there are none."""
+    return ({"type": "actions", "elements": [_element(button) for button in buttons]},) if buttons else ()
 
 
 def archive(
@@ -205,10 +211,6 @@ def of_archive(name: str, message: Message) -> Message:
 def password_wanted(source: str, *, again: bool) -> Message:
     """The request for an archive's password; ``again`` when the one that was given does not open it."""
     return render("password", source=source, again=again)
-
-
-def _buttons(buttons: tuple[Button | Picker, ...]) -> Block:
-    return {"type": "actions", "elements": [_element(button) for button in buttons]}
 
 
 def _element(button: Button | Picker) -> Block:

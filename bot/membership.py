@@ -46,6 +46,7 @@ class _Person:
     sees_public: bool
     is_admin: bool
     until: float
+    zone: str = "UTC"
 
 
 class Membership:
@@ -73,6 +74,10 @@ class Membership:
         """What one person may see: these channels, and all public ones unless a guest."""
         person = await self._person(user)
         return Sight(person.channels, self._team if person.sees_public else None)
+
+    async def zone_of(self, user: str) -> str:
+        """A person's time zone as Slack has it; UTC where it does not say."""
+        return (await self._person(user)).zone
 
     async def sight_in(self, channel: str, user: str | None) -> Sight:
         """What an answer in a channel may tell: what all who read it may see. In a direct message that is what its
@@ -178,7 +183,8 @@ class Membership:
         complete = bool(about) and all(is_whole for _, is_whole in lists)
         is_admin = is_member and bool(about.get("is_admin") or about.get("is_owner"))
         found = direct.union(*(channels for channels, _ in lists))
-        return _Person(found, is_member, is_admin, self._clock() + (KEPT_SECONDS if complete else FAILED_SECONDS))
+        until = self._clock() + (KEPT_SECONDS if complete else FAILED_SECONDS)
+        return _Person(found, is_member, is_admin, until, str(about.get("tz") or "UTC"))
 
     async def _about(self, user: str) -> Mapping[str, Any]:
         # What Slack says of a person; nothing where it does not say.

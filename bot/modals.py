@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.outbound import Block, View
+from bot.elements import chosen
+from bot.fields import text_field
+from bot.outbound import View
 from bot.slack_text import render
 from storage.duplicates import Similar
 from storage.knowledge import MAX_TEXT, KnownIssue, numbers
@@ -20,35 +22,35 @@ KNOWN_FORM, WRONG_FORM, MERGE_FORM, LIST = "known-form", "wrong-form", "merge-fo
 TITLES = {KNOWN_FORM: "Known issue", WRONG_FORM: "Wrong verdict", MERGE_FORM: "Same failure as…", LIST: "All threads"}
 MAX_LISTED = 40
 NOTE, TICKET, FIXED_IN, REASON, CRASH = "note", "ticket", "fixed_in", "reason", "crash"
-MAX_SHORT = 300
 MAX_ALIKE = 5
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The message that a window is about."""
+    """The message that a window is about; ``at_home``: it was opened from the home tab, which shows it, too."""
 
     team: str
     channel: str
     message: str
+    at_home: bool = False
 
     def pack(self) -> str:
         """As it travels with the window."""
-        return json.dumps([self.team, self.channel, self.message])
+        return json.dumps([self.team, self.channel, self.message, *(["home"] if self.at_home else [])])
 
 
 def unpack(text: object) -> About | None:
     """What came back with a window; None where it is nothing of ours."""
     try:
-        team, channel, message = json.loads(str(text))
+        team, channel, message, *more = json.loads(str(text))
     except (ValueError, TypeError):
         return None
-    return About(str(team), str(channel), str(message))
+    return About(str(team), str(channel), str(message), at_home=more == ["home"])
 
 
-def loading(kind: str) -> View:
-    """The window while its content is looked up."""
-    return View(kind, TITLES[kind], render("window_loading").blocks)
+def loading(kind: str, title: str | None = None) -> View:
+    """The window while its content is looked up; of another's forms with their ``title``."""
+    return View(kind, title or TITLES[kind], render("window_loading").blocks)
 
 
 def sorry(kind: str) -> View:
@@ -59,16 +61,16 @@ def sorry(kind: str) -> View:
 def known_form(about: About, issue: KnownIssue | None) -> View:
     """What is known of a failure; filled in with what is known so far."""
     blocks = (
-        _input(NOTE, "What is known?", issue.note if issue else "", lines=True),
-        _input(TICKET, "Ticket (an address or a number)", (issue.ticket if issue else "") or "", optional=True),
-        _input(FIXED_IN, "Fixed in version, such as 4.2.1", (issue.fixed_in if issue else "") or "", optional=True),
+        text_field(NOTE, "What is known?", issue.note if issue else "", lines=True),
+        text_field(TICKET, "Ticket (an address or a number)", (issue.ticket if issue else "") or "", optional=True),
+        text_field(FIXED_IN, "Fixed in version, such as 4.2.1", (issue.fixed_in if issue else "") or "", optional=True),
     )
     return View(KNOWN_FORM, TITLES[KNOWN_FORM], blocks, "Save", about.pack())
 
 
 def wrong_form(about: About) -> View:
     """Why a verdict is wrong."""
-    blocks = (_input(REASON, "What is it really, and how do you know?", "", lines=True),)
+    blocks = (text_field(REASON, "What is it really, and how do you know?", "", lines=True),)
     return View(WRONG_FORM, TITLES[WRONG_FORM], blocks, "Send", about.pack())
 
 
@@ -76,7 +78,7 @@ def merge_form(about: About, alike: Sequence[Similar]) -> View:
     """Which failure this one is, too; ``alike`` are crashes of others that may be meant."""
     label = "Number of a crash of that failure, or the link of a message about one"
     shown = render("window_merge", alike=alike[:MAX_ALIKE]).blocks
-    return View(MERGE_FORM, TITLES[MERGE_FORM], (_input(CRASH, label, ""), *shown), "Merge", about.pack())
+    return View(MERGE_FORM, TITLES[MERGE_FORM], (text_field(CRASH, label, ""), *shown), "Merge", about.pack())
 
 
 def crash_meant(text: str) -> int | tuple[str, str] | None:
@@ -100,7 +102,7 @@ def filled_in(view: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for block, elements in values.items():
         for element in elements.values():
-            found[str(block)] = str(element.get("value") or "").strip()[:MAX_TEXT]
+            found[str(block)] = chosen(element)[:MAX_TEXT]
     return found
 
 
@@ -118,21 +120,3 @@ def mistakes(kind: str, given: Mapping[str, str]) -> dict[str, str]:
     elif not given.get(REASON):
         found[REASON] = "Say why."
     return found
-
-
-def _input(field: str, label: str, initial: str, *, lines: bool = False, optional: bool = False) -> Block:
-    element: Block = {
-        "type": "plain_text_input",
-        "action_id": field,
-        "multiline": lines,
-        "max_length": MAX_TEXT if lines else MAX_SHORT,
-    }
-    if initial:
-        element["initial_value"] = initial[: element["max_length"]]
-    return {
-        "type": "input",
-        "block_id": field,
-        "label": {"type": "plain_text", "text": label},
-        "optional": optional,
-        "element": element,
-    }

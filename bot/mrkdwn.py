@@ -61,6 +61,11 @@ def call(target: str) -> Mrkdwn:
     return Mrkdwn(f"<!{target[1:]}>") if target in ("@here", "@channel") else mention(target)
 
 
+def channel(name: str) -> Mrkdwn:
+    """A channel by its id, as a link to it that shows its name to those who may see it."""
+    return Mrkdwn(f"<#{name}>") if re.fullmatch(r"[CGD][A-Z0-9]{7,}", name) else escape(name)
+
+
 def ticket(text: str) -> Mrkdwn:
     """Where something is tracked: an address becomes a link to itself, anything else is words."""
     return link(text, text) if re.fullmatch(r"https?://[^\s<>|]+", text) else escape(text)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.elements import MAX_URL, action_problems, field_problems, text_problems
+
 Block = dict[str, Any]
 Check = Callable[[Block, str], Iterator[str]]
 
@@ -23,21 +25,16 @@ MAX_FIELDS = 10
 MAX_FIELD = 2_000
 MAX_CONTEXT_ELEMENTS = 10
 MAX_ACTIONS = 25
-MAX_BUTTON = 75
-MAX_BUTTON_VALUE = 2_000
-MAX_URL = 3_000
 MAX_ID = 255
 MAX_ALT = 2_000
 MAX_VIEW_BLOCKS = 100
 MAX_TITLE = 24
 MAX_CARRIED = 3_000
 MAX_LABEL = 2_000
-MAX_INPUT = 3_000
-MAX_PLACEHOLDER = 150
 MAX_RICH_TEXT = 12_000  # not documented; above this Slack was seen to answer msg_blocks_too_long
 
 _SEQUENCE = re.compile(r"<([^<>]*)>")
-_ALLOWED = re.compile(r"https?://[^\s<>|]+\|[^<>|]+\Z|!date\^\d+\^[^<>|^]+\|[^<>|]+\Z")
+_ALLOWED = re.compile(r"https?://[^\s<>|]+\|[^<>|]+\Z|!date\^\d+\^[^<>|^]+\|[^<>|]+\Z|#[CGD][A-Z0-9]{7,}\Z")
 _MENTION = re.compile(r"(?:@|!subteam\^)([A-Z0-9]+)\Z")
 _ROOM = re.compile(r"!(here|channel)\Z")
 _ENTITY = re.compile(r"&(?!amp;|lt;|gt;)")
@@ -89,13 +86,14 @@ def checked(message: Message, key: str) -> dict[str, Any]:
 @dataclass(frozen=True, slots=True)
 class View:
     """A window: ``kind`` names it when it comes back, ``submit`` is the word on its button where it is a form, and
-    ``carries`` comes back with it."""
+    ``carries`` comes back with it. ``mentions`` are the ids that it may name; nobody is notified of that."""
 
     kind: str
     title: str
     blocks: tuple[Block, ...]
     submit: str | None = None
     carries: str = ""
+    mentions: frozenset[str] = frozenset()
 
 
 def checked_view(view: View) -> dict[str, Any]:
@@ -104,7 +102,8 @@ def checked_view(view: View) -> dict[str, Any]:
     Raises:
         BadMessage: it breaks a limit.
     """
-    problems = list(_block_problems(Message(view.title, view.blocks), MAX_VIEW_BLOCKS, _BLOCKS | {"input": _input}))
+    shown_blocks = Message(view.title, view.blocks, view.mentions)
+    problems = list(_block_problems(shown_blocks, MAX_VIEW_BLOCKS, _BLOCKS | {"input": _input}))
     words = [view.title, *([view.submit] if view.submit else [])]
     problems += [f"{word!r} is longer than {MAX_TITLE}" for word in words if not 0 < len(word) <= MAX_TITLE]
     if len(view.carries) > MAX_CARRIED:
@@ -122,6 +121,14 @@ def checked_view(view: View) -> dict[str, Any]:
         "private_metadata": view.carries,
     }
     return shown | ({"submit": {"type": "plain_text", "text": view.submit}} if view.submit else {})
+
+
+def checked_home(blocks: tuple[Block, ...], mentions: frozenset[str]) -> dict[str, Any]:
+    """A home tab as views.publish takes it. Raises: BadMessage: it breaks a limit."""
+    problems = list(_block_problems(Message("home", blocks, mentions), MAX_VIEW_BLOCKS, _BLOCKS))
+    if problems:
+        raise BadMessage(problems)
+    return {"type": "home", "blocks": list(blocks)}
 
 
 def checked_comment(text: str) -> str:
@@ -185,21 +192,8 @@ def _mrkdwn_texts(value: Any) -> Iterator[str]:
             yield from _mrkdwn_texts(item)
 
 
-def _text_object(
-    value: Any, limit: int, where: str, kinds: tuple[str, ...] = ("plain_text", "mrkdwn")
-) -> Iterator[str]:
-    if not isinstance(value, dict) or value.get("type") not in kinds or not isinstance(value.get("text"), str):
-        yield f"{where}: no text object of type {' or '.join(kinds)}"
-        return
-    text = value["text"]
-    if not 0 < len(text) <= limit:
-        yield f"{where}: text of {len(text)} characters, 1 to {limit} allowed"
-    if value["type"] == "mrkdwn" and value.get("verbatim") is not True:
-        yield f"{where}: mrkdwn without verbatim would turn plain names into links and mentions"
-
-
 def _header(block: Block, where: str) -> Iterator[str]:
-    yield from _text_object(block.get("text"), MAX_HEADER, where, ("plain_text",))
+    yield from text_problems(block.get("text"), MAX_HEADER, where, ("plain_text",))
 
 
 def _section(block: Block, where: str) -> Iterator[str]:
@@ -207,11 +201,11 @@ def _section(block: Block, where: str) -> Iterator[str]:
     if "text" not in block and not fields:
         yield f"{where}: neither text nor fields"
     if "text" in block:
-        yield from _text_object(block["text"], MAX_SECTION, where)
+        yield from text_problems(block["text"], MAX_SECTION, where)
     if len(fields) > MAX_FIELDS:
         yield f"{where}: {len(fields)} fields, {MAX_FIELDS} allowed"
     for item in fields:
-        yield from _text_object(item, MAX_FIELD, f"{where} field")
+        yield from text_problems(item, MAX_FIELD, f"{where} field")
 
 
 def _context(block: Block, where: str) -> Iterator[str]:
@@ -219,7 +213,7 @@ def _context(block: Block, where: str) -> Iterator[str]:
     if not 0 < len(elements) <= MAX_CONTEXT_ELEMENTS:
         yield f"{where}: {len(elements)} elements, 1 to {MAX_CONTEXT_ELEMENTS} allowed"
     for item in elements:
-        yield from _text_object(item, MAX_SECTION, where)
+        yield from text_problems(item, MAX_SECTION, where)
 
 
 def _actions(block: Block, where: str) -> Iterator[str]:
@@ -230,14 +224,7 @@ def _actions(block: Block, where: str) -> Iterator[str]:
     if len(set(actions)) != len(actions) or any(not 0 < len(action) <= MAX_ID for action in actions):
         yield f"{where}: action_ids must differ and have 1 to {MAX_ID} characters"
     for item in elements:
-        if item.get("type") == "users_select":
-            yield from _text_object(item.get("placeholder"), MAX_PLACEHOLDER, where, ("plain_text",))
-            continue
-        if item.get("type") != "button" or not item.get("accessibility_label"):
-            yield f"{where}: only buttons with an accessibility label, and choices of a person"
-        yield from _text_object(item.get("text"), MAX_BUTTON, where, ("plain_text",))
-        if len(item.get("value", "")) > MAX_BUTTON_VALUE or len(item.get("url", "")) > MAX_URL:
-            yield f"{where}: value or url too long"
+        yield from action_problems(item, where)
 
 
 def _image(block: Block, where: str) -> Iterator[str]:
@@ -267,12 +254,12 @@ def _rich_text(block: Block, where: str) -> Iterator[str]:
 
 
 def _input(block: Block, where: str) -> Iterator[str]:
-    yield from _text_object(block.get("label"), MAX_LABEL, where, ("plain_text",))
-    element = block.get("element") or {}
-    if element.get("type") != "plain_text_input" or not element.get("action_id") or not block.get("block_id"):
-        yield f"{where}: only fields for text, each with its names"
-    if not 0 < element.get("max_length", 0) <= MAX_INPUT or len(element.get("initial_value", "")) > MAX_INPUT:
-        yield f"{where}: a field takes 1 to {MAX_INPUT} characters"
+    yield from text_problems(block.get("label"), MAX_LABEL, where, ("plain_text",))
+    if not block.get("block_id"):
+        yield f"{where}: a field without a name"
+    if "hint" in block:
+        yield from text_problems(block["hint"], MAX_LABEL, where, ("plain_text",))
+    yield from field_problems(block.get("element") or {}, where)
 
 
 def _leaves(elements: list[Block]) -> Iterator[Block]:

@@ -17,7 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.lanes import InLane, Lane, Window
 from bot.mrkdwn import cut, escape, plain
-from bot.outbound import BadMessage, Message, View, checked, checked_comment, checked_view
+from bot.outbound import BadMessage, Message, View, checked, checked_comment, checked_home, checked_view
 from bot.slack_calls import PATIENCE_SECONDS, Answer, AnswerLost, Calls, Refused, Unreachable, given, retry_after, word
 
 log = logging.getLogger(__name__)
@@ -206,6 +206,11 @@ class Sender:
         """Change what a window shows. Raises: Refused, Unreachable."""
         content = {"view_id": view_id, "view": checked_view(view)}
         await self._calls.persist(lambda: self._calls.once("views.update", content))
+
+    async def publish(self, user: str, view: View) -> None:
+        """Show a person's home tab. Raises: Refused, Unreachable."""
+        content = {"user_id": user, "view": checked_home(view.blocks, view.mentions)}
+        await self._calls.persist(lambda: self._calls.once("views.publish", content))
 
     async def message(self, channel: str, thread_ts: str, ts: str) -> Answer | None:
         """A message in a thread, whoever wrote it; None where it is gone. Raises: Refused, Unreachable."""

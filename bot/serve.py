@@ -89,7 +89,11 @@ async def serve(
 
         user = workspaces.nobody.identity.user
         rules = Rules(user, settings.channels, settings.users, settings.link_hosts, settings.permissions)
-        desk = buttons.Desk(store, tools.stops, workspaces.nobody.sender, workspaces.nobody.membership, announce)
+        desk = buttons.Desk(
+            *(store, tools.stops, workspaces.nobody.sender, workspaces.nobody.membership, announce),
+            defaults=settings.defaults,
+            page=settings.access.report_link,
+        )
         is_http = settings.transport == "http"
         losing = functools.partial(leave, store, tools.stops, settings.home) if settings.installs else None
         listeners = Listeners(workspaces, desk, rules, losing)

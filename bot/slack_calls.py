@@ -23,7 +23,17 @@ UPLOAD_SECONDS = 120.0
 LATEST = 200  # messages of a channel that are looked through for one of ours whose answer was lost
 
 # Blocks and metadata need a JSON body; the file methods know forms and addresses only.
-_AS_JSON = frozenset({"chat.postMessage", "chat.update", "chat.postEphemeral", "views.open", "views.update"})
+_AS_JSON = frozenset(
+    {
+        "chat.postMessage",
+        "chat.update",
+        "chat.postEphemeral",
+        "views.open",
+        "views.update",
+        "views.publish",
+        "chat.unfurl",
+    }
+)
 _PASSING = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "ratelimited"})
 _AUTH = frozenset({"invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"})
 

@@ -1,8 +1,8 @@
 """Slack messages from templates: ``templates/slack/NAME.j2`` in, text and blocks out.
 
-A template prints ``{{ text }}`` before its fallback text and ``{{ section }}`` or ``{{ context }}`` before each
-block. Whatever ``{{ … }}`` prints is escaped unless a filter here made it markup: Jinja's own HTML escaping turns
-a quote into ``&#34;``, which Slack shows as it stands.
+A template prints ``{{ text }}`` before its fallback text and ``{{ header }}``, ``{{ section }}`` or ``{{ context }}``
+before each block. Whatever ``{{ … }}`` prints is escaped unless a filter here made it markup: Jinja's own HTML escaping
+turns a quote into ``&#34;``, which Slack shows as it stands.
 """
 
 import functools
@@ -13,8 +13,8 @@ from typing import Any
 import jinja2
 
 from bot import wording
-from bot.mrkdwn import Mrkdwn, call, code, cut, date, escape, link, mention, ticket
-from bot.outbound import MAX_SECTION, Block, Message
+from bot.mrkdwn import Mrkdwn, call, channel, code, cut, date, escape, link, mention, plain, ticket
+from bot.outbound import MAX_HEADER, MAX_SECTION, Block, Message
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates" / "slack"
 MAX_PIECES = 6  # one subject is cut there; the full report has the rest
@@ -22,7 +22,7 @@ TEXT_LENGTH = 2_000
 
 # Markers between pieces. Control characters are taken out of every foreign string, so none can forge one.
 _MARK = "\x1e"
-_KINDS = ("text", "section", "context")
+_KINDS = ("text", "header", "section", "context")
 
 
 def render(name: str, mentions: Iterable[str] = (), **values: Any) -> Message:
@@ -36,6 +36,8 @@ def render(name: str, mentions: Iterable[str] = (), **values: Any) -> Message:
     for kind, piece in _pieces(name, values):
         if kind == "text":
             texts.append(" ".join(piece.split()))
+        elif kind == "header":
+            blocks.append({"type": "header", "text": {"type": "plain_text", "text": plain(cut(piece, MAX_HEADER))}})
         elif kind == "context":
             blocks.append({"type": "context", "elements": [mrkdwn(cut(piece, MAX_SECTION))]})
         else:
@@ -89,6 +91,9 @@ def _environment() -> jinja2.Environment:
         "link": link,
         "mention": mention,
         "call": call,
+        "channel": channel,
+        "hours": wording.hours_of,
+        "plan": wording.plan_of,
         "person": mention,
         "ticket": ticket,
         "escaped": escape,

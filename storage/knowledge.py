@@ -147,6 +147,17 @@ class Knowledge:
             return known
         return replace(known, issue=replace(issue, link=self._ticket_link(issue.ticket)))
 
+    def assigned(self, person: str, limit: int = 200) -> list[str]:
+        """The signatures of failures that were ever given to a person, the latest first; somebody else may have them
+        by now."""
+        sight, seen = self._sight.of_acts()
+        rows = self._database.rows(
+            f"SELECT signature, max(id) AS last FROM acts WHERE deed = 'assign' AND detail = ? AND {sight} "  # noqa: S608
+            "GROUP BY signature ORDER BY last DESC LIMIT ?",
+            [json.dumps({"to": person}), *seen, limit],
+        )
+        return [row["signature"] for row in rows]
+
     def doubts(self) -> list[tuple[str, int]]:
         """How often verdicts were called wrong, by rule: bugcheck code and culprit, most doubted first."""
         return [(one.rule, one.doubts) for one in self.doubted()]

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from storage.clock import moment, stamp
+from storage.columns import storable
 from storage.database import Database, Row
 from storage.reports import LISTED, StoredReport, seen_rows
 from storage.sight import EVERYTHING, Sight
@@ -67,6 +68,23 @@ class Periods:
             [*values, limit],
         )
         return self._failures(rows)
+
+    def named(self, name: str) -> Failure | None:
+        """The failure that has or had this name, over all of history; None where no crash of it is seen."""
+        sight, seen = self._sight.of_reports()
+        now = self._database.row(
+            "SELECT signature FROM reports WHERE live = 0 AND id IN "  # noqa: S608
+            f"(SELECT report_id FROM signatures WHERE signature = ?) AND {sight} ORDER BY id DESC LIMIT 1",
+            [storable(name), *seen],
+        )
+        if now is None:
+            return None
+        rows = self._database.rows(
+            "SELECT signature, count(*) AS n, count(DISTINCT host) AS hosts, max(id) AS latest FROM reports "  # noqa: S608
+            f"WHERE live = 0 AND signature = ? AND {sight} GROUP BY signature",
+            [now["signature"], *seen],
+        )
+        return self._failures(rows)[0]
 
     def fresh(self, start: datetime, end: datetime, limit: int) -> list[Failure]:
         """Failures of which nothing was reported before, the most frequent first."""

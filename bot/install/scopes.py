@@ -55,6 +55,9 @@ FEATURES: dict[str, Feature] = {
         ("app_mention", "message.im", *ROOM_EVENTS),
     ),
     "buttons": Feature("buttons and windows below verdicts", WHO_SEES_WHAT, ROOM_EVENTS, needs=("links",)),
+    "home": Feature(
+        "the home tab: open problems, what is assigned, settings", (), ("app_home_opened",), needs=("links", "buttons")
+    ),
     "groups": Feature(
         "user groups (S…) among those who may do something", ("usergroups:read",), needs=("links", "buttons")
     ),
@@ -66,7 +69,7 @@ FEATURES: dict[str, Feature] = {
     ),
     "signin": Feature("people sign in to the web pages with Slack"),
 }
-DEFAULT = ("links", "files", "questions", "buttons")
+DEFAULT = ("links", "files", "questions", "buttons", "home")
 
 
 class UnknownFeature(Exception):

@@ -8,12 +8,13 @@ import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot import acts, modals
 from bot.again import again_job
 from bot.auditing import note_deed
+from bot.home_tab.watching import Watchers
 from bot.listeners.intake import Rules, is_allowed
 from bot.membership import Membership
 from bot.modals import About
@@ -25,6 +26,7 @@ from bot.showing import details_job, show_job
 from bot.slack_text import render
 from bot.stopping import Stops, stop_jobs
 from bot.workspaces import Workspace
+from storage.choices import NO_DEFAULTS, Defaults
 from storage.grouping import Decision
 from storage.jobs import Job
 from storage.knowledge import Deed
@@ -39,13 +41,17 @@ STOP = "stop"
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What an action works with. ``announce`` is called with new jobs once they are stored."""
+    """What an action works with. ``announce`` is called with new jobs once they are stored; ``page`` gives the address
+    of a report's page, ``defaults`` are what the operator set, ``watchers`` who looks at the home tab."""
 
     store: Store
     stops: Stops
     sender: Sender
     membership: Membership
     announce: Callable[[list[Job]], None]
+    defaults: Defaults = NO_DEFAULTS
+    page: Callable[[Thread], str | None] = lambda _place: None
+    watchers: Watchers = field(default_factory=Watchers)
 
     def at(self, workspace: Workspace) -> "Desk":
         """The same for another workspace."""

@@ -143,3 +143,27 @@ def test_a_channels_period_holds_what_its_members_may_see(store: Store, clock: C
     assert sorted(one.signature for one in seen.failures(start, clock(), 9)) == ["C1", "C2"]
     assert seen.count(start, clock()) == 2
     assert sorted(one.signature for one in seen.fresh(start, clock(), 9)) == ["C1", "C2"]
+
+
+def test_a_failure_is_found_by_any_of_its_names_and_counted_as_far_as_it_is_seen(store: Store, clock: Clock) -> None:
+    for channel, host in (("C1", "PC-1"), ("C1", "PC-2"), ("C2", "PC-3")):
+        kept = store.remember(report(host, signature="a", aliases=("old a",), host=host))
+        store.threads.add(kept.id, team=TEAM, channel=channel, ts=host, summary_ts=host)
+        clock.turn(60)
+    store.remember(report("live", signature="b", live=True))
+    for name in ("a", "old a"):
+        found = store.periods.named(name)
+        assert found is not None
+        assert (found.signature, found.count, found.hosts, found.latest.host) == ("a", 3, 3, "PC-3")
+    seen = store.seen_from(frozenset({"C1"})).periods.named("old a")
+    assert seen is not None
+    assert (seen.count, seen.latest.host) == (2, "PC-2")
+    assert store.seen_from(frozenset({"C9"})).periods.named("a") is None
+    assert store.periods.named("b") is None
+
+
+def test_what_was_given_to_somebody_is_told_latest_first_and_where_it_is_seen(store: Store) -> None:
+    for name, channel in (("a", "C1"), ("b", "C2"), ("a", "C2"), ("c", "C1")):
+        store.knowledge.note(name, "assign", "U1", {"to": "U2" if name == "c" else "U1"}, at=(TEAM, channel))
+    assert store.knowledge.assigned("U1") == ["a", "b"]
+    assert store.seen_from(frozenset({"C1"})).knowledge.assigned("U1") == ["a"]
