@@ -12,7 +12,7 @@ from typing import Any
 
 import jinja2
 
-from bot import wording
+from bot import timetable, wording
 from bot.mrkdwn import Mrkdwn, call, channel, code, cut, date, escape, link, mention, plain, ticket
 from bot.outbound import MAX_HEADER, MAX_SECTION, Block, Message
 
@@ -92,8 +92,8 @@ def _environment() -> jinja2.Environment:
         "mention": mention,
         "call": call,
         "channel": channel,
-        "hours": wording.hours_of,
-        "plan": wording.plan_of,
+        "hours": timetable.hours_of,
+        "plan": timetable.plan_of,
         "person": mention,
         "ticket": ticket,
         "escaped": escape,

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bot.mrkdwn import Mrkdwn, date
-from storage.hours import WEEKDAYS, Plan, Quiet, clock
 
 if TYPE_CHECKING:
     from analysis.verdict.report import StackGroup
@@ -71,20 +70,3 @@ def when(iso: str | None) -> Mrkdwn | None:
 def day(moment_: datetime) -> Mrkdwn:
     """A day in the reader's zone: "3 May 2026"."""
     return date(moment_, "{date_long}")
-
-
-def days_of(quiet: Quiet) -> str:
-    """The days of quiet hours, empty for every day: "Mon Tue"."""
-    return "" if len(quiet.days) == len(WEEKDAYS) else " ".join(WEEKDAYS[day][:3] for day in sorted(quiet.days))
-
-
-def hours_of(quiet: Quiet) -> str:
-    """Quiet hours in words: "22:00 to 07:00 (Europe/Berlin), on Mon Tue"."""
-    days = days_of(quiet)
-    return f"{clock(quiet.start)} to {clock(quiet.end)} ({quiet.zone})" + (f", on {days}" if days else "")
-
-
-def plan_of(plan: Plan) -> str:
-    """When a digest comes, in words: "every Monday at 09:00 (Europe/Berlin)"."""
-    when = "day" if plan.every == "day" else WEEKDAYS[plan.weekday]
-    return f"every {when} at {clock(plan.minute)} ({plan.zone})"

@@ -14,7 +14,7 @@ from bot.fields import channel_field, choice_field, person_field, text_field, ti
 from bot.home_tab.chosen import HIDDEN, Room
 from bot.home_tab.view import MODES
 from bot.outbound import Block, View
-from bot.wording import days_of
+from bot.timetable import days_of
 from storage.choices import Choices, Locked
 from storage.hours import WEEKDAYS, BadChoice, Plan, Quiet, clock
 from storage.routes import Route
