@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sample bench bench-remote bench-slack bench-pages soak migration pdbs faults images score locks tables frames cover fuzz package clean
+.PHONY: demo test check sample bench bench-remote bench-slack bench-pages soak migration pdbs faults images questions score locks tables frames cover fuzz package clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -82,6 +82,9 @@ migration: $(VENV)/.dev  ## 100,000 crashes from SQLite to PostgreSQL and back, 
 
 images: $(VENV)/.dev  ## stacks of small dumps without and with a source of image files
 	$(BIN)/python -m tests.image_sources
+
+questions: $(VENV)/.dev  ## forty questions in the words people use: answered right, or refused honestly
+	$(BIN)/python -m tests.bot.forty_questions
 
 score: $(VENV)/.dev  ## agreement with WinDbg on public crashes, beside a baseline
 	$(BIN)/python -m tests.score
