@@ -2,7 +2,8 @@
 
 One lane a channel, one message a second; a verdict overtakes the details of earlier ones. A 429 holds its lane for as
 long as Slack asks. What must arrive waits and is tried again; an intermediate progress edit gives way whenever anything
-is in its path. A post whose answer was lost is looked for in the thread before it is sent again.
+is in its path. A post whose answer was lost is looked for in the thread before it is sent again. One that Slack put
+into the channel itself, because the message it was to stand below is gone, is taken back.
 """
 
 import json
@@ -87,7 +88,11 @@ class Sender:
                 arguments["reply_broadcast"] = True
 
         async def send(content: dict[str, Any]) -> Answer:
-            return await self._calls.once("chat.postMessage", arguments | content)
+            answer = await self._calls.once("chat.postMessage", arguments | content)
+            if thread_ts is not None and "thread_ts" not in (answer.get("message") or arguments):
+                await self._take_back(channel, str(answer["ts"]), key)
+                raise Refused("thread_not_found")
+            return answer
 
         async def sent_already() -> Answer | None:
             found = await self._calls.find(channel, thread_ts, key)
@@ -96,6 +101,19 @@ class Sender:
         async with self._lane(channel, urgent=urgent):
             words = message if isinstance(message, Message) else message()
             return str((await self._richest(send, words, key, sent_already))["ts"])
+
+    async def _take_back(self, channel: str, ts: str, key: str) -> None:
+        # It, and the same from an earlier attempt whose answer was lost. Slack's only sign is an answer whose message
+        # is in no thread. Source: github.com/slack-go/slack/issues/1571.
+        astray: str | None = ts
+        while astray is not None:
+            gone = {"channel": channel, "ts": astray}
+            try:
+                await self._calls.persist(lambda gone=gone: self._calls.once("chat.delete", gone))  # type: ignore[misc]  # bound at once
+            except Refused as refused:
+                log.warning("a message without its thread stays: %s", refused.word)
+                return
+            astray = await self.find(channel, None, key)
 
     def is_busy(self, channel: str) -> bool:
         """Whether a message to this channel would have to wait for its turn."""

@@ -14,8 +14,10 @@ def chat_post_message(caller: Caller, arguments: Arguments) -> Answer:
     blocks = arguments.get("blocks", [])
     check_message(arguments.get("text", ""), blocks)
     parent = arguments.get("thread_ts")
-    if parent is not None:
-        parent = message_of(channel, parent, "thread_not_found").ts
+    if parent is not None and not channel.thread(parent):
+        # The message it would stand below is gone, and nothing is left of its thread: Slack does not refuse that, the
+        # message comes to stand in the channel itself. Source: github.com/slack-go/slack/issues/1571.
+        parent = None
     workspace = caller.workspace
     message = Message(
         workspace.new_ts(),

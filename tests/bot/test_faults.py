@@ -16,6 +16,7 @@ from bot.sandbox.sample import unpack
 from bot.sandbox.server import APP_TOKEN, BOT_TOKEN
 from bot.serve import serve
 from bot.starting import CannotServe
+from storage.store import Store
 from tests.bot.kit import ANNA, BOT, CRASHES, Analyst, bot, dump, is_done, is_told, replies, settings, shown, until
 from tests.bot.server import page, serving
 
@@ -334,3 +335,20 @@ def _kill_on_bot_post(process: "asyncio.subprocess.Process", what: str, message:
     # In the very moment in which Slack has the message and the bot does not know yet.
     if what == "posted" and message.bot_id and process.returncode is None:
         process.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+async def test_what_was_to_stand_below_a_message_that_is_gone_never_stands_in_the_channel(
+    slack: StandIn, tmp_path: Path, is_lost: bool
+) -> None:
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
+        slack.faults.rate_limit(0.5, retry_after=1, method="chat.postMessage")
+        if is_lost:
+            slack.faults.lose_answer("chat.postMessage")
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: any(call.error == "ratelimited" for call in slack.calls))
+        del slack.workspace.channels[CRASHES].messages[said.ts]  # and nobody hears of it
+        with Store.open(tmp_path / "pileup.sqlite") as store:
+            await until(lambda: store.jobs.counts()["failed"] == 1)
+    assert len(slack.calls_of("chat.postMessage")) == len(slack.calls_of("chat.delete")) == 1 + is_lost
+    assert list(slack.workspace.channels[CRASHES].messages) == []

@@ -44,6 +44,20 @@ async def test_a_message_can_be_posted_answered_edited_and_deleted(slack: StandI
     assert len(slack.workspace.channels[CRASHES].thread(parent.ts)) == 1
 
 
+async def test_a_reply_to_a_message_that_is_gone_stands_in_the_channel_unless_its_thread_lives_on(
+    slack: StandIn,
+) -> None:
+    web = client(slack)
+    place = slack.workspace.channels[CRASHES]
+    lone, talked = (slack.workspace.say(CRASHES, ANNA, text) for text in ("one", "two"))
+    await web.chat_postMessage(channel=CRASHES, text="a reply", thread_ts=talked.ts)
+    for parent in (lone, talked):
+        slack.workspace.delete(place, parent)
+    for parent, thread in ((lone, None), (talked, talked.ts)):
+        answer = await web.chat_postMessage(channel=CRASHES, text="late", thread_ts=parent.ts)
+        assert answer["message"].get("thread_ts") == thread
+
+
 async def test_arguments_are_taken_from_query_form_and_json_alike(slack: StandIn) -> None:
     headers = {"Authorization": f"Bearer {BOT_TOKEN}"}
     given = {"channel": CRASHES, "text": "hello", "blocks": json.dumps([{"type": "divider"}])}
@@ -65,7 +79,6 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("chat.postMessage", {"channel": "C0ARCHIVE1", "text": "x"}, "is_archived"),
     ("chat.postMessage", {"channel": CRASHES, "text": " "}, "no_text"),
     ("chat.postMessage", {"channel": CRASHES, "text": "x" * 40_001}, "msg_too_long"),
-    ("chat.postMessage", {"channel": CRASHES, "text": "x", "thread_ts": "1.000001"}, "thread_not_found"),
     ("chat.postMessage", {"channel": CRASHES, "text": "x", "txet": "y"}, "invalid_arguments"),
     ("chat.postMessage", {"channel": CRASHES, "text": 7}, "invalid_arguments"),
     ("chat.postMessage", {"text": "x"}, "invalid_arguments"),
