@@ -149,6 +149,16 @@ def _texts(value: Any) -> list[str]:
     return [text for item in value for text in _texts(item)] if isinstance(value, list) else []
 
 
+def mishaps(slack: StandIn) -> list[str]:
+    """Calls that went wrong, each with Slack's word. A reaction that is there already, or not there to be taken away,
+    is none: the bot drops a first one where it is in a hurry, and takes it away in any case.
+    """
+    fine = {("reactions.add", "already_reacted"), ("reactions.remove", "no_reaction")}
+    return [
+        f"{call.method}: {call.error}" for call in slack.calls if call.error and (call.method, call.error) not in fine
+    ]
+
+
 def is_done(slack: StandIn, parent: Message) -> bool:
     """The bot has put its final reaction and taken away the first."""
     return bool({"white_check_mark", "x"} & set(parent.reactions)) and "eyes" not in parent.reactions

@@ -14,7 +14,7 @@ from bot.sandbox import Message, StandIn
 from bot.sandbox.workspace import View
 from storage.store import Store
 from storage.threads import Threads
-from tests.bot.kit import ANNA, CRASHES, Analyst, bot, dump, is_done, is_told, replies, shown, until
+from tests.bot.kit import ANNA, CRASHES, Analyst, bot, dump, is_done, is_told, mishaps, replies, shown, until
 from tests.bot.server import page, serving
 
 BEN = "U0BEN00001"
@@ -87,7 +87,7 @@ async def test_what_is_said_of_one_crash_shows_wherever_the_failure_is_shown(
         slack.press(CRASHES, places[0].ts, acts.THREADS, BEN)
         listed = await window(slack)
         assert str(listed.content).count("/archives/") == 3
-        assert all(call.error is None for call in slack.calls)
+        assert mishaps(slack) == []
     with Store.open(tmp_path / "pileup.sqlite") as store:
         (report, *_) = [found for found in map(store.reports.report, (1, 2)) if found]
         assert [act.deed for act in store.knowledge.acts(store.duplicates.names(report))] == [

@@ -26,7 +26,7 @@ from storage.hours import Plan, Quiet
 from storage.routes import Route
 from storage.sight import Sight
 from storage.store import Store
-from tests.bot.kit import ANNA, CRASHES, Analyst, bot, dump, is_told, replies, shown, until
+from tests.bot.kit import ANNA, CRASHES, Analyst, bot, dump, is_told, mishaps, replies, shown, until
 from tests.bot.reports import GOLDEN
 from tests.bot.server import page, serving
 from tests.bot.test_buttons import window
@@ -334,7 +334,7 @@ async def test_the_tab_shows_what_is_open_and_its_buttons_act(slack: StandIn, tm
         await until(lambda: home(slack).count(f"assigned to @{ANNA}") == 3)  # the other one is mine, and open
         slack.open_home(ANNA)
         await until(lambda: slack.deliveries.all[-1].acked_after is not None)
-        assert all(call.error is None for call in slack.calls)
+        assert mishaps(slack) == []
     with Store.open(tmp_path / "pileup.sqlite") as store:
         deeds = [(entry.deed, entry.by, entry.allowed) for entry in store.audit.entries()]
         assert ("acknowledge", ANNA, True) in deeds
@@ -394,7 +394,7 @@ async def test_channels_rules_and_quiet_hours_are_chosen_on_the_tab(
         form = await window(slack)
         await slack.submit(form.id, {"group": GROUP, "from": "1:00", "to": "2:00", "zone": "UTC"})
         await until(lambda: "S0STORAGE1: from 01:00 to 02:00 (UTC)" in home(slack))
-        assert all(call.error is None for call in slack.calls)
+        assert mishaps(slack) == []
     assert kept().mode(TEAM, GENERAL) == "channel"
 
 

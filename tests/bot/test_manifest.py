@@ -17,7 +17,7 @@ from bot.sandbox.errors import SlackError
 from bot.sandbox.rooms import room_event
 from bot.sandbox.workspace import Channel
 from bot.settings import Settings, variable
-from tests.bot.kit import ANNA, BOT, CRASHES, DIRECT, Analyst, bot, dump, is_done, is_told, replies, until
+from tests.bot.kit import ANNA, BOT, CRASHES, DIRECT, Analyst, bot, dump, is_done, is_told, mishaps, replies, until
 from tests.bot.server import page, serving
 
 ROOT = Path(__file__).parents[2]
@@ -171,7 +171,7 @@ async def works(home: Path, feature: str, scopes: frozenset[str]) -> tuple[bool,
                 await SCENES[feature](slack)
             except (TimeoutError, AssertionError, SlackError):
                 return False, slack.used_scopes
-            return not any(call.error for call in slack.calls), slack.used_scopes
+            return not mishaps(slack), slack.used_scopes
 
 
 @pytest.mark.parametrize("feature", SCENES)
