@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from analysis.verdict.report import Report
 from analysis.verdict.rules import present_analyzer
@@ -74,8 +74,16 @@ class Analyst:
         return dataclasses.replace(report, dump=about, analyzer=present_analyzer(self.rules))
 
 
-def settings(slack: StandIn, home: Path, **more: Any) -> Settings:
-    """The settings of a bot that talks to the stand-in and may fetch from loopback."""
+class Reached(Protocol):
+    """A Slack that can be called."""
+
+    @property
+    def api_url(self) -> str:
+        """The address of its Web API."""
+
+
+def settings(slack: Reached, home: Path, **more: Any) -> Settings:
+    """The settings of a bot that talks to the stand-in, or another Slack, and may fetch from loopback."""
     given: dict[str, Any] = {
         "home": home,
         "slack_bot_token": BOT_TOKEN,
