@@ -41,8 +41,9 @@ def again_job(place: Thread, user: str) -> NewJob:
     return NewJob(key, payload | {"summary": place.summary_ts, "by": user}, AGAIN, priority=urgency.TALK)
 
 
-async def ask_again(tools: Tools, job: Job) -> None:
-    """Find the link in its message, and ask for its analysis under the key of the first one.
+async def ask_again(tools: Tools, job: Job) -> bool:
+    """Find the link in its message, and ask for its analysis under the key of the first one; False where that one has
+    not ended yet, its details are still being told.
 
     Raises:
         Refused, Unreachable.
@@ -52,9 +53,10 @@ async def ask_again(tools: Tools, job: Job) -> None:
     wanted = None if place is None else await _wanted(tools, place)
     if wanted is None:
         await tools.sender.whisper(asked["channel"], asked["thread"], asked["by"], render("out_of_reach"))
-        return
+        return True
     payload = {**wanted.payload, "again": asked["summary"]}
-    await asyncio.to_thread(tools.store.jobs.enqueue, replace(wanted, payload=payload))
+    made = await asyncio.to_thread(tools.store.jobs.enqueue, replace(wanted, payload=payload))
+    return made.created or bool(made.job.payload.get("again"))
 
 
 async def _wanted(tools: Tools, place: Thread) -> NewJob | None:

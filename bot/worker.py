@@ -173,8 +173,10 @@ async def _do(tools: Tools, job: Job, told: asyncio.Event) -> None:
         elif job.kind == DETAILS:
             await _unfold(tools, job)
         elif job.kind == AGAIN:
-            await ask_again(tools, job)
-            await asyncio.to_thread(tools.store.jobs.finish, job)
+            if await ask_again(tools, job):
+                await asyncio.to_thread(tools.store.jobs.finish, job)
+            else:
+                await asyncio.to_thread(tools.store.jobs.requeue, job, IDLE_SECONDS)
         elif job.kind == posted.POSTED:
             await posted.announce(tools, job)
         elif job.kind == DIGEST:

@@ -147,6 +147,8 @@ async def test_a_dump_is_analysed_again_and_its_story_edited_in_place(slack: Sta
         await until(lambda: len(replies(slack, said)) == 7)  # the report file, which cannot be edited
         evidence = next(m for m in replies(slack, said) if shown(m).startswith("*Evidence*"))
         await until(lambda: "none" in shown(evidence))
+        with Store.open(tmp_path / "pileup.sqlite") as store:
+            await until(lambda: not store.jobs.active())  # to ask for what is under way would ask for nothing more
         files.routes.clear()
         slack.press(CRASHES, summary.ts, acts.AGAIN, ANNA)
         await until(lambda: "could not be analyzed again" in shown(summary))
@@ -156,6 +158,20 @@ async def test_a_dump_is_analysed_again_and_its_story_edited_in_place(slack: Sta
         await until(lambda: slack.workspace.whispers)
     assert "the message with its link is gone" in slack.workspace.whispers[0].text
     assert "secret" not in str([message.to_json() for message in replies(slack, said)])
+    assert analyst.runs == 2
+
+
+async def test_again_that_is_asked_for_before_the_details_are_told_comes_after_them(
+    slack: StandIn, tmp_path: Path
+) -> None:
+    analyst = Analyst()
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, analyst, pace=0.2):
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: len(replies(slack, said)) > 1)  # the first of the details
+        assert not is_told(slack, said)
+        summary = replies(slack, said)[0]
+        slack.press(CRASHES, summary.ts, acts.AGAIN, ANNA)
+        await until(lambda: "with the same result" in shown(summary))
     assert analyst.runs == 2
 
 
