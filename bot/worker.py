@@ -6,6 +6,7 @@ the thread and the job's memory say. Stopped gracefully, it gives the job back a
 
 import asyncio
 import logging
+import socket
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import Any
@@ -28,7 +29,9 @@ from bot.routing import HELD, tell_held
 from bot.sending import Refused, Unreachable
 from bot.showing import DETAILS, SHOW, posted_as, show, unfold
 from bot.stopping import SAID
+from bot.symbols.fetching import SymbolServers
 from bot.tools import Tools
+from storage.errors import StorageError
 from storage.jobs import Job
 
 log = logging.getLogger(__name__)
@@ -259,8 +262,17 @@ async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:
     finally:
         if symbols is not None:
             symbols.close()
+            await _note_sources(tools, symbols)
     await asyncio.to_thread(tools.store.jobs.finish, job, result)
     log.info("job %d done: %s", job.id, result)
+
+
+async def _note_sources(tools: Tools, symbols: SymbolServers) -> None:
+    # For operators alone: whether it can be kept decides nothing about the job.
+    try:
+        await asyncio.to_thread(tools.store.sources.note, socket.gethostname(), symbols.sources())
+    except StorageError as error:
+        log.warning("what symbol servers said was not kept: %s", type(error).__name__)
 
 
 async def _failed(

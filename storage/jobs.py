@@ -103,7 +103,7 @@ class Jobs:
                 "SELECT * FROM jobs WHERE key = ? AND state IN ('waiting', 'running')", [new.key]
             )
             if active is not None:
-                return Enqueued(_job(active), created=False)
+                return Enqueued(job_of(active), created=False)
             made = self._database.row(
                 "INSERT INTO jobs (key, kind, state, payload, secret, attempts_allowed, due_at, created_at, priority, "
                 "form, host, channel) VALUES (?, ?, 'waiting', ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
@@ -113,7 +113,7 @@ class Jobs:
                 ],
             )
             assert made is not None  # noqa: S101  # the row just inserted
-            return Enqueued(_job(made), created=True)
+            return Enqueued(job_of(made), created=True)
 
     def take(
         self,
@@ -166,7 +166,7 @@ class Jobs:
             "takes = takes + 1, delivered_at = NULL WHERE id = ? AND takes = ? RETURNING *",
             [worker, stamp(until), job_id, before.takes],
         )
-        return None if row is None else _job(row)
+        return None if row is None else job_of(row)
 
     def pass_gates(self, job: Job) -> bool:
         """What the job still has to do leaves its gates to others. False: another worker has it, stop."""
@@ -237,12 +237,12 @@ class Jobs:
     def get(self, job_id: int) -> Job | None:
         """One job by number."""
         row = self._database.row("SELECT * FROM jobs WHERE id = ?", [job_id])
-        return None if row is None else _job(row)
+        return None if row is None else job_of(row)
 
     def active(self) -> list[Job]:
         """Every job that is waiting or running, oldest first."""
         return [
-            _job(row)
+            job_of(row)
             for row in self._database.rows("SELECT * FROM jobs WHERE state IN ('waiting', 'running') ORDER BY id")
         ]
 
@@ -282,7 +282,8 @@ class Jobs:
         return touched == 1
 
 
-def _job(row: Row) -> Job:
+def job_of(row: Row) -> Job:
+    """A job from its row."""
     return Job(
         id=row["id"],
         key=row["key"],

@@ -450,6 +450,19 @@ CREATE INDEX threads_by_channel ON threads (channel, report_id);
 """,
 )
 
+# What became of it when places of a symbol path were last asked, machine by machine.
+SOURCES = """
+CREATE TABLE sources (
+    machine TEXT NOT NULL,
+    place TEXT NOT NULL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('found', 'missing', 'failed')),
+    detail TEXT NOT NULL,
+    at TEXT NOT NULL,
+    times BIGINT NOT NULL,
+    PRIMARY KEY (machine, place, outcome)
+);
+"""
+
 MIGRATIONS: tuple[str | Step, ...] = (
     JOBS,
     REPORTS,
@@ -469,6 +482,7 @@ MIGRATIONS: tuple[str | Step, ...] = (
     UPLOADS,
     SERVER,
     TENANTS,
+    SOURCES,
 )
 
 

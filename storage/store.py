@@ -7,12 +7,14 @@ from typing import Self
 
 from analysis.verdict.report import Report
 from storage.audit import Audit
+from storage.backlog import Backlog
 from storage.channels import Channels
 from storage.choices import Choices
 from storage.clock import Clock
 from storage.database import Database, Place, open_database
 from storage.digests import Digests
 from storage.duplicates import Duplicates, Seen
+from storage.engine import Facts, facts_of
 from storage.errors import DatabaseTooNew
 from storage.events import Events, Posts
 from storage.forgetting import Forgetting, Forgotten, Which
@@ -33,6 +35,7 @@ from storage.retention import Retention
 from storage.search import Search
 from storage.sessions import Sessions
 from storage.sight import EVERYTHING, Sight
+from storage.sources import Sources
 from storage.suspicion import Suspicion, Suspicions
 from storage.threads import Thread, Threads
 from storage.tokens import Tokens
@@ -83,6 +86,8 @@ class Store:
         self.forgetting = Forgetting(database, self.reports)
         self.retention = Retention(database, clock, self.forgetting)
         self.workers = Workers(database, clock)
+        self.backlog = Backlog(database)
+        self.sources = Sources(database, clock)
         self.handover = Handover(database, clock)
         self.lanes = Lanes(database, clock)
         self.holds = Holds(database, clock)
@@ -240,6 +245,10 @@ class Store:
         for now, and should be stopped soon. None: nobody has."""
         found = self._database.version()
         return DatabaseTooNew(found, len(MIGRATIONS)) if found > len(MIGRATIONS) else None
+
+    def facts(self) -> Facts:
+        """What the database runs on, how large it is, and its schema."""
+        return facts_of(self._database)
 
     def close(self) -> None:
         """Close the database."""

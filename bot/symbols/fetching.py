@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import httpx
 
     from bot.symbols.servers import Server
+    from storage.sources import Outcome, Said
 
 DOWN_AFTER = 2  # failures in one job after which a server is left alone
 AT_ONCE = 4  # downloads at the same time
@@ -81,6 +82,7 @@ class SymbolServers:
         self._closed = False
         self._failures: dict[str, int] = {}
         self._questions: dict[Wanted, _Question] = {}
+        self._said: dict[tuple[str, Outcome], tuple[str, int]] = {}
         self._lock = threading.Lock()
         self._slots = threading.Semaphore(AT_ONCE)
 
@@ -134,6 +136,19 @@ class SymbolServers:
         """Every file that was asked for, and what became of it."""
         return [(one.wanted, one.answer) for one in self._asked()]
 
+    def sources(self) -> list["Said"]:
+        """What each place said when it was asked: the latest of each outcome. What is known from before is not asked
+        for, and a directory without the file says nothing."""
+        from storage.sources import Said
+
+        with self._lock:
+            return [Said(place, outcome, *latest) for (place, outcome), latest in self._said.items()]
+
+    def _note(self, place: str, outcome: "Outcome", detail: str) -> None:
+        with self._lock:
+            times = self._said.get((place, outcome), ("", 0))[1]
+            self._said[place, outcome] = detail, times + 1
+
     def _asked(self) -> list[_Question]:
         with self._lock:
             return list(self._questions.values())
@@ -175,11 +190,21 @@ class SymbolServers:
                 keep = [one for one in tiers.places[:at] if isinstance(one, Path)] or [self._default_store]
                 try:
                     if isinstance(place, Path):
-                        return Answer(self._from_directory(place, wanted, keep, copy=at > 0))
+                        return Answer(self._looked(place, wanted, keep, copy=at > 0))
                     return Answer(self._from_server(self._servers[place], wanted, keep, until))
                 except (NotThere, Failed) as reason:
                     reasons += [str(reason)] if str(reason) else []
         return Answer(reason="; ".join(dict.fromkeys(reasons)))
+
+    def _looked(self, directory: Path, wanted: Wanted, keep: list[Path], *, copy: bool) -> Path:
+        try:
+            path = self._from_directory(directory, wanted, keep, copy=copy)
+        except (NotThere, Failed) as reason:
+            if str(reason):
+                self._note(str(directory), "missing" if isinstance(reason, NotThere) else "failed", str(reason))
+            raise
+        self._note(str(directory), "found", wanted.name)
+        return path
 
     def _from_directory(self, directory: Path, wanted: Wanted, keep: list[Path], *, copy: bool) -> Path:
         refusals: list[str] = []
@@ -258,12 +283,16 @@ class SymbolServers:
         try:
             with server.fetched(wanted, place, until) as part:
                 path = stores.settle(part, place, wanted, server.host)
+            self._note(server.url, "found", wanted.name)
         except NotThere as reason:
+            self._note(server.url, "missing", wanted.name)
             notes.remember(place, server.url, str(reason), notes.MISSING_SECONDS)
             raise
-        except (GivenUp, NotStored):
+        except (GivenUp, NotStored) as reason:
+            self._note(server.url, "failed", str(reason))
             raise
         except Failed as reason:
+            self._note(server.url, "failed", str(reason))
             with self._lock:
                 self._failures[server.url] = self._failures.get(server.url, 0) + 1
             notes.remember(place, server.url, str(reason), notes.FAILED_SECONDS)

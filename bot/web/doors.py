@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from bot.settings import Settings
 from bot.tools import Tools
+from bot.web.health.premises import Premises, premises_of
 from bot.web.signin.flow import BACK, Terms
 from bot.web.signin.issuer import Client, Issuer
 from bot.web.uploads.intake import Intake
@@ -17,11 +18,13 @@ from storage.uploads import Quota
 @dataclass(frozen=True, slots=True)
 class Doors:
     """``sign_in`` is how people sign in, None where they cannot; ``per_minute`` the requests of one token; ``intake``
-    where dumps come in, None where none do."""
+    where dumps come in, None where none do; ``premises`` what the page of health tells, None where there is no such
+    page."""
 
     sign_in: Terms | None = None
     per_minute: int = 120
     intake: Intake | None = None
+    premises: Premises | None = None
 
 
 def doors_of(settings: Settings, workspaces: Workspaces, tools: Tools, announce: Callable[[], None]) -> Doors:
@@ -29,7 +32,8 @@ def doors_of(settings: Settings, workspaces: Workspaces, tools: Tools, announce:
     quota = Quota(settings.uploads_at_once, settings.uploads_a_day)
     team = workspaces.nobody.team
     intake = Intake(tools.store, tools.uploads, settings.fetch_limits, quota, team, settings.channels, announce)
-    return Doors(sign_in_terms(settings, workspaces), settings.api_per_minute, intake)
+    premises = premises_of(settings, workspaces, tools)
+    return Doors(sign_in_terms(settings, workspaces), settings.api_per_minute, intake, premises)
 
 
 def sign_in_terms(settings: Settings, workspaces: Workspaces) -> Terms | None:

@@ -149,6 +149,14 @@ class Guard:
         return None
 
 
+def is_loopback(address: str) -> bool:
+    """Whether an address is this very machine's."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
 def _network(address: str) -> str:
     try:
         parsed = ipaddress.ip_address(address)

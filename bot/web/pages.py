@@ -26,6 +26,7 @@ from bot.web.api.tokens import Bearers
 from bot.web.crash import crash_values
 from bot.web.doors import Doors
 from bot.web.guard import COOKIE, MAX_TOKENS, Access, Guard, Rates, tokens
+from bot.web.health.pages import HealthPages
 from bot.web.metrics import metrics_text
 from bot.web.signin.flow import BEGIN, SignIn, local
 from bot.web.templates import STYLE_SHEET, page
@@ -51,7 +52,8 @@ def create_site(
     """The site over one history, with the ways into it."""
     doors = doors or Doors()
     sign_in = doors.sign_in
-    visitors = Visitors(store, access, clock, None if sign_in is None else sign_in.sight_of)
+    sight_of, premises = None if sign_in is None else sign_in.sight_of, doors.premises
+    visitors = Visitors(store, access, clock, sight_of, premises)
     site = _Site(store, access, clock, visitors, can_sign_in=sign_in is not None)
     bearers = Bearers(store, access, doors.per_minute)
     routes = [
@@ -71,6 +73,8 @@ def create_site(
     ]
     if doors.intake is not None:
         routes += UploadPages(store, visitors, doors.intake).routes()
+    if premises is not None:
+        routes += HealthPages(store, visitors, premises, clock).routes()
     if sign_in is not None:
         routes += SignIn(store, sign_in, visitors, clock).routes()
     app = Starlette(routes=routes, exception_handlers={HTTPException: site.problem})

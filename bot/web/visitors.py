@@ -4,10 +4,12 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from starlette.requests import HTTPConnection
 
-from bot.web.guard import Access
+from bot.web.guard import Access, is_loopback
+from bot.web.health.premises import Premises
 from bot.web.sealed import mac, seal, unseal
 from storage import Store
 from storage.clock import Clock
@@ -23,7 +25,7 @@ class Visitor:
     """Who asks. ``owner`` is the place in history that their uploads belong to, None for those who upload nothing.
 
     ``holder`` is what ties a form to this browser. ``rooms`` are the channels that they are in: who holds a link to
-    another reads there, and says nothing.
+    another reads there, and says nothing. ``is_operator``: how the installation does is their business.
     """
 
     sight: Sight
@@ -31,6 +33,7 @@ class Visitor:
     session: Session | None = None
     holder: str = ""
     rooms: frozenset[str] = frozenset()
+    is_operator: bool = False
 
     @property
     def is_stranger(self) -> bool:
@@ -45,13 +48,22 @@ def is_nothing(sight: Sight) -> bool:
 
 class Visitors:
     """Tells who asks. ``sight_of`` is asked at each page, so that who leaves a channel no longer sees it; it keeps its
-    answers for some minutes."""
+    answers for some minutes. ``premises`` say who of those that signed in looks after the installation, beside whoever
+    is at this machine; without them nobody is told how it does."""
 
-    def __init__(self, store: Store, access: Access, clock: Clock, sight_of: SightOf | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        access: Access,
+        clock: Clock,
+        sight_of: SightOf | None = None,
+        premises: Premises | None = None,
+    ) -> None:
         self._store = store
         self._access = access
         self._clock = clock
         self._sight_of = sight_of
+        self._premises = premises
         self._key = access.secret or secrets.token_urlsafe(32)
 
     @property
@@ -70,7 +82,22 @@ class Visitors:
         return (self._access.url or "").startswith("https:")
 
     async def of(self, connection: HTTPConnection) -> Visitor:
-        """Who asks, believed by what the browser holds."""
+        """Who asks, believed by what the browser holds and by where it is."""
+        visitor = await self._held_by(connection)
+        return (
+            visitor
+            if self._premises is None
+            else replace(visitor, is_operator=await self._is_operator(connection, visitor.session, self._premises))
+        )
+
+    async def _is_operator(self, connection: HTTPConnection, session: Session | None, premises: Premises) -> bool:
+        if self._access.secret is None or is_loopback(connection.client.host if connection.client else ""):
+            return True
+        if session is None or premises.is_admin is None:
+            return False
+        return await premises.is_admin(session.team, session.person)
+
+    async def _held_by(self, connection: HTTPConnection) -> Visitor:
         form = connection.cookies.get(self.form_cookie, "")
         if self._access.secret is None:
             return Visitor(EVERYTHING, LOCAL, holder=form)
@@ -99,11 +126,10 @@ class Visitors:
         """What a form of ours carries, so that it is known for ours when it comes back from this browser."""
         return mac(self._key, "form", visitor.holder)
 
-    def about(self, visitor: Visitor) -> dict[str, str] | None:
-        """What the head of a page says of who signed in."""
-        if visitor.session is None:
-            return None
-        return {"name": visitor.session.name, "form": self.form_token(visitor)}
+    def about(self, visitor: Visitor) -> dict[str, Any]:
+        """What the head of a page says of who signed in, and what it leads to."""
+        name = None if visitor.session is None else visitor.session.name
+        return {"name": name, "form": self.form_token(visitor), "is_operator": visitor.is_operator}
 
     def is_our_form(self, visitor: Visitor, token: str) -> bool:
         """Whether a form that came back was given to this very browser."""

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from bot.fetch.download import Fetched
 from bot.late import PENDING, edited_line
 from bot.sandbox import Message, StandIn
 from bot.symbols.fetching import SymbolServers
+from storage import Store as History
 from tests.bot.kit import ANNA, CRASHES, Analyst, bot, dump, is_done, is_told, replies, shown, until
 from tests.bot.reports import sample
 from tests.bot.server import page, serving
@@ -94,6 +96,9 @@ async def test_the_verdict_comes_first_and_is_edited_when_symbols_arrive(
         await until(lambda: any("-late" in file.name for one in replies(slack, said) for file in one.files))
         await until(lambda: is_done(slack, said))
     assert ours.found == [False, True]
+    with History.open(tmp_path / "pileup.sqlite") as history:
+        (place,) = history.sources.latest()
+    assert (place.machine, place.place, place.outcome) == (socket.gethostname(), server.url, "found")
     text = told(slack, said)
     assert "probe.sys did it." in text
     assert "Edited: symbols that came late (probe.pdb) are taken into account." in text

@@ -273,3 +273,24 @@ def test_a_full_disk_is_not_held_against_the_server(
         answer = fetch(server, tmp_path)
     assert answer == Answer(reason="probe.pdb could not be stored (No space left on device)")
     assert fetch(server, tmp_path).path is not None  # as soon as there is room
+
+
+def test_what_each_place_said_is_told_with_its_latest_answer(server: Store, tmp_path: Path) -> None:
+    missing = PdbIdentity("other.pdb", GUID, 1)
+    third = tmp_path / "third"
+    servers = servers_of(tmp_path / "cache", server.url)
+    for wanted in (WANTED, IMAGE, missing):
+        servers.fetch(wanted)
+    servers.close()
+    told = sorted((one.place, one.outcome, one.detail, one.times) for one in servers.sources())
+    assert told == [(server.url, "found", "probe.sys", 2), (server.url, "missing", "other.pdb", 1)]
+    again = servers_of(tmp_path / "cache", server.url)
+    for wanted in (WANTED, missing):
+        again.fetch(wanted)
+    again.close()
+    assert [(one.place, one.outcome) for one in again.sources()] == [(str(tmp_path / "cache"), "found")]
+    server.faults[PLACE] = "cut"
+    broken = servers_of(third, server.url)
+    broken.fetch(WANTED)
+    broken.close()
+    assert [(one.place, one.outcome) for one in broken.sources()] == [(server.url, "failed")]
