@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sample bench bench-remote bench-slack bench-pages soak migration pdbs faults images questions score locks tables frames cover fuzz package clean
+.PHONY: demo test check sample bench bench-remote bench-slack bench-pages soak screens-slack migration pdbs faults images questions score locks tables frames cover fuzz package clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -73,6 +73,9 @@ bench-slack: $(VENV)/.dev  ## from a link posted to the verdict in its thread; a
 
 soak: $(VENV)/.dev  ## a thousand dumps, events twice, sockets cut, 429s, the process killed: each answered once (half an hour)
 	$(BIN)/python -m tests.soak
+
+screens-slack: $(VENV)/.dev  ## what people see in Slack, as pictures in build/screens: to be looked at
+	$(BIN)/python -m tests.slack_screens
 
 bench-pages: $(VENV)/.dev  ## the bot's pages over a history of 100,000 crashes
 	$(BIN)/python -m tests.bench.pages

@@ -18,9 +18,9 @@ class Bar:
     before: int
 
 
-def bar_chart(bars: Sequence[Bar]) -> bytes | None:
-    """The picture; None where nothing can draw it."""
-    return draw(_dot(bars))
+def bar_chart(bars: Sequence[Bar], legend: str) -> bytes | None:
+    """The picture, with what its bars are below it; None where nothing can draw it."""
+    return draw(_dot(bars, legend))
 
 
 def described(bars: Sequence[Bar], before: str) -> str:
@@ -36,7 +36,7 @@ def sparkline(bars: Sequence[Bar]) -> str:
     return "".join(BLOCKS[bar.count * (len(BLOCKS) - 1) // most if most else 0] for bar in bars)
 
 
-def _dot(bars: Sequence[Bar]) -> str:
+def _dot(bars: Sequence[Bar], legend: str) -> str:
     most = max((max(bar.count, bar.before) for bar in bars), default=0) or 1
     lines = [
         "digraph chart {",
@@ -51,6 +51,7 @@ def _dot(bars: Sequence[Bar]) -> str:
             _text(f"n{number}", left, bar.count * HIGH / most + 8, str(bar.count)),
             _text(f"l{number}", left, -9, bar.label),
         ]
+    lines.append(_text("legend", (len(bars) - 1) * STEP / 2, -26, legend))
     return "\n".join([*lines, "}", ""])
 
 

@@ -84,6 +84,11 @@ class Digest:
         return sparkline(self.bars)
 
     @property
+    def legend(self) -> str:
+        """What the chart's bars are."""
+        return f"wide: this {self.period.every}, thin: {BEFORE[self.period.every]}"
+
+    @property
     def chart_words(self) -> str:
         """The chart in words."""
         return described(self.bars, BEFORE[self.period.every])
@@ -147,7 +152,9 @@ async def send_digest(tools: Tools, talk: Conversation, job: Job) -> None:
         )
     )
     await talk.announce(digest_message(digest))
-    picture = await asyncio.to_thread(bar_chart, digest.bars) if digest.crashes or digest.before else None
+    picture = (
+        await asyncio.to_thread(bar_chart, digest.bars, digest.legend) if digest.crashes or digest.before else None
+    )
     if picture is not None:
         name = f"crashes-{plan.every}-{period.name}.png"
         words = f"Crashes, {digest.days}: {digest.chart_words}"

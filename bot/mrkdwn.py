@@ -71,7 +71,7 @@ def ticket(text: str) -> Mrkdwn:
     return link(text, text) if re.fullmatch(r"https?://[^\s<>|]+", text) else escape(text)
 
 
-def date(moment: datetime, style: str = "{date_short_pretty} {time}") -> Mrkdwn:
+def date(moment: datetime, style: str = "{date_short_pretty} at {time}") -> Mrkdwn:
     """A moment in the reader's own time zone; old clients show the UTC text behind the bar."""
     fallback = f"{moment:%Y-%m-%d %H:%M} UTC" if "{time" in style else f"{moment:%Y-%m-%d}"
     return Mrkdwn(f"<!date^{int(moment.timestamp())}^{style}|{fallback}>")

@@ -69,4 +69,4 @@ def when(iso: str | None) -> Mrkdwn | None:
 
 def day(moment_: datetime) -> Mrkdwn:
     """A day in the reader's zone: "3 May 2026"."""
-    return date(moment_, "{date_long}")
+    return date(moment_, "{date_short}")

@@ -97,7 +97,8 @@ def _sequence(inner: str, workspace: Workspace) -> Markup:
         channel = workspace.channels.get(target[1:])
         return Markup('<span class="mention">#{}</span>').format(channel.name if channel else target[1:])
     if target.startswith("!date^"):
-        return moment(target.split("^")[1], unescape(label))
+        seconds, _, form = target.removeprefix("!date^").partition("^")
+        return moment(seconds, unescape(label), unescape(form.partition("^")[0]))
     if target.startswith("!"):
         return Markup('<span class="mention alarm">@{}</span>').format(target[1:])
     return _words(f"<{inner}>")
@@ -108,14 +109,17 @@ def emoji(name: str) -> str:
     return _EMOJI.get(name, f":{name}:")
 
 
-def moment(seconds: str, fallback: str = "") -> Markup:
-    """A moment (seconds since 1970) that the page's script shows in the reader's zone."""
+def moment(seconds: str, fallback: str = "", form: str = "{time}") -> Markup:
+    """A moment (seconds since 1970) that the page's script shows in the reader's zone, in the form that is asked for.
+
+    Source: docs.slack.dev/messaging/formatting-message-text, "Date formatting".
+    """
     try:
         when = datetime.fromtimestamp(float(seconds), UTC)
     except (ValueError, OverflowError, OSError):
         return escape(fallback)
     shown = fallback or f"{when:%H:%M:%S} UTC"
-    return Markup('<time datetime="{}">{}</time>').format(when.isoformat(), shown)
+    return Markup('<time datetime="{}" data-form="{}">{}</time>').format(when.isoformat(), form, shown)
 
 
 def _text(item: dict[str, Any], workspace: Workspace) -> Markup:

@@ -2,12 +2,29 @@
 // Keeps the page current: on each server-sent event the messages are fetched again and replaced.
 const live = document.getElementById("live");
 
+// The tokens of Slack's dates. "_pretty" says today and yesterday where that is so.
+const FORMS = {
+  date_num: { year: "numeric", month: "2-digit", day: "2-digit" },
+  date_short: { month: "short", day: "numeric", year: "numeric" },
+  date_long: { weekday: "long", month: "long", day: "numeric", year: "numeric" },
+  date: { month: "long", day: "numeric", year: "numeric" },
+  time: { hour: "numeric", minute: "2-digit" },
+  time_secs: { hour: "numeric", minute: "2-digit", second: "2-digit" },
+};
+
+function said(moment, token) {
+  const [name, pretty] = token.split("_pretty");
+  if (!FORMS[name]) return `{${token}}`;
+  const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(moment).setHours(0, 0, 0, 0)) / 86400000);
+  if (pretty !== undefined && (days === 0 || days === 1)) return days ? "yesterday" : "today";
+  return new Intl.DateTimeFormat(undefined, FORMS[name]).format(moment);
+}
+
 function localTimes() {
   for (const time of live.querySelectorAll("time")) {
     const moment = new Date(time.dateTime);
-    const today = moment.toDateString() === new Date().toDateString();
     time.title = time.textContent;
-    time.textContent = today ? moment.toLocaleTimeString() : moment.toLocaleString();
+    time.textContent = time.dataset.form.replace(/\{(\w+)\}/g, (_, token) => said(moment, token));
   }
 }
 

@@ -49,7 +49,7 @@ def test_a_link_cannot_be_left_through_its_address(url: str) -> None:
 
 def test_a_date_shows_utc_where_it_is_not_understood() -> None:
     made = mrkdwn.date(datetime(2026, 5, 3, 9, 30, tzinfo=UTC))
-    assert made == "<!date^1777800600^{date_short_pretty} {time}|2026-05-03 09:30 UTC>"
+    assert made == "<!date^1777800600^{date_short_pretty} at {time}|2026-05-03 09:30 UTC>"
 
 
 @pytest.mark.parametrize(

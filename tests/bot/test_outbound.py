@@ -84,7 +84,7 @@ def test_a_message_at_every_limit_passes() -> None:
 
 
 def test_links_with_a_label_and_dates_with_a_fallback_are_ours_and_pass() -> None:
-    text = "<https://team.example.com/p1?a=1&amp;b=2|here> <!date^1795157921^{date_long}|2026-11-20> &lt;!channel&gt;"
+    text = "<https://team.example.com/p1?a=1&amp;b=2|here> <!date^1795157921^{date_short}|2026-11-20> &lt;!channel&gt;"
     assert checked(Message(text), "k")["text"] == text
 
 

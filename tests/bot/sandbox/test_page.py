@@ -208,7 +208,7 @@ def test_each_kind_of_block_is_drawn_and_escaped(block: dict[str, object], html:
         ("<!channel>", '<span class="mention alarm">@channel</span>'),
         (
             "<!date^1795157921^{time}|then &amp; there>",
-            '<time datetime="2026-11-20T06:58:41+00:00">then &amp; there</time>',
+            '<time datetime="2026-11-20T06:58:41+00:00" data-form="{time}">then &amp; there</time>',
         ),
         ("<!date^nonsense^{time}|then>", "then"),
         ("2*3*4 snake_case_name", "2*3*4 snake_case_name"),
