@@ -11,10 +11,12 @@ from typing import Any
 
 from analysis.verdict.report import BlockedThread, Chain, ChainLock, Report, StackFrame, ThreadFacts
 from bot import wording
+from bot.elements import MAX_BUTTON
 from bot.mrkdwn import Mrkdwn, visible
 from bot.outbound import Block, Message
 from bot.slack_text import render
 from bot.standing import UNKNOWN, Standing
+from bot.words import button_words
 
 MAX_BLOCKED = 25
 MAX_PROBLEMS = 20
@@ -173,6 +175,12 @@ def progress(
     bar = "█" * filled + "░" * (BAR_WIDTH - filled)
     shown = render("progress", stage=stage, source=source, percent=percent, bar=bar, detail=detail)
     return with_buttons(shown, buttons)
+
+
+def button(action: str, value: str, words: str = "", about: str = "", *, is_danger: bool = False) -> Button:
+    """A button with the words of its action, or with others; ``about`` is read out after them."""
+    said = button_words(words or action)
+    return Button(action, value, said.text, f"{said.label} {about}".strip()[:MAX_BUTTON], is_danger)
 
 
 def with_buttons(message: Message, buttons: tuple[Button | Picker, ...]) -> Message:

@@ -14,12 +14,12 @@ from bot.elements import chosen
 from bot.fields import text_field
 from bot.outbound import View
 from bot.slack_text import render
+from bot.words import window_words
 from storage.duplicates import Similar
 from storage.knowledge import MAX_TEXT, KnownIssue, numbers
 from storage.threads import Thread
 
 KNOWN_FORM, WRONG_FORM, MERGE_FORM, LIST = "known-form", "wrong-form", "merge-form", "list"
-TITLES = {KNOWN_FORM: "Known issue", WRONG_FORM: "Wrong verdict", MERGE_FORM: "Same failure as…", LIST: "All threads"}
 MAX_LISTED = 40
 NOTE, TICKET, FIXED_IN, REASON, CRASH = "note", "ticket", "fixed_in", "reason", "crash"
 MAX_ALIKE = 5
@@ -48,37 +48,38 @@ def unpack(text: object) -> About | None:
     return About(str(team), str(channel), str(message), at_home=more == ["home"])
 
 
-def loading(kind: str, title: str | None = None) -> View:
-    """The window while its content is looked up; of another's forms with their ``title``."""
-    return View(kind, title or TITLES[kind], render("window_loading").blocks)
+def loading(kind: str) -> View:
+    """The window while its content is looked up."""
+    return View(kind, window_words(kind).title, render("window_loading").blocks)
 
 
 def sorry(kind: str) -> View:
     """The window about a message that history no longer knows."""
-    return View(kind, TITLES[kind], render("window_gone").blocks)
+    return View(kind, window_words(kind).title, render("window_gone").blocks)
 
 
 def known_form(about: About, issue: KnownIssue | None) -> View:
     """What is known of a failure; filled in with what is known so far."""
+    words = window_words(KNOWN_FORM)
     blocks = (
-        text_field(NOTE, "What is known?", issue.note if issue else "", lines=True),
-        text_field(TICKET, "Ticket (an address or a number)", (issue.ticket if issue else "") or "", optional=True),
-        text_field(FIXED_IN, "Fixed in version, such as 4.2.1", (issue.fixed_in if issue else "") or "", optional=True),
+        text_field(words[NOTE], issue.note if issue else "", lines=True),
+        text_field(words[TICKET], (issue.ticket if issue else "") or "", optional=True),
+        text_field(words[FIXED_IN], (issue.fixed_in if issue else "") or "", optional=True),
     )
-    return View(KNOWN_FORM, TITLES[KNOWN_FORM], blocks, "Save", about.pack())
+    return View(KNOWN_FORM, words.title, blocks, words.send, about.pack())
 
 
 def wrong_form(about: About) -> View:
     """Why a verdict is wrong."""
-    blocks = (text_field(REASON, "What is it really, and how do you know?", "", lines=True),)
-    return View(WRONG_FORM, TITLES[WRONG_FORM], blocks, "Send", about.pack())
+    words = window_words(WRONG_FORM)
+    return View(WRONG_FORM, words.title, (text_field(words[REASON], lines=True),), words.send, about.pack())
 
 
 def merge_form(about: About, alike: Sequence[Similar]) -> View:
     """Which failure this one is, too; ``alike`` are crashes of others that may be meant."""
-    label = "Number of a crash of that failure, or the link of a message about one"
+    words = window_words(MERGE_FORM)
     shown = render("window_merge", alike=alike[:MAX_ALIKE]).blocks
-    return View(MERGE_FORM, TITLES[MERGE_FORM], (text_field(CRASH, label, ""), *shown), "Merge", about.pack())
+    return View(MERGE_FORM, words.title, (text_field(words[CRASH]), *shown), words.send, about.pack())
 
 
 def crash_meant(text: str) -> int | tuple[str, str] | None:
@@ -93,7 +94,7 @@ def thread_list(places: list[Thread]) -> View:
     """Every thread about a failure, the latest first."""
     latest = places[::-1]
     shown = render("window_threads", places=latest[:MAX_LISTED], more=max(0, len(latest) - MAX_LISTED))
-    return View(LIST, TITLES[LIST], shown.blocks)
+    return View(LIST, window_words(LIST).title, shown.blocks)
 
 
 def filled_in(view: Mapping[str, Any]) -> dict[str, str]:
@@ -108,15 +109,16 @@ def filled_in(view: Mapping[str, Any]) -> dict[str, str]:
 
 def mistakes(kind: str, given: Mapping[str, str]) -> dict[str, str]:
     """What must be mended before a form can be taken, by field."""
-    found = {}
+    wrong = set()
     if kind == KNOWN_FORM:
         if not given.get(NOTE):
-            found[NOTE] = "Say what is known."
+            wrong.add(NOTE)
         if given.get(FIXED_IN) and numbers(given[FIXED_IN]) is None:
-            found[FIXED_IN] = "This has no version number, such as 4.2.1."
+            wrong.add(FIXED_IN)
     elif kind == MERGE_FORM:
         if crash_meant(given.get(CRASH, "")) is None:
-            found[CRASH] = "Give a crash's number, such as 12, or the link of a message about it."
+            wrong.add(CRASH)
     elif not given.get(REASON):
-        found[REASON] = "Say why."
-    return found
+        wrong.add(REASON)
+    said = window_words(kind).mistakes
+    return {field: said[field] for field in wrong}

@@ -1,7 +1,7 @@
 """Who may do what: by person, by user group, or as an admin of the workspace; for each deed, or for all of them.
 
-A deed that no setting names is for everybody. Whoever cannot be told to belong to those who may, may not: a group that
-Slack does not tell of has no members.
+A deed that no setting names is for everybody; settings, which others live with, are not for guests then. Whoever cannot
+be told to belong to those who may, may not: a group that Slack does not tell of has no members.
 """
 
 import re
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 ADMINS, EVERYBODY = "admins", "everybody"  # words that stand for people
 
+SETTINGS = "settings"  # the deed that all choices are, but those about oneself
 # What the buttons, windows and settings ask for.
-DEEDS = ("acknowledge", "assign", "known", "wrong", "merge", "mute", "again", "settings")
+DEEDS = ("acknowledge", "assign", "known", "wrong", "merge", "mute", "again", SETTINGS)
 _NAME = re.compile(r"[UWS][A-Z0-9]{7,}|admins|everybody")
 
 
@@ -37,7 +38,9 @@ ANYBODY = Permissions()
 async def may(membership: "Membership", permissions: Permissions, user: str, deed: str) -> bool:
     """Whether a person may do a deed."""
     names = permissions.of(deed)
-    return not names or await membership.is_one_of(user, names)
+    if not names:
+        return deed != SETTINGS or (await membership.sight_of(user)).public_of is not None
+    return await membership.is_one_of(user, names)
 
 
 def read_permissions(text: str) -> dict[str, frozenset[str]]:

@@ -27,11 +27,11 @@ PACE_SECONDS = 1.0  # chat.postMessage: one a second and channel
 TIER_3 = 50  # calls a minute of chat.update, and as many of reactions.add; Slack grants this many and more
 EDITS_A_MINUTE = 40  # of both, from where on what may be dropped is dropped
 
-_TOO_RICH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"})
+TOO_RICH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"})
 _TIER_3_METHODS = ("chat.update", "reactions.add", "reactions.remove")
 _DONE_ALREADY = frozenset({"already_reacted", "no_reaction"})
 
-__all__ = ["Refused", "Sender", "Unreachable", "Upload"]
+__all__ = ["TOO_RICH", "Refused", "Sender", "Unreachable", "Upload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +279,7 @@ class Sender:
             content = checked(message, key)
             return await self._calls.persist(lambda: send(content), sent_already)
         except (BadMessage, Refused) as error:
-            if isinstance(error, Refused) and error.word not in _TOO_RICH:
+            if isinstance(error, Refused) and error.word not in TOO_RICH:
                 raise
             log.warning("message %s sent as text alone: %s", key, error)
         bare = Message(cut(escape(plain(message.text)), 3_000) or "(an empty message)")

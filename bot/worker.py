@@ -207,7 +207,7 @@ async def _conversation(tools: Tools, job: Job, told: asyncio.Event) -> Conversa
 
     if asked.get("untold"):
         return posted.Unspoken(tools.sender, tools.store.posts, place, job.key, asked.get("shown", ""), settle=settle)
-    stopping = blocks.Button(STOP, str(job.id), "Cancel", "Cancel this download and analysis", is_danger=True)
+    stopping = blocks.button(STOP, str(job.id), is_danger=True)
     return Conversation(
         tools.sender, tools.store.posts, place, job.key, asked.get("shown", ""), settle=settle, buttons=(stopping,)
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 from bot import modals
 from bot.auditing import note_deed
-from bot.home_tab import forms
+from bot.home_tab import forms, keeping
 from bot.home_tab.chosen import sees
 from bot.home_tab.opening import WINDOWS, open_window
 from bot.home_tab.showing import show_home
@@ -21,15 +21,13 @@ from bot.home_tab.view import ACKNOWLEDGE, ASSIGN_ME, MODE
 from bot.home_tab.visits import Used, Visit, used_in
 from bot.listeners.buttons import Desk
 from bot.listeners.intake import Rules, is_allowed
-from bot.permissions import may
+from bot.permissions import SETTINGS, may
 from bot.showing import show_job
 from storage.choices import MODES, Locked
 from storage.hours import BadChoice
 from storage.knowledge import Deed
 
 log = logging.getLogger(__name__)
-
-SETTINGS = "settings"  # the deed that all choices are
 
 Do = Callable[[Visit], Awaitable[str]]  # gives a word for why it was not done, empty where it was
 
@@ -48,14 +46,14 @@ async def press(desk: Desk, rules: Rules, team: str, body: Mapping[str, Any]) ->
     if used is None or used.action not in ACTIONS or not is_allowed("", used.person, rules, direct=True):
         return
     log.info("home tab: %s", used.action)
-    deed = ACTS[used.action].deed if used.action in ACTS else WINDOWS[used.action].deed
-    if not await may(desk.membership, rules.permissions, used.person, deed):
-        await _note(desk, used, deed, allowed=False)
-        await show_home(desk, rules, team, used.person, "denied")
-    elif used.action in WINDOWS:
-        await open_window(desk, used)
-    else:
+    if used.action in WINDOWS:
+        if not await open_window(desk, rules.permissions, used):
+            await _note(desk, used, WINDOWS[used.action].deed or "", allowed=False)
+    elif await may(desk.membership, rules.permissions, used.person, ACTS[used.action].deed):
         await show_home(desk, rules, team, used.person, await _act(desk, used))
+    else:
+        await _note(desk, used, ACTS[used.action].deed, allowed=False)
+        await show_home(desk, rules, team, used.person, "denied")
 
 
 async def submit(desk: Desk, rules: Rules, team: str, body: Mapping[str, Any]) -> None:
@@ -67,7 +65,8 @@ async def submit(desk: Desk, rules: Rules, team: str, body: Mapping[str, Any]) -
     if form is None or forms.mistakes(kind, given) or not is_allowed("", person, rules, direct=True):
         return
     used = Used(kind, form.about, person, team, str(body.get("trigger_id") or ""))
-    allowed = await may(desk.membership, rules.permissions, person, SETTINGS)
+    is_own = kind == forms.QUIET_FORM and form.about == person  # whether to be called at night is for everybody to say
+    allowed = is_own or await may(desk.membership, rules.permissions, person, SETTINGS)
     said = "" if allowed else "denied"
     if allowed:
         said = await _keep(Visit(desk, await desk.membership.sight_of(person), used), form, given)
@@ -100,11 +99,10 @@ async def _keep(visit: Visit, form: forms.Form, given: Mapping[str, str]) -> str
     if form.team != used.team or (used.action == forms.QUIET_FORM and form.about not in ("", used.person)):
         return "denied"
     try:
-        whole = await asyncio.to_thread(forms.keep, visit.choices, used.action, form, given, used.person)
+        return await asyncio.to_thread(keeping.keep, visit.choices, used.action, form, given, used.person)
     except BadChoice as bad:
         log.warning("a form was not kept: %s", bad)
         return "denied"
-    return "" if whole else "locked"
 
 
 def _deed(deed: Deed, detail: Callable[[Used], dict[str, str]]) -> Act:

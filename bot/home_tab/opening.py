@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot import modals
 from bot.home_tab import forms
@@ -13,6 +13,7 @@ from bot.home_tab.visits import Used, Visit
 from bot.listeners.buttons import Desk
 from bot.modals import About
 from bot.outbound import View
+from bot.permissions import SETTINGS, Permissions, may
 from bot.sending import Refused, Unreachable
 
 log = logging.getLogger(__name__)
@@ -20,25 +21,35 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A window that something on the tab opens; ``deed`` is what one must be allowed to do."""
+    """A window that something on the tab opens; ``deed`` is what one must be allowed to do, None for
+    what everybody may."""
 
     kind: str
-    title: str
     content: Callable[[Visit], Awaitable[View]]
-    deed: str
+    deed: str | None
 
 
-async def open_window(desk: Desk, used: Used) -> None:
-    """Open it. A second delivery finds its trigger used."""
+async def open_window(desk: Desk, permissions: Permissions, used: Used) -> bool:
+    """Open it; false for a person who may not, and is told so in it. A second delivery finds its trigger used."""
     window = WINDOWS[used.action]
-    opened = await desk.sender.open_view(used.trigger, modals.loading(window.kind, window.title))
+    # At once: who may do what is asked of Slack, too, and a trigger lives three seconds.
+    opened = await desk.sender.open_view(used.trigger, modals.loading(window.kind))
     if opened is None:
-        return
-    visit = Visit(desk, await desk.membership.sight_of(used.person), used)
+        return True
+    allowed = window.deed is None or await may(desk.membership, permissions, used.person, window.deed)
+    if allowed:
+        view = await window.content(Visit(desk, await desk.membership.sight_of(used.person), used))
+    else:
+        view = _only(window.kind, "denied")
     try:
-        await desk.sender.change_view(opened, await window.content(visit))
+        await desk.sender.change_view(opened, view)
     except (Refused, Unreachable) as error:  # it was closed meanwhile
         log.info("a window was not filled: %s", error)
+    return allowed
+
+
+def _only(kind: str, why: str) -> View:
+    return replace(modals.loading(kind), blocks=only_words("home_note", why=why).blocks)
 
 
 async def _known(visit: Visit) -> View:
@@ -59,7 +70,7 @@ async def _channel(visit: Visit) -> View:
     desk, used = visit.desk, visit.used
     await desk.membership.learn(used.value)
     if not await asyncio.to_thread(sees, desk.store.channels, visit.sight, used.team, used.value):
-        return View(forms.ROOM_FORM, forms.TITLES[forms.ROOM_FORM], only_words("home_note", why="unseen").blocks)
+        return _only(forms.ROOM_FORM, "unseen")
     zone = await desk.membership.zone_of(used.person)
     room = await asyncio.to_thread(room_of, visit.choices, used.team, used.value)
     return forms.room_form(used.team, room, zone, visit.choices.defaults.locked)
@@ -67,10 +78,13 @@ async def _channel(visit: Visit) -> View:
 
 async def _rule(visit: Visit) -> View:
     used = visit.used
+    if used.action == NEW_RULE:
+        return forms.rule_form(used.team, None)
 
     def form() -> View:
         shown = chosen_in(visit.choices, visit.desk.store.channels, visit.sight, used.team, used.person)
-        return forms.rule_form(used.team, next((rule for rule in shown.rules if rule.number == used.value), None))
+        rule = next((rule for rule in shown.rules if rule.number == used.value), None)
+        return _only(forms.RULE_FORM, "removed") if rule is None else forms.rule_form(used.team, rule)
 
     return await asyncio.to_thread(form)
 
@@ -83,15 +97,11 @@ async def _quiet(visit: Visit) -> View:
     return forms.quiet_form(used.team, whom, hours, zone)
 
 
-def _form(kind: str, content: Callable[[Visit], Awaitable[View]]) -> Window:
-    return Window(kind, forms.TITLES[kind], content, "settings")
-
-
 WINDOWS: dict[str, Window] = {
-    KNOWN: Window(modals.KNOWN_FORM, modals.TITLES[modals.KNOWN_FORM], _known, "known"),
-    CHANNEL: _form(forms.ROOM_FORM, _channel),
-    RULE: _form(forms.RULE_FORM, _rule),
-    NEW_RULE: _form(forms.RULE_FORM, _rule),
-    MY_QUIET: _form(forms.QUIET_FORM, _quiet),
-    GROUP_QUIET: _form(forms.QUIET_FORM, _quiet),
+    KNOWN: Window(modals.KNOWN_FORM, _known, "known"),
+    CHANNEL: Window(forms.ROOM_FORM, _channel, SETTINGS),
+    RULE: Window(forms.RULE_FORM, _rule, SETTINGS),
+    NEW_RULE: Window(forms.RULE_FORM, _rule, SETTINGS),
+    MY_QUIET: Window(forms.QUIET_FORM, _quiet, None),
+    GROUP_QUIET: Window(forms.QUIET_FORM, _quiet, SETTINGS),
 }

@@ -36,10 +36,11 @@ class Page:
     """What is open, and how many more are; what somebody looks after; which drivers were blamed most."""
 
     open: tuple[Item, ...]
-    more: int
+    more: int  # or more than that, where ``is_cut``
     mine: tuple[Item, ...]
     more_mine: int
     drivers: tuple[tuple[str, int], ...]
+    is_cut: bool = False
 
     @property
     def people(self) -> frozenset[str]:
@@ -49,7 +50,8 @@ class Page:
 
 def page_of(store: Store, person: str, now: datetime) -> Page:
     """The home tab of a person; ``store`` is history as that person may see it."""
-    still = _open(store, store.periods.failures(now - OPEN_FOR, now, MAX_LOOKED_AT))
+    recent = store.periods.failures(now - OPEN_FOR, now, MAX_LOOKED_AT + 1)
+    still = _open(store, recent[:MAX_LOOKED_AT])
     mine = list(_assigned(store, person))
     return Page(
         tuple(_item(store, failure, stands) for failure, stands in still[:SHOWN_OPEN]),
@@ -57,6 +59,7 @@ def page_of(store: Store, person: str, now: datetime) -> Page:
         tuple(_item(store, failure, stands) for failure, stands in mine[:SHOWN_MINE]),
         max(0, len(mine) - SHOWN_MINE),
         tuple(store.periods.drivers(now - DRIVERS_FOR, now, SHOWN_DRIVERS)),
+        len(recent) > MAX_LOOKED_AT,
     )
 
 

@@ -10,12 +10,14 @@ from bot.home_tab.page import page_of
 from bot.home_tab.view import home_view, only_words
 from bot.listeners.buttons import Desk
 from bot.listeners.intake import Rules, is_allowed
-from bot.outbound import View
-from bot.sending import Refused, Unreachable
+from bot.outbound import BadMessage, View
+from bot.sending import TOO_RICH, Refused, Unreachable
 from storage.clock import utc_now
 from storage.sight import Sight
 
 log = logging.getLogger(__name__)
+
+UNFIT = TOO_RICH | {"view_too_large", "invalid_arguments"}  # what Slack says of a view that it does not take
 
 
 async def opened(desk: Desk, rules: Rules, team: str, event: Mapping[str, Any]) -> None:
@@ -54,6 +56,17 @@ def _made(desk: Desk, sight: Sight, team: str, person: str, note: str) -> View:
 
 async def _publish(desk: Desk, person: str, view: View) -> None:
     try:
-        await desk.sender.publish(person, view)
+        await _publish_richest(desk, person, view)
     except (Refused, Unreachable) as error:
         log.warning("the home tab of %s was not shown: %s", person, error)
+
+
+async def _publish_richest(desk: Desk, person: str, view: View) -> None:
+    # Something must stand there, and not "looking it up" for good.
+    try:
+        await desk.sender.publish(person, view)
+    except (BadMessage, Refused) as error:
+        if isinstance(error, Refused) and error.word not in UNFIT:
+            raise
+        log.exception("the home tab of %s cannot be shown", person)
+        await desk.sender.publish(person, only_words("home_note", why="broken"))

@@ -3,24 +3,21 @@
 from collections.abc import Callable, Iterator
 
 from bot import blocks
-from bot.blocks import Button
+from bot.blocks import Button, button
 from bot.fields import channel_choice, choice
+from bot.home_tab import forms
 from bot.home_tab.chosen import Chosen
+from bot.home_tab.keeping import MAX_RULES
 from bot.home_tab.page import Item, Page
 from bot.outbound import Block, View
 from bot.slack_text import render
+from bot.words import window_words
 from storage.routes import Route
 from storage.threads import Thread
 
 ACKNOWLEDGE, ASSIGN_ME, KNOWN = "home-acknowledge", "home-assign-me", "home-known"
 MODE, CHANNEL, RULE, NEW_RULE = "home-mode", "home-channel", "home-rule", "home-new-rule"
 MY_QUIET, GROUP_QUIET = "home-my-quiet", "home-group-quiet"
-MODES = (
-    ("thread", "Verdicts in the thread"),
-    ("broadcast", "Verdicts in the thread, shown in the channel"),
-    ("channel", "Verdicts in the channel itself"),
-)
-MAX_RULES = 100  # that can be chosen of, to change them
 
 Address = Callable[[Thread], str | None]
 
@@ -47,11 +44,11 @@ def _blocks(page: Page, chosen: Chosen, address: Address, note: str) -> Iterator
     yield from render("home_head", page=page).blocks
     for item in page.open:
         yield from _failure(item, address, recent=True)
-    yield from render("home_more", more=page.more).blocks
+    yield from render("home_more", more=page.more, is_cut=page.is_cut).blocks
     yield from render("home_mine", page=page).blocks
     for item in page.mine:
         yield from _failure(item, address, recent=False)
-    yield from render("home_more", more=page.more_mine).blocks
+    yield from render("home_more", more=page.more_mine, is_cut=False).blocks
     yield from render("home_drivers", page=page).blocks
     yield from _settings(chosen)
 
@@ -65,34 +62,27 @@ def _failure(item: Item, address: Address, *, recent: bool) -> Iterator[Block]:
 
 def _buttons(item: Item) -> tuple[Button, ...]:
     number, known = str(item.number), item.stands.known
-    row = []
-    if known.acknowledged_by is None:
-        row.append(Button(ACKNOWLEDGE, number, "Acknowledge", f"Acknowledge {item.text}"[:75]))
-    row.append(Button(ASSIGN_ME, number, "Assign to me", f"Assign to me: {item.text}"[:75]))
-    words = "Known issue…" if known.issue is None else "Edit known issue…"
-    row.append(Button(KNOWN, number, words, f"Known issue: {item.text}"[:75]))
+    row = [] if known.acknowledged_by is not None else [button(ACKNOWLEDGE, number, about=item.text)]
+    row.append(button(ASSIGN_ME, number, about=item.text))
+    row.append(button(KNOWN, number, KNOWN if known.issue is None else f"{KNOWN}-edit", item.text))
     return tuple(row)
 
 
 def _settings(chosen: Chosen) -> Iterator[Block]:
     locked = chosen.locked
     yield from render("home_channels", chosen=chosen).blocks
-    modes = [] if "mode" in locked else [choice(MODE, "Verdicts everywhere", MODES, chosen.mode)]
+    modes = window_words(forms.ROOM_FORM)["mode"].options
+    everywhere = [] if "mode" in locked else [choice(MODE, modes, chosen.mode)]
     if {"mode", "quiet", "digests"} - locked:
-        yield _actions(*modes, channel_choice(CHANNEL, "Settings of a channel…"))
+        yield _actions(*everywhere, channel_choice(CHANNEL))
     yield from render("home_rules", chosen=chosen).blocks
     if "routes" not in locked:
-        new = blocks.button_row((Button(NEW_RULE, "new", "Add a rule…", "Add a routing rule"),))[0]["elements"]
-        rules = [(rule.number or "", rule_words(rule)) for rule in chosen.rules[:MAX_RULES]]
-        yield _actions(*new, *([choice(RULE, "Change a rule…", rules)] if rules else []))
+        rules = [(rule.number or "", rule_words(rule)) for rule in chosen.rules[-MAX_RULES:]]
+        new = blocks.button_row((button(NEW_RULE, "new"),))[0]["elements"]
+        yield _actions(*new, *([choice(RULE, rules)] if rules else []))
     yield from render("home_quiet", chosen=chosen).blocks
     if "quiet" not in locked:
-        yield from blocks.button_row(
-            (
-                Button(MY_QUIET, "me", "My quiet hours…", "Choose your own quiet hours"),
-                Button(GROUP_QUIET, "group", "Of a user group…", "Choose the quiet hours of a user group"),
-            )
-        )
+        yield from blocks.button_row((button(MY_QUIET, "me"), button(GROUP_QUIET, "group")))
 
 
 def _actions(*elements: Block) -> Block:

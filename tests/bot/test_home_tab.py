@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 from bot import modals
 from bot.home_tab import forms, view
 from bot.home_tab.chosen import chosen_in
+from bot.home_tab.keeping import MAX_RULES, keep
 from bot.home_tab.page import page_of
 from bot.home_tab.view import home_view
 from bot.install.scopes import bot_events, bot_scopes
@@ -22,6 +23,7 @@ from bot.sandbox import StandIn
 from bot.sandbox.payloads import action_of, view_press_of
 from bot.sandbox.workspace import Channel
 from storage.choices import Choices
+from storage.database import Place
 from storage.hours import Plan, Quiet
 from storage.routes import Route
 from storage.sight import Sight
@@ -44,8 +46,9 @@ def at() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, at: Clock) -> Store:
-    return Store.open(tmp_path / "pileup.sqlite", at)
+def store(place: Place, at: Clock) -> Iterator[Store]:
+    with Store.open(place, at) as opened:
+        yield opened
 
 
 def told(
@@ -175,8 +178,11 @@ def test_the_fullest_tab_keeps_slacks_limits(store: Store, at: Clock) -> None:
     for number in range(12):
         last = told(store, at, f"failure {number} {'long ' * 50}", 1, module=f"{'m' * 250}{number}.sys")
         store.knowledge.note(f"failure {number} {'long ' * 50}", "assign", BEN, {"to": ANNA}, last)
-        store.knowledge.note(f"failure {number} {'long ' * 50}", "known", BEN, {"note": "n" * 2000}, last)
-        store.knowledge.note(f"failure {number} {'long ' * 50}", "wrong", BEN, {"reason": "&" * 2000}, last)
+        store.knowledge.note(
+            f"failure {number} {'long ' * 50}", "known", BEN, {"note": "&\n" * 1000, "ticket": "&" * 300}, last
+        )
+        for _ in range(3):
+            store.knowledge.note(f"failure {number} {'long ' * 50}", "wrong", BEN, {"reason": "&\n" * 1000}, last)
     for number in range(120):
         store.choices.choose_route(TEAM, replace(RULE, name=f"{'r' * 110}{number}", host="h" * 110), ANNA)
     for number in range(60):
@@ -261,12 +267,12 @@ def test_a_form_that_nobody_touched_changes_nothing(store: Store, at: Clock) -> 
     before = store.choices.changes(TEAM)
     seen = chosen_in(store.choices, store.channels, SEES, TEAM, ANNA)
     room = forms.room_form(TEAM, seen.rooms[0], "UTC", frozenset())
-    assert forms.keep(store.choices, forms.ROOM_FORM, form_of(room), filled(room), BEN)
+    assert keep(store.choices, forms.ROOM_FORM, form_of(room), filled(room), BEN) == ""
     mine = forms.quiet_form(TEAM, ANNA, seen.mine, "UTC")
-    assert forms.keep(store.choices, forms.QUIET_FORM, form_of(mine), filled(mine), ANNA)
+    assert keep(store.choices, forms.QUIET_FORM, form_of(mine), filled(mine), ANNA) == ""
     for rule in seen.rules:
         made = forms.rule_form(TEAM, rule)
-        assert forms.keep(store.choices, forms.RULE_FORM, form_of(made), filled(made), BEN)
+        assert keep(store.choices, forms.RULE_FORM, form_of(made), filled(made), BEN) == ""
     assert store.choices.changes(TEAM) == before
 
 
@@ -274,14 +280,54 @@ def test_a_digest_ends_when_its_time_is_taken_away_and_a_removed_rule_stays_remo
     history(store, at)
     seen = chosen_in(store.choices, store.channels, SEES, TEAM, ANNA)
     room = forms.room_form(TEAM, seen.rooms[0], "UTC", frozenset())
-    forms.keep(store.choices, forms.ROOM_FORM, form_of(room), filled(room) | {"week": ""}, BEN)
+    keep(store.choices, forms.ROOM_FORM, form_of(room), filled(room) | {"week": ""}, BEN)
     assert store.choices.subscriptions(TEAM) == []
     made = forms.rule_form(TEAM, seen.rules[0])
-    forms.keep(store.choices, forms.RULE_FORM, form_of(made), filled(made) | {"remove": "yes"}, BEN)
-    forms.keep(store.choices, forms.RULE_FORM, form_of(made), filled(made), BEN)  # somebody else had it open
+    keep(store.choices, forms.RULE_FORM, form_of(made), filled(made) | {"remove": "yes"}, BEN)
+    # Somebody else had it open.
+    assert keep(store.choices, forms.RULE_FORM, form_of(made), filled(made), BEN) == "removed"
     assert [rule.name for rule in store.choices.routes(TEAM)] == ["x"]
     locked = store.choices.above(replace(store.choices.defaults, locked=frozenset({"mode"})))
-    assert not forms.keep(locked, forms.ROOM_FORM, form_of(room), filled(room) | {"mode": "channel"}, BEN)
+    assert keep(locked, forms.ROOM_FORM, form_of(room), filled(room) | {"mode": "channel"}, BEN) == "locked"
+
+
+def test_what_others_chose_while_a_form_was_open_stays(store: Store, at: Clock) -> None:
+    history(store, at)
+    choices = store.choices
+    seen = chosen_in(choices, store.channels, SEES, TEAM, ANNA)
+    room, rule = forms.room_form(TEAM, seen.rooms[0], "UTC", frozenset()), forms.rule_form(TEAM, seen.rules[0])
+    (number,) = (one.number for one in choices.routes(TEAM) if one.name == "storage")
+    choices.choose_mode(TEAM, CRASHES, "channel", BEN)
+    choices.choose_route(TEAM, replace(RULE, number=number, severity="low", mention=BEN), BEN)
+    keep(choices, forms.ROOM_FORM, form_of(room), filled(room) | {"from": "21:00", "to": "6:00"}, ANNA)
+    keep(choices, forms.RULE_FORM, form_of(rule), filled(rule) | {"host": "WS-*"}, ANNA)
+    assert (choices.mode(TEAM, CRASHES), choices.quiet(TEAM, CRASHES)) == (
+        "channel",
+        Quiet(21 * 60, 6 * 60, "Europe/Berlin"),
+    )
+    (kept,) = (one for one in choices.routes(TEAM) if one.number == number)
+    assert kept == replace(RULE, number=number, severity="low", mention=BEN, host="WS-*")
+    keep(choices, forms.RULE_FORM, form_of(rule), filled(rule) | {"person": ANNA, "mention": ""}, ANNA)
+    assert [one.mention for one in choices.routes(TEAM) if one.number == number] == [ANNA]
+
+
+def test_there_are_as_many_rules_as_can_be_chosen_among(store: Store) -> None:
+    for number in range(MAX_RULES):
+        store.choices.choose_route(TEAM, replace(RULE, name=f"rule {number}"), ANNA)
+    new = forms.rule_form(TEAM, None)
+    given = filled(new) | {"name": "one more", "module": "*", "mention": GROUP}
+    assert keep(store.choices, forms.RULE_FORM, form_of(new), given, ANNA) == "full"
+    assert len(store.choices.routes(TEAM)) == MAX_RULES
+
+
+def test_more_problems_than_were_looked_at_are_not_counted_as_few(
+    store: Store, at: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.home_tab.page.MAX_LOOKED_AT", 9)
+    for number in range(10):
+        told(store, at, f"failure {number}", 1)
+    at.turn(1)
+    assert "At least 1 more is not shown." in words(tab(store, at).blocks)
 
 
 @pytest.fixture
@@ -409,8 +455,14 @@ async def test_who_may_not_is_told_on_the_tab_and_a_channel_that_is_not_seen_sta
         use(slack, view.MODE, "channel")
         await until(lambda: "Nothing was changed: you may not do this." in home(slack))
         use(slack, view.NEW_RULE)
-        await until(lambda: len(slack.calls_of("views.publish")) == 4)
-        assert slack.workspace.views == {}
+        form = await window(slack)
+        assert "you may not do this" in words(form.content["blocks"])
+        assert "submit" not in form.content
+        slack.workspace.views.clear()
+        use(slack, view.MY_QUIET)  # whether to be called at night is for everybody to say
+        form = await window(slack)
+        await slack.submit(form.id, {"from": "20:00", "to": "8:00"})
+        await until(lambda: "You: no mentions of medium severity from 20:00 to 08:00 (Europe/Berlin)" in home(slack))
     async with bot(slack, tmp_path, Analyst(), users=ANNA):
         use(slack, view.CHANNEL, SECRET)
         form = await window(slack)
@@ -423,9 +475,36 @@ async def test_who_may_not_is_told_on_the_tab_and_a_channel_that_is_not_seen_sta
         await until(lambda: "you do not see that channel" in home(slack))
         assert home(slack, BEN) == ""
     with Store.open(tmp_path / "pileup.sqlite") as store:
-        assert store.choices.changes(TEAM) == []
+        assert [(change.about, change.name) for change in store.choices.changes(TEAM)] == [(ANNA, "quiet")]
         refused = [(entry.deed, entry.by) for entry in store.audit.entries() if not entry.allowed]
         assert refused.count(("settings", ANNA)) == 2
+
+
+async def test_a_guest_chooses_nothing_that_others_live_with(slack: StandIn, tmp_path: Path) -> None:
+    slack.workspace.users[ANNA].is_guest = True
+    async with bot(slack, tmp_path, Analyst()):
+        slack.open_home(ANNA)
+        await until(lambda: "Settings" in home(slack))
+        use(slack, view.MODE, "channel")
+        await until(lambda: "every member of the workspace who is not a guest" in home(slack))
+        use(slack, view.CHANNEL, GENERAL)
+        assert "you may not do this" in words((await window(slack)).content["blocks"])
+    with Store.open(tmp_path / "pileup.sqlite") as store:
+        assert store.choices.changes(TEAM) == []
+    slack.workspace.views.clear()
+    async with bot(slack, tmp_path, Analyst(), may=f"settings={ANNA}"):  # said by name
+        use(slack, view.MODE, "channel")
+        await until(lambda: "Verdicts stand in the channel itself" in home(slack))
+
+
+@pytest.mark.parametrize("answer", ["invalid_arguments", "view_too_large"])
+async def test_a_tab_that_slack_does_not_take_says_so(slack: StandIn, tmp_path: Path, answer: str) -> None:
+    async with bot(slack, tmp_path, Analyst()):
+        slack.open_home(ANNA)
+        await until(lambda: "Settings" in home(slack))
+        slack.faults.fail("views.publish", answer)
+        use(slack, view.MODE, "broadcast")
+        await until(lambda: home(slack).startswith("This cannot be shown: Slack refused it."))
 
 
 async def test_a_stranger_gets_one_sentence(slack: StandIn, tmp_path: Path) -> None:
