@@ -108,6 +108,13 @@ class Channels:
         is_shared = room is not None and room.shared
         return Sight(frozenset({channel}), None if is_shared else team)
 
+    def is_seen(self, sight: Sight, team: str, channel: str) -> bool:
+        """Whether whoever has that sight sees what is told in a channel."""
+        if sight.channels is None or channel in sight.channels:
+            return True
+        room = self.get(team, channel) if sight.public_of == team else None
+        return room is not None and room.kind == "public"
+
     def forget(self, team: str, channels: Iterable[str]) -> None:
         """Drop what is known of channels."""
         for channel in channels:

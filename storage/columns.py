@@ -40,6 +40,7 @@ def columns(report: Report, reported_at: str) -> Row:
         "lock": lock_name(report),
         "device": culprit.device if culprit else None,
         "service": culprit.service if culprit else None,
+        "owner": report.verdict.team,
         "summary": report.verdict.summary,
         "crash_time": crashed,
         "reported_at": reported_at,

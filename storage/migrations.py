@@ -463,6 +463,16 @@ CREATE TABLE sources (
 );
 """
 
+# Whom the operator's rules name for a crash, and pages of builds and of teams. The reports of before are read again in
+# the background, as if the rules that name failures had changed.
+SUBJECTS = """
+ALTER TABLE reports ADD COLUMN owner TEXT;
+UPDATE reports SET named_by = NULL WHERE module IS NOT NULL;
+CREATE INDEX reports_of_build ON reports (build COLLATE NOCASE, live, seen_at, reported_at, host, module, signature);
+CREATE INDEX reports_of_owner ON reports (owner COLLATE NOCASE, live, seen_at, reported_at, host, module, signature);
+CREATE INDEX reports_by_owner ON reports (owner);
+"""
+
 MIGRATIONS: tuple[str | Step, ...] = (
     JOBS,
     REPORTS,
@@ -483,6 +493,7 @@ MIGRATIONS: tuple[str | Step, ...] = (
     SERVER,
     TENANTS,
     SOURCES,
+    SUBJECTS,
 )
 
 

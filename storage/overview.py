@@ -40,7 +40,7 @@ class Overview:
             "GROUP BY signature ORDER BY n DESC, last DESC LIMIT ?",
             [stamp(since), *seen, limit],
         )
-        return [self._problem(row) for row in rows]
+        return [self.problem(row) for row in rows]
 
     def fresh(self, since: datetime, limit: int = 10) -> list[Problem]:
         """Failures whose very first crash is not older than that, the newest first."""
@@ -53,7 +53,7 @@ class Overview:
             f"AND {earlier}) GROUP BY signature ORDER BY first DESC LIMIT ?",
             [stamp(since), *seen, stamp(since), *seen, limit],
         )
-        return [self._problem(row) for row in rows]
+        return [self.problem(row) for row in rows]
 
     def drivers(self, since: datetime, limit: int = 10) -> list[tuple[str, int]]:
         """The modules that were blamed most since then, with how often."""
@@ -79,7 +79,8 @@ class Overview:
         every = [since.date() + timedelta(days=number) for number in range(days)]
         return [(day, counts.get(day.isoformat(), 0)) for day in every]
 
-    def _problem(self, row: Row) -> Problem:
+    def problem(self, row: Row) -> Problem:
+        """A failure from its counts: name, n, hosts, first, last."""
         first, last = moment(row["first"]), moment(row["last"])
         return Problem(row["name"], row["n"], row["hosts"], first, last, self._latest(row["name"], row["last"]))
 

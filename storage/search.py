@@ -15,7 +15,7 @@ from storage.reports import LISTED, StoredReport, seen_rows
 from storage.sight import EVERYTHING, Sight
 from storage.words import says
 
-Column = Literal["module", "code", "host", "build", "lock", "device", "service", "signature"]
+Column = Literal["module", "code", "host", "build", "lock", "device", "service", "signature", "owner"]
 MAX_HOSTS = 1000  # that are named
 MAX_VALUES = 10_000  # of a column, in the vocabulary
 
@@ -25,7 +25,8 @@ class Query:
     """Which crashes. Every condition that is given must hold; ``words`` are looked for in everything said.
 
     A crash lies in a window of time when it happened there or was reported there: "have we seen it since May" is
-    true of an old dump that somebody posted yesterday. ``since`` belongs to the window, ``until`` does not.
+    true of an old dump that somebody posted yesterday. ``since`` belongs to the window, ``until`` does not. ``owner``
+    is whom the operator's rules name for the culprit.
     """
 
     words: str | None = None
@@ -36,6 +37,8 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
     live: bool = False
+    build: str | None = None
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +114,15 @@ class Search:
         hosts = tuple(row["host"] for row in named[:MAX_HOSTS])
         return Span(sum(row["n"] for row in rows), hosts, _maybe(first), _maybe(last))
 
-    def top(self, query: Query, column: Column, limit: int = 1000) -> list[tuple[str, int]]:
-        """The values of a column among matching crashes with their counts, most frequent first."""
+    def top(self, query: Query, column: Column, limit: int = 1000, skip: int = 0) -> list[tuple[str, int]]:
+        """The values of a column among matching crashes with their counts, most frequent first, but for the first
+        ``skip``."""
         where, values = self._where(query)
         # The plus keeps SQLite from walking the column's own index, with a look at each row, not the condition's.
         rows = self._database.rows(
             f"SELECT {column} AS value, count(*) AS n FROM reports WHERE {where} AND +{column} IS NOT NULL "  # noqa: S608
-            f"GROUP BY +{column} ORDER BY n DESC, value LIMIT ?",
-            [*values, limit],
+            f"GROUP BY +{column} ORDER BY n DESC, value LIMIT ? OFFSET ?",
+            [*values, limit, skip],
         )
         return [(row["value"], row["n"]) for row in rows]
 
@@ -191,17 +195,18 @@ class Search:
         return [row["value"] for row in rows]
 
     def _where(self, query: Query, table: str = "reports") -> tuple[str, list[Any]]:
-        return _where(query, self._sight, self._database.dialect, table)
+        return where(query, self._sight, self._database.dialect, table)
 
 
-def _where(query: Query, sight: Sight, dialect: Dialect, table: str = "reports") -> tuple[str, list[Any]]:
+def where(query: Query, sight: Sight, dialect: Dialect, table: str = "reports") -> tuple[str, list[Any]]:
+    """The condition on rows of ``reports`` that a query comes to, for whoever has that sight, and its values."""
     # Column names come from the dataclass above; values only ever travel as parameters.
     clauses, values = ["1 = 1"], list[Any]()
     if not query.live:
         # Where words or a signature pick the rows, those few are looked at; else the index that begins with this.
         is_picked = query.words is not None or query.signature is not None
         clauses.append("+live = 0" if is_picked else "live = 0")
-    for name in ("module", "code", "host"):
+    for name in ("module", "code", "host", "build", "owner"):
         if (wanted := getattr(query, name)) is not None:
             clauses.append(f"{name} = ? COLLATE NOCASE")
             values.append(wanted)

@@ -39,6 +39,7 @@ from storage.sources import Sources
 from storage.suspicion import Suspicion, Suspicions
 from storage.threads import Thread, Threads
 from storage.tokens import Tokens
+from storage.trends import Trends
 from storage.uploads import Uploads
 from storage.webhooks import Webhooks
 from storage.workers import Workers
@@ -74,6 +75,7 @@ class Store:
         self.duplicates = Duplicates(database, self.reports, self.threads, self.grouping, sight)
         self.search = Search(database, sight)
         self.overview = Overview(database, sight)
+        self.trends = Trends(database, self.overview, sight)
         self.knowledge = Knowledge(database, clock, sight, ticket_link)
         self.channels = Channels(database, clock)
         self.installations = Installations(database, clock)

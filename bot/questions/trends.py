@@ -1,12 +1,14 @@
 """Answers about change: more or fewer crashes than before, failures that are new, versions that crash or do not."""
 
 import dataclasses
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.questions.dates import add_months
 from bot.questions.parts import Answer, Asked, crashes, day, row_of, times
 from bot.wording import count as counted
-from storage import Query
+from storage import Query, Store
+from storage.spikes import Spike
 
 FOUR_WEEKS = timedelta(weeks=4)
 LONG = timedelta(days=62)
@@ -14,18 +16,43 @@ MAX_STEPS = 24
 SHOWN = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How many crashes there were in four weeks, and in the four before."""
+
+    now: int
+    before: int
+
+    @property
+    def words(self) -> str:
+        """The same in words."""
+        change = "more often" if self.now > self.before else "less often" if self.now < self.before else "as often"
+        return f"{crashes(self.now)} in the last 4 weeks, {self.before or 'none'} in the 4 weeks before: {change}"
+
+
+def change_of(store: Store, query: Query, until: datetime) -> Change:
+    """How often what a query picks crashed in the four weeks until then and in the four before."""
+    middle = until - FOUR_WEEKS
+    return Change(_count(store, query, middle, until), _count(store, query, middle - FOUR_WEEKS, middle))
+
+
+def spike_words(spike: Spike) -> str:
+    """A spike in words; ``storage.spikes`` has the rule."""
+    usual = f"{spike.usual:.1f}".removesuffix(".0")
+    return f"{crashes(spike.count)} in the last 7 days, against {usual} a week in the {spike.weeks} weeks before"
+
+
 def trend(asked: Asked) -> Answer:
     """How often in the last four weeks and in the four before; month by month where the time asked of is long."""
     since = asked.query.since
     if since is not None and asked.until - since > LONG:
         return _by_month(asked, since)
-    middle = asked.until - FOUR_WEEKS
-    now = _count(asked, middle, asked.until)
-    before = _count(asked, middle - FOUR_WEEKS, middle)
-    change = "more often" if now > before else "less often" if now < before else "as often"
     about = f"{asked.subject}: " if asked.names else ""
-    line = f"{about}{crashes(now)} in the last 4 weeks, {before or 'none'} in the 4 weeks before: {change}."
-    return Answer((line,))
+    lines = [f"{about}{change_of(asked.store, asked.query, asked.until).words}."]
+    if since is None and asked.query.until is None:
+        spike = asked.store.trends.spike(asked.query, asked.now)
+        lines += [f"That is a spike: {spike_words(spike)}."] if spike is not None else []
+    return Answer(tuple(lines))
 
 
 def _by_month(asked: Asked, since: datetime) -> Answer:
@@ -33,13 +60,13 @@ def _by_month(asked: Asked, since: datetime) -> Answer:
     told: list[str] = []
     while start < asked.until and len(told) < MAX_STEPS:
         end = add_months(start, 1)
-        told.append(f"{start:%B %Y} {_count(asked, max(start, since), min(end, asked.until))}")
+        told.append(f"{start:%B %Y} {_count(asked.store, asked.query, max(start, since), min(end, asked.until))}")
         start = end
     return Answer((f"{asked.subject or 'All crashes'} by month: {', '.join(told)}.",))
 
 
-def _count(asked: Asked, since: datetime, until: datetime) -> int:
-    return asked.store.search.count(dataclasses.replace(asked.query, since=since, until=until))
+def _count(store: Store, query: Query, since: datetime, until: datetime) -> int:
+    return store.search.count(dataclasses.replace(query, since=since, until=until))
 
 
 def fresh(asked: Asked) -> Answer:

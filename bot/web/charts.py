@@ -5,11 +5,13 @@ from datetime import date
 
 from markupsafe import Markup
 
+from bot.wording import count as counted
+
 HEIGHT, STEP, BAR = 60, 12, 9
 
 
-def bars(days: Sequence[tuple[date, int]], label: str) -> Markup:
-    """One bar a day, told in words for those who do not see it, with the number on each bar as its title."""
+def bars(days: Sequence[tuple[date, int]], label: str, unit: str = "day") -> Markup:
+    """One bar a day, or a week, told in words for those who do not see it, with the number on each bar as its title."""
     most = max((count for _, count in days), default=0)
     drawn = Markup("").join(
         Markup('<rect x="{}" y="{}" width="{}" height="{}"><title>{}: {}</title></rect>').format(
@@ -19,7 +21,7 @@ def bars(days: Sequence[tuple[date, int]], label: str) -> Markup:
         if (height := round(count * HEIGHT / most) or int(count > 0) if most else 0)
     )
     width = max(len(days) * STEP, STEP)
-    said = f"{label}: {sum(count for _, count in days)} in {len(days)} days, at most {most} a day"
+    said = f"{label}: {sum(count for _, count in days)} in {counted(len(days), unit)}, at most {most} a {unit}"
     return Markup(
         '<svg class="bars" role="img" aria-label="{}" viewBox="0 0 {} {}" width="{}" height="{}">'
         '<path d="M0 {}H{}"/>{}</svg>'

@@ -11,20 +11,24 @@ from bot.web.signin.flow import BACK, Terms
 from bot.web.signin.issuer import Client, Issuer
 from bot.web.uploads.intake import Intake
 from bot.workspaces import Workspace, Workspaces
+from storage.routes import Route
 from storage.sight import Sight
 from storage.uploads import Quota
+
+Rules = Callable[[str], tuple[Route, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Doors:
     """``sign_in`` is how people sign in, None where they cannot; ``per_minute`` the requests of one token; ``intake``
     where dumps come in, None where none do; ``premises`` what the page of health tells, None where there is no such
-    page."""
+    page; ``rules`` are the routing rules of a workspace, of the one of the settings where it is not named."""
 
     sign_in: Terms | None = None
     per_minute: int = 120
     intake: Intake | None = None
     premises: Premises | None = None
+    rules: Rules = lambda _team: ()
 
 
 def doors_of(settings: Settings, workspaces: Workspaces, tools: Tools, announce: Callable[[], None]) -> Doors:
@@ -32,8 +36,12 @@ def doors_of(settings: Settings, workspaces: Workspaces, tools: Tools, announce:
     quota = Quota(settings.uploads_at_once, settings.uploads_a_day)
     team = workspaces.nobody.team
     intake = Intake(tools.store, tools.uploads, settings.fetch_limits, quota, team, settings.channels, announce)
+
+    def rules(asked: str) -> tuple[Route, ...]:
+        return tools.choices.routes(asked or team)
+
     premises = premises_of(settings, workspaces, tools)
-    return Doors(sign_in_terms(settings, workspaces), settings.api_per_minute, intake, premises)
+    return Doors(sign_in_terms(settings, workspaces), settings.api_per_minute, intake, premises, rules)
 
 
 def sign_in_terms(settings: Settings, workspaces: Workspaces) -> Terms | None:

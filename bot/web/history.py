@@ -1,31 +1,18 @@
 """What the pages of history show, from a store: dashboard, search, one failure, and what surrounds one crash."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 from analysis.verdict.report import Report
 from bot.questions import EXAMPLES, Row, ask
-from bot.questions.naming import code_text
 from bot.web.charts import bars
-from storage import Query, Store, StoredReport
-from storage.knowledge import NOTHING, Known
-from storage.overview import Problem
+from bot.web.lines import failure, group_link, is_web, row, rows, title_of
+from storage import Query, Store
+from storage.knowledge import NOTHING
 
 WEEK, MONTH = timedelta(days=7), timedelta(days=28)
 LISTED = 50
 MAX_HOSTS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One line about a failure: what people call it, how often, and what they know of it."""
-
-    problem: Problem
-    title: str
-    link: str
-    known: Known
 
 
 def dashboard(store: Store, now: datetime) -> dict[str, Any]:
@@ -36,9 +23,10 @@ def dashboard(store: Store, now: datetime) -> dict[str, Any]:
         "total": sum(count for _, count in daily),
         "daily": daily,
         "chart": bars(daily, "Crashes a day"),
-        "problems": [_failure(store, problem) for problem in store.overview.problems(since)],
+        "problems": [failure(store, problem) for problem in store.overview.problems(since)],
         "drivers": store.overview.drivers(since),
-        "fresh": [_failure(store, problem) for problem in store.overview.fresh(now - WEEK)],
+        "rising": [failure(store, one.problem, one.spike) for one in store.trends.rising(now)],
+        "fresh": [failure(store, problem) for problem in store.overview.fresh(now - WEEK)],
     }
 
 
@@ -46,12 +34,12 @@ def search(store: Store, question: str, now: datetime) -> dict[str, Any]:
     """The answer to a question, asked as in Slack; without one the latest crashes."""
     if question.strip():
         said = ask(store, question, now)
-        lines, rows = said.lines, said.rows
+        lines, shown = said.lines, [row(one) for one in said.rows]
     else:
         found = store.search.find(Query(live=True), LISTED)
         lines = ("The latest crashes:",) if found else ("No crash in history.",)
-        rows = tuple(Row(line, store.threads.first(line.id)) for line in found)
-    return {"question": question, "lines": lines, "rows": [_row(row) for row in rows], "examples": EXAMPLES}
+        shown = rows(store, found)
+    return {"question": question, "lines": lines, "rows": shown, "examples": EXAMPLES}
 
 
 def group(store: Store, signature: str, now: datetime) -> dict[str, Any] | None:
@@ -67,7 +55,7 @@ def group(store: Store, signature: str, now: datetime) -> dict[str, Any] | None:
     daily = store.overview.daily(now - MONTH, now, latest.signature)
     return {
         "signature": signature,
-        "title": _title(latest),
+        "title": title_of(latest),
         "latest": latest,
         "span": span,
         "daily": daily,
@@ -76,7 +64,8 @@ def group(store: Store, signature: str, now: datetime) -> dict[str, Any] | None:
         "builds": store.search.top(query, "build", MAX_HOSTS),
         "versions": store.search.versions(latest.module, Query()) if latest.module else [],
         "known": known,
-        "rows": [_row(Row(line, store.threads.first(line.id))) for line in found],
+        "spike": store.trends.spike(query, now),
+        "rows": rows(store, found),
     }
 
 
@@ -88,33 +77,8 @@ def around(store: Store, number: int, report: Report) -> dict[str, Any]:
         "group": group_link(report.bucket.signature),
         "thread": next((one.permalink for one in store.threads.of_report(number) if is_web(one.permalink)), None),
         "bucket": seen.same_bucket,
-        "others": [_row(Row(line, None)) for line in seen.same_bucket.others] if seen.same_bucket else [],
-        "similar": [(_row(Row(one.report, one.thread)), one.reason) for one in seen.similar],
+        "others": [row(Row(line, None)) for line in seen.same_bucket.others] if seen.same_bucket else [],
+        "similar": [(row(Row(one.report, one.thread)), one.reason) for one in seen.similar],
         "known": store.known(report),
         "suspicion": store.suspicion_of(report),
     }
-
-
-def group_link(signature: str) -> str:
-    """The page of a failure. A signature is any text: a name from a dump may be part of it."""
-    return f"/groups/{quote(signature, safe='', errors='replace')}"
-
-
-def is_web(link: str | None) -> bool:
-    """Whether an address may be a link: people and dumps write other things, too."""
-    return link is not None and link.startswith(("https://", "http://"))
-
-
-def _failure(store: Store, problem: Problem) -> Failure:
-    known = store.knowledge.of({problem.signature} | store.grouping.merged(problem.signature))
-    return Failure(problem, _title(problem.latest), group_link(problem.signature), known)
-
-
-def _title(crash: StoredReport) -> str:
-    code = code_text(crash.code) if crash.code else crash.kind
-    return f"{crash.module or 'no culprit'}: {code}"
-
-
-def _row(row: Row) -> dict[str, Any]:
-    link = row.thread.permalink if row.thread else None
-    return {"crash": row.report, "text": row.text, "thread": link if is_web(link) else None}

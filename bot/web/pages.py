@@ -6,6 +6,7 @@ event of Slack waiting.
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -24,17 +25,19 @@ from bot.web.api.application import api_site
 from bot.web.api.description import description, operations
 from bot.web.api.tokens import Bearers
 from bot.web.crash import crash_values
-from bot.web.doors import Doors
+from bot.web.doors import Doors, Rules
 from bot.web.guard import COOKIE, MAX_TOKENS, Access, Guard, Rates, tokens
 from bot.web.health.pages import HealthPages
 from bot.web.metrics import metrics_text
 from bot.web.signin.flow import BEGIN, SignIn, local
+from bot.web.subjects import KINDS, MAX_PAGE, subject, subjects
 from bot.web.templates import STYLE_SHEET, page
 from bot.web.uploads.pages import UploadPages
 from bot.web.visitors import Visitor, Visitors
 from storage import Store
 from storage.clock import Clock, utc_now
 from storage.errors import StorageError
+from storage.routes import Route as RoutingRule
 
 MAX_QUESTION = 500
 DENIED = "This page needs a link from Slack: open “Open report” below a verdict. Links end after some time."
@@ -54,7 +57,7 @@ def create_site(
     sign_in = doors.sign_in
     sight_of, premises = None if sign_in is None else sign_in.sight_of, doors.premises
     visitors = Visitors(store, access, clock, sight_of, premises)
-    site = _Site(store, access, clock, visitors, can_sign_in=sign_in is not None)
+    site = _Site(store, access, clock, visitors, doors.rules, can_sign_in=sign_in is not None)
     bearers = Bearers(store, access, doors.per_minute)
     routes = [
         Route("/", site.dashboard),
@@ -62,6 +65,8 @@ def create_site(
         Route("/crashes/{number:int}", site.crash),
         Route("/crashes/{number:int}.json", site.document),
         Route("/groups/{signature:path}", site.group),
+        *(Route(f"/{kind}", site.subjects) for kind in KINDS),
+        *(Route(f"/{kind}/{{name:path}}", site.subject) for kind in KINDS),
         Route("/open/{token}", site.open),
         Route("/open/{token}/{number:int}", site.open),
         Route("/static/pages.css", site.style),
@@ -82,11 +87,14 @@ def create_site(
 
 
 class _Site:
-    def __init__(self, store: Store, access: Access, clock: Clock, visitors: Visitors, *, can_sign_in: bool) -> None:
+    def __init__(
+        self, store: Store, access: Access, clock: Clock, visitors: Visitors, rules: Rules, *, can_sign_in: bool
+    ) -> None:
         self._store = store
         self._access = access
         self._clock = clock
         self._visitors = visitors
+        self._rules = rules
         self._can_sign_in = can_sign_in
 
     async def dashboard(self, request: Request) -> Response:
@@ -99,6 +107,29 @@ class _Site:
     async def group(self, request: Request) -> Response:
         signature = request.path_params["signature"]
         return await self._page(request, "group", lambda store: history.group(store, signature, self._clock()))
+
+    async def subject(self, request: Request) -> Response:
+        kind, name = KINDS[request.url.path.split("/")[1]], request.path_params["name"]
+        after = request.query_params.get("after", "")
+        visitor = await self._visitors.of(request)
+        routes = await asyncio.to_thread(self._routes, visitor) if kind.noun == "team" else ()
+        return await self._page(
+            request, "subject", lambda store: subject(store, kind, name, self._clock(), after=after, routes=routes)
+        )
+
+    async def subjects(self, request: Request) -> Response:
+        kind, asked = KINDS[request.url.path.strip("/")], request.query_params.get("page", "1")
+        page = int(asked) if re.fullmatch("[0-9]{1,3}", asked) else 0
+        if not 1 <= page <= MAX_PAGE:
+            raise HTTPException(404)
+        return await self._page(request, "subjects", lambda store: subjects(store, kind, page))
+
+    def _routes(self, visitor: Visitor) -> tuple[RoutingRule, ...]:
+        # The routing rules of the visitor's workspace, but for those of channels that they do not see.
+        team = "" if visitor.session is None else visitor.session.team
+        seen = self._store.channels.is_seen
+        rules = self._rules(team)
+        return tuple(rule for rule in rules if rule.channel is None or seen(visitor.sight, team, rule.channel))
 
     async def crash(self, request: Request) -> Response:
         number = request.path_params["number"]

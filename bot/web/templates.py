@@ -15,12 +15,15 @@ from markupsafe import Markup
 
 from bot import wording
 from bot.mrkdwn import visible
+from bot.questions.naming import code_text
+from bot.questions.trends import spike_words
+from bot.web.lines import group_link, subject_link
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "web" / "pages"
 STYLE_SHEET = TEMPLATES / "pages.css"
 
 
-def page(name: str, **values: Any) -> str:
+def page(name: str, /, **values: Any) -> str:
     """The page of one template.
 
     Raises:
@@ -57,6 +60,10 @@ def _environment() -> jinja2.Environment:
         "ordinal": wording.ordinal,
         "count": wording.count,
         "time": _time,
+        "spike": spike_words,
+        "group_link": group_link,
+        "subject_link": _subject_link,
+        "code": code_text,
     }
     return environment
 
@@ -65,6 +72,10 @@ def _printed(value: Any) -> Any:
     if isinstance(value, Markup):
         return value
     return "" if value is None else visible(str(value))
+
+
+def _subject_link(name: str, kind: str) -> str:
+    return subject_link(kind, name)
 
 
 def _time(iso: str) -> Markup:

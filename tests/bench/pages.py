@@ -113,6 +113,10 @@ async def measure(place: Place) -> None:
             ("latest crashes", "/crashes"),
             ("crash", "/crashes/1000"),
             ("failure", f"/groups/{family}"),
+            ("driver", "/drivers/driver0.sys"),
+            ("host", "/hosts/PC-7"),
+            ("build", "/builds/10.0.19041.804"),
+            *((kind, f"/{kind}") for kind in ("drivers", "hosts", "builds", "teams")),
         ]
         pages += [(question, f"/crashes?q={quote(question)}") for question in QUESTIONS]
         print(f"{'page':56} {'everything':>20} {'one channel':>20}   (p50 and p95 in ms)")

@@ -1,7 +1,5 @@
 """What a request asks for, read from its query: strictly, each mistake named."""
 
-import base64
-import binascii
 import dataclasses
 import re
 from collections.abc import Collection
@@ -11,14 +9,14 @@ from starlette.datastructures import QueryParams
 
 from bot.questions import ask, matching
 from bot.web.api.problems import Problem
-from storage import Query, Store, StoredReport
-from storage.clock import moment, stamp
+from bot.web.paging import Place, read_place
+from storage import Query, Store
+from storage.clock import moment
 
 LIMIT, MAX_LIMIT = 50, 200
 MAX_TEXT = 500
 FILTERS = ("module", "code", "host", "signature")
 _CODE = re.compile(r"(?:0x)?([0-9a-fA-F]{1,8})")
-_CURSOR = re.compile(r"([0-9TZ:.-]{1,40})\|([0-9]{1,18})")
 
 
 def check_names(given: QueryParams, known: Collection[str]) -> None:
@@ -67,22 +65,12 @@ def query_of(store: Store, given: QueryParams, now: datetime) -> tuple[Query, tu
     return dataclasses.replace(query, **narrowed, **times), said  # type: ignore[arg-type]  # FILTERS are field names
 
 
-def cursor_of(crash: StoredReport) -> str:
-    """What leads on from this crash."""
-    return base64.urlsafe_b64encode(f"{stamp(crash.seen_at)}|{crash.id}".encode()).decode().rstrip("=")
-
-
-def cursor(given: QueryParams) -> tuple[datetime, int] | None:
+def cursor(given: QueryParams) -> Place | None:
     """Where a list goes on. Raises: Problem, for what is no cursor of ours."""
     text = given.get("cursor")
     if text is None:
         return None
-    try:
-        plain = base64.urlsafe_b64decode(text[:200].encode() + b"=" * (-len(text[:200]) % 4)).decode()
-        match = _CURSOR.fullmatch(plain)
-        found = None if match is None else (moment(match[1]), int(match[2]))
-    except (ValueError, binascii.Error):
-        found = None
+    found = read_place(text)
     if found is None:
         raise Problem(400, "cursor is not one that this API gave.")
     return found

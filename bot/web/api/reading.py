@@ -18,6 +18,7 @@ from bot.web.api import asked, shapes
 from bot.web.api.problems import Problem
 from bot.web.api.shapes import Json
 from bot.web.api.tokens import Bearers
+from bot.web.paging import place_of
 from storage import Query, Store
 from storage.clock import Clock, stamp
 from storage.search import Column
@@ -69,7 +70,7 @@ class Reading:
         return {
             "answer": list(said),
             "items": [shapes.crash(line, self.page) for line in shown],
-            "next": asked.cursor_of(shown[-1]) if len(found) > limit else None,
+            "next": place_of(shown[-1]) if len(found) > limit else None,
         }
 
     def _crash(self, store: Store, request: Request) -> Json:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from bot.web.history import is_web
+from bot.web.lines import is_web
 from storage import Store, StoredReport
 from storage.clock import stamp
 from storage.knowledge import Known

@@ -52,8 +52,5 @@ class HealthPages:
 
     def _sees(self, visitor: Visitor, job: Job) -> bool:
         # Whoever is at the machine reads the database anyway; an admin of the workspace is no member of every channel.
-        sight, channel, team = visitor.sight, job.payload.get("channel"), job.payload.get("team", "")
-        if visitor.session is None or sight.channels is None or channel in sight.channels:
-            return True
-        room = self.store.channels.get(team, channel) if channel else None
-        return room is not None and room.kind == "public" and room.team == sight.public_of
+        team, channel = (str(job.payload.get(name, "")) for name in ("team", "channel"))
+        return visitor.session is None or self.store.channels.is_seen(visitor.sight, team, channel)

@@ -32,6 +32,10 @@ PAGES = (
     "/crashes?q=top+5+drivers",
     f"/crashes/{HUNG}",
     f"/groups/{quote('9f/4 rassstp PiEngineLock')}",
+    "/drivers/rassstp.sys",
+    "/hosts/PC-1",
+    "/builds/10.0.19041.804",
+    "/drivers",
 )
 
 
@@ -145,6 +149,7 @@ async def test_a_link_opens_its_crash_and_the_history_of_its_channel(store: Stor
 @pytest.mark.parametrize(
     "path", ["/", "/crashes", f"/crashes/{PRIVATE}", f"/crashes/{PRIVATE}.json", "/groups/x%2F1%20hidden",
              "/crashes?q=hidden", "/crashes?q=last+50+crashes", "/crashes?q=which+hosts", "/crashes?q=crash+3",
+             "/drivers/hidden.sys", "/hosts/PC-9", "/builds/10.0.19041.804", "/drivers", "/hosts", "/builds", "/teams",
              "/crashes?q=what+is+new", "/crashes?q=hiden", "/crashes?q=top+5+drivers", "/crashes?q=crash+%233"]
 )  # fmt: skip
 async def test_a_crash_told_elsewhere_is_nowhere_to_be_seen(store: Store, path: str) -> None:
@@ -250,6 +255,9 @@ async def test_pages_of_history_obey_no_text_of_a_dump(tmp_path: Path) -> None:
             lines = store.search.find(Query(), 20)
             paths = ["/", "/crashes", "/crashes/1", "/crashes/2"]
             paths += [f"/groups/{quote(one.signature, safe='')}" for one in lines]
+            paths += [f"/drivers/{quote(one.module or '', safe='')}" for one in lines]
+            paths += [f"/hosts/{quote(one.host, safe='')}" for one in lines if one.host]
+            paths += ["/drivers", "/hosts", "/builds", "/teams", "/builds/10.0.19041.804"]
             paths += [f"/crashes?q={quote(text, errors='replace')}" for text in HOSTILE]
             for path in paths:
                 answer = await client.get(path)
@@ -259,7 +267,8 @@ async def test_pages_of_history_obey_no_text_of_a_dump(tmp_path: Path) -> None:
         assert not {"script", "img", "style", "iframe"} & {tag for tag, _ in page.elements}
         assert not [name for _, a in page.elements for name in a if name.startswith("on") or name == "style"]
         targets = page.values("href") + page.values("src")
-        assert all(target.startswith(("#", "/crashes", "/groups/", "/static/")) or target == "/" for target in targets)
+        ours = ("#", "?", "/crashes", "/groups/", "/static/", "/drivers", "/hosts", "/builds", "/teams")
+        assert all(target.startswith(ours) or target == "/" for target in targets)
         assert not {"\u202e", "\x1b"} & set(page.text)
 
 

@@ -1,0 +1,153 @@
+"""How often things come up over time: crashes a day of whatever a query picks, failures of it, spikes.
+
+A crash belongs to the day on which it happened, as ``seen_at`` has it, in UTC.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from storage.clock import moment, stamp
+from storage.database import Database
+from storage.overview import Overview, Problem
+from storage.search import Query, where
+from storage.sight import EVERYTHING, Sight
+from storage.spikes import DAYS, LEAST, WEEKS, Spike, in_weeks, spike_of
+
+MAX_CANDIDATES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Rising:
+    """A failure with unusually many crashes in the last week."""
+
+    problem: Problem
+    spike: Spike
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedVersion:
+    """One version of a driver: in how many crashes, on how many named hosts it was loaded, from when to when; and in
+    how many, on how many hosts, it was the culprit."""
+
+    version: str
+    loaded: int
+    hosts: int
+    blamed: int
+    blamed_hosts: int
+    first_seen: datetime
+    last_seen: datetime
+
+
+class Trends:
+    """Counts over time, of one database."""
+
+    def __init__(self, database: Database, overview: Overview, sight: Sight = EVERYTHING) -> None:
+        self._database = database
+        self._overview = overview
+        self._sight = sight
+
+    def daily(self, query: Query, since: date, until: date) -> list[tuple[date, int]]:
+        """How many crashes that match happened on each day, the first and the last included."""
+        condition, values = where(query, self._sight, self._database.dialect)
+        rows = self._database.rows(
+            "SELECT substr(seen_at, 1, 10) AS day, count(*) AS n FROM reports "  # noqa: S608
+            f"WHERE {condition} AND seen_at >= ? AND seen_at < ? GROUP BY day",
+            [*values, *_days(since, until)],
+        )
+        counts = {row["day"]: int(row["n"]) for row in rows}
+        every = [since + timedelta(days=number) for number in range((until - since).days + 1)]
+        return [(day, counts.get(day.isoformat(), 0)) for day in every]
+
+    def spike(self, query: Query, now: datetime) -> Spike | None:
+        """Whether the last week has unusually many of the crashes that match."""
+        today = now.astimezone(UTC).date()
+        weeks = in_weeks(self.daily(query, _first(today), today))
+        return spike_of(weeks, self._known(today)) if weeks[-1] >= LEAST else None
+
+    def rising(self, now: datetime, limit: int = 10) -> list[Rising]:
+        """The failures whose last week is a spike, the most frequent first."""
+        today = now.astimezone(UTC).date()
+        sight, seen = self._sight.of_reports()
+        rows = self._database.rows(
+            "SELECT signature AS name, count(*) AS n, count(DISTINCT host) AS hosts, min(seen_at) AS first, "  # noqa: S608
+            f"max(seen_at) AS last FROM reports WHERE live = 0 AND seen_at >= ? AND seen_at < ? AND {sight} "
+            "GROUP BY signature HAVING count(*) >= ? ORDER BY n DESC, last DESC LIMIT ?",
+            [*_days(today - timedelta(days=DAYS - 1), today), *seen, LEAST, MAX_CANDIDATES],
+        )
+        known = self._known(today) if rows else 0
+        weeks = self._weeks([row["name"] for row in rows], today)
+        spikes = [(row, spike_of(weeks[row["name"]], known)) for row in rows]
+        rising = [(row, spike) for row, spike in spikes if spike is not None][:limit]
+        return [Rising(self._overview.problem(row), spike) for row, spike in rising]
+
+    def failures(self, query: Query, limit: int = 10, skip: int = 0) -> list[Problem]:
+        """The failures of the crashes that match, the most frequent first, but for the first ``skip``."""
+        condition, values = where(query, self._sight, self._database.dialect)
+        rows = self._database.rows(
+            "SELECT signature AS name, count(*) AS n, count(DISTINCT host) AS hosts, min(seen_at) AS first, "  # noqa: S608
+            f"max(seen_at) AS last FROM reports WHERE {condition} GROUP BY +signature "
+            "ORDER BY n DESC, last DESC LIMIT ? OFFSET ?",
+            [*values, limit, skip],
+        )
+        return [self._overview.problem(row) for row in rows]
+
+    def versions(self, driver: str, limit: int = 50) -> list[LoadedVersion]:
+        """The versions of a driver in all crashes, blamed or merely loaded, those blamed most often first."""
+        sight, seen = self._sight.of_reports("crash")
+        rows = self._database.rows(
+            "SELECT version, count(*) AS loaded, count(DISTINCT host) AS hosts, sum(blamed) AS blamed, "  # noqa: S608
+            "count(DISTINCT CASE WHEN blamed = 1 THEN host END) AS blamed_hosts, min(seen_at) AS first, "
+            "max(seen_at) AS last FROM drivers JOIN reports AS crash ON crash.id = drivers.report_id "
+            f"WHERE drivers.name = ? AND +live = 0 AND {sight} GROUP BY version "
+            "ORDER BY blamed DESC, loaded DESC, version LIMIT ?",
+            [driver.lower(), *seen, limit],
+        )
+        return [
+            LoadedVersion(
+                row["version"],
+                int(row["loaded"]),
+                int(row["hosts"]),
+                int(row["blamed"]),
+                int(row["blamed_hosts"]),
+                moment(row["first"]),
+                moment(row["last"]),
+            )
+            for row in rows
+        ]
+
+    def _weeks(self, signatures: list[str], today: date) -> dict[str, list[int]]:
+        # The weeks that the rule looks at, for many failures at once.
+        marks = ", ".join("?" for _ in signatures)
+        sight, seen = self._sight.of_reports()
+        rows = self._database.rows(
+            "SELECT signature, substr(seen_at, 1, 10) AS day, count(*) AS n FROM reports "  # noqa: S608
+            f"WHERE signature IN ({marks}) AND live = 0 AND seen_at >= ? AND seen_at < ? "
+            f"AND {sight} GROUP BY signature, day",
+            [*signatures, *_days(_first(today), today), *seen],
+        )
+        counts = {(row["signature"], row["day"]): int(row["n"]) for row in rows}
+        days = [_first(today) + timedelta(days=number) for number in range((WEEKS + 1) * DAYS)]
+        return {name: in_weeks([(day, counts.get((name, day.isoformat()), 0)) for day in days]) for name in signatures}
+
+    def _known(self, today: date) -> int:
+        # How many weeks before the last one there are since the first of them in which anything crashed.
+        sight, seen = self._sight.of_reports()
+        for weeks in range(WEEKS, 0, -1):
+            last = today - timedelta(days=weeks * DAYS)
+            row = self._database.row(
+                f"SELECT 1 AS one FROM reports WHERE live = 0 AND seen_at >= ? AND seen_at < ? AND {sight} LIMIT 1",  # noqa: S608
+                [*_days(last - timedelta(days=DAYS - 1), last), *seen],
+            )
+            if row is not None:
+                return weeks
+        return 0
+
+
+def _first(today: date) -> date:
+    # The first day of the weeks that the rule looks at.
+    return today - timedelta(days=(WEEKS + 1) * DAYS - 1)
+
+
+def _days(first: date, last: date) -> list[str]:
+    # The stamps between which the moments of these days lie.
+    return [stamp(datetime.combine(day, time(), UTC)) for day in (first, last + timedelta(days=1))]
