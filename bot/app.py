@@ -6,6 +6,7 @@ Slack forgets it. The listener is one SQLite transaction in a thread: far below 
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.async_app import AsyncAck, AsyncRespond
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.response import BoltResponse
 
 from bot import modals
 from bot.auditing import note_jobs, note_refused
@@ -29,6 +31,7 @@ from storage.store import Store
 
 log = logging.getLogger(__name__)
 
+ANYTHING = re.compile("")
 Leave = Callable[[Mapping[str, Any]], Awaitable[object]]
 
 
@@ -72,7 +75,16 @@ def create_app(listeners: "Listeners", api_url: str, signing_secret: str | None 
     app.event("app_home_opened")(ack=acknowledge, lazy=[listeners.open_home])
     for action in acting.ACTIONS:
         app.action(action)(ack=acknowledge, lazy=[listeners.press_home])
+    _take_the_rest(app)
     return app
+
+
+def _take_the_rest(app: AsyncApp) -> None:
+    # Last: events that an operator subscribed to for nothing, buttons of an older version, windows that were closed.
+    # What nobody acknowledges comes again, shows the person a warning, or has Slack switch all events off.
+    for listen in (app.event, app.action, app.shortcut, app.view_submission, app.view_closed):
+        listen(ANYTHING)(acknowledge)
+    app.middleware(be_limited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +204,14 @@ def team_of(body: Mapping[str, Any]) -> str:
 async def acknowledge(ack: AsyncAck) -> None:
     """Tell Slack that something has come."""
     await ack()
+
+
+async def be_limited(body: dict[str, Any], next: Callable[[], Awaitable[BoltResponse]]) -> BoltResponse:  # noqa: A002  # Bolt's name
+    """Take it from Slack where it says that it leaves events out."""
+    if body.get("type") != "app_rate_limited":
+        return await next()
+    log.warning("Slack leaves events out: more than 30,000 came within an hour")
+    return BoltResponse(status=200)
 
 
 async def check(ack: AsyncAck, body: dict[str, Any]) -> None:

@@ -11,13 +11,33 @@ from slack_sdk.http_retry.async_handler import AsyncRetryHandler
 from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncConnectionErrorRetryHandler,
     AsyncRateLimitErrorRetryHandler,
+    AsyncServerErrorRetryHandler,
 )
+from slack_sdk.http_retry.request import HttpRequest
+from slack_sdk.http_retry.response import HttpResponse
+from slack_sdk.http_retry.state import RetryState
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.slack_calls import word
 
 RATE_LIMIT_RETRIES = 20
+BROKEN_RETRIES = 3
+
+
+class BrokenRetryHandler(AsyncServerErrorRetryHandler):
+    """Tries again whatever a gateway answers in Slack's place: slack_sdk knows 500 and 503 alone."""
+
+    async def _can_retry_async(
+        self,
+        *,
+        state: RetryState,
+        request: HttpRequest,
+        response: HttpResponse | None = None,
+        error: Exception | None = None,
+    ) -> bool:
+        del state, request, error  # of slack_sdk's signature
+        return response is not None and response.status_code >= 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +107,11 @@ class WorkspaceClient(AsyncWebClient):
 
 def reading_client(token: str | Token, api_url: str) -> AsyncWebClient:
     """A client for calls that change nothing: it may try again by itself."""
-    handlers = [AsyncConnectionErrorRetryHandler(2), AsyncRateLimitErrorRetryHandler(RATE_LIMIT_RETRIES)]
+    handlers: list[AsyncRetryHandler] = [
+        AsyncConnectionErrorRetryHandler(2),
+        AsyncRateLimitErrorRetryHandler(RATE_LIMIT_RETRIES),
+        BrokenRetryHandler(BROKEN_RETRIES),
+    ]
     return WorkspaceClient(_source(token), api_url, handlers)
 
 

@@ -6,6 +6,7 @@ is in its path. A post whose answer was lost is looked for in the thread before 
 into the channel itself, because the message it was to stand below is gone, is taken back.
 """
 
+import asyncio
 import json
 import logging
 import time
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 PACE_SECONDS = 1.0  # chat.postMessage: one a second and channel
 TIER_3 = 50  # calls a minute of chat.update, and as many of reactions.add; Slack grants this many and more
+TRIGGER_SECONDS = 2.0  # in which a window may be tried to be opened: what it takes for that lives three
 EDITS_A_MINUTE = 40  # of both, from where on what may be dropped is dropped
 
 TOO_RICH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"})
@@ -111,8 +113,9 @@ class Sender:
             try:
                 await self._calls.persist(lambda gone=gone: self._calls.once("chat.delete", gone))  # type: ignore[misc]  # bound at once
             except Refused as refused:
-                log.warning("a message without its thread stays: %s", refused.word)
-                return
+                if refused.word != "message_not_found":
+                    log.warning("a message without its thread stays: %s", refused.word)
+                    return
             astray = await self.find(channel, None, key)
 
     def is_busy(self, channel: str) -> bool:
@@ -208,17 +211,46 @@ class Sender:
         content = checked(message, "whisper")
         del content["metadata"]  # such a message has none
         place = {"channel": channel, "user": user} | given(thread_ts=thread_ts or "")
-        await self._calls.persist(lambda: self._calls.once("chat.postEphemeral", place | content))
+
+        async def send() -> Answer:
+            try:
+                return await self._calls.once("chat.postEphemeral", place | content)
+            except AnswerLost as lost:  # nobody can look whether it is there, and once is enough
+                log.info("%s: it may have been told", lost)
+                return {}
+
+        await self._calls.persist(send)
+
+    async def open_window(self, trigger: str, view: View) -> str:
+        """Open a window for who pressed a button; its id.
+
+        Raises:
+            Refused: for good, "exchanged_trigger_id" where it was opened before.
+            Unreachable: not in time: a trigger lives three seconds and works once. The window may be open.
+        """
+        until = self._clock() + TRIGGER_SECONDS
+        while True:
+            try:
+                answer = await self._calls.once("views.open", {"trigger_id": trigger, "view": checked_view(view)})
+            except AnswerLost as lost:
+                raise Unreachable(str(lost)) from lost
+            except SlackApiError as error:
+                wait = retry_after(error)
+                if wait is None:
+                    raise Refused(word(error)) from error
+                if self._clock() + wait > until:
+                    raise Unreachable(word(error)) from error
+                await asyncio.sleep(wait)
+            else:
+                return str(answer["view"]["id"])
 
     async def open_view(self, trigger: str, view: View) -> str | None:
-        """Open a window for who pressed a button; its id. None where that did not succeed at once: a trigger lives
-        three seconds and works once."""
+        """As ``open_window``; None where that did not succeed."""
         try:
-            answer = await self._calls.once("views.open", {"trigger_id": trigger, "view": checked_view(view)})
-        except (SlackApiError, AnswerLost) as error:
+            return await self.open_window(trigger, view)
+        except (Refused, Unreachable) as error:
             log.warning("a window did not open: %s", error)
             return None
-        return str(answer["view"]["id"])
 
     async def change_view(self, view_id: str, view: View) -> None:
         """Change what a window shows. Raises: Refused, Unreachable."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 
+import aiohttp
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
@@ -28,6 +29,7 @@ from bot.listeners.intake import Rules
 from bot.rounds import make_rounds
 from bot.sending import PACE_SECONDS
 from bot.settings import Settings
+from bot.slack_calls import is_passing, word
 from bot.starting import SPARE_THREADS, CannotServe, open_workspaces, opened_store, tools_of
 from bot.tools import Analyse, Tools
 from bot.webhooks.delivering import Deliverer
@@ -40,6 +42,7 @@ log = logging.getLogger(__name__)
 HEALTH_SECONDS = 60.0
 PING_SECONDS = 5.0
 STOP_SECONDS = 10.0
+CONNECT_WAITS = (1.0, 2.0, 4.0)  # before a connection is asked for again at the start
 
 
 def run(settings: Settings, *, analyse: Analyse | None = None) -> int:
@@ -169,16 +172,22 @@ async def _connected(app: AsyncApp, app_token: str, stack: AsyncExitStack) -> As
 
 
 async def _connect(handler: AsyncSocketModeHandler) -> None:
-    # The client itself would try for ever: a refused app token is said at once.
-    try:
-        if goes_direct(handler.client.web_client.base_url):
-            handler.client.proxy = None
-        handler.client.wss_uri = await handler.client.issue_new_wss_url()
-    except (SlackApiError, OSError, TimeoutError) as error:
-        await handler.close_async()  # type: ignore[no-untyped-call]  # slack_bolt leaves it untyped
-        if isinstance(error, SlackApiError):
-            raise CannotServe(f"Slack refuses the app token: {error.response['error']}") from error
-        raise CannotServe(f"Slack cannot be reached: {type(error).__name__}") from error
+    # The client itself would try for ever: a refused app token is said at once, a fault that passes is waited out.
+    if goes_direct(handler.client.web_client.base_url):
+        handler.client.proxy = None
+    for wait in (*CONNECT_WAITS, None):
+        try:
+            handler.client.wss_uri = await handler.client.issue_new_wss_url()
+            break
+        except (SlackApiError, aiohttp.ClientError, OSError, TimeoutError) as error:
+            refused = isinstance(error, SlackApiError) and not is_passing(error)
+            if refused or wait is None:
+                await handler.close_async()  # type: ignore[no-untyped-call]  # slack_bolt leaves it untyped
+                why = word(error) if isinstance(error, SlackApiError) else type(error).__name__
+                what = "Slack refuses the app token" if refused else "Slack cannot be reached"
+                raise CannotServe(f"{what}: {why}") from error
+            log.warning("Slack gives no connection: %s; trying again in %.0f s", error, wait)
+            await asyncio.sleep(wait)
     await handler.connect_async()  # type: ignore[no-untyped-call]  # as above
 
 

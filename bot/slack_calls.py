@@ -1,7 +1,8 @@
 """Single calls to Slack, and how often each is tried.
 
 A 429 is waited out for as long as Slack asks; a passing fault is tried again; a refusal is final; a refused token is
-an outage. When an answer is lost, the call may have been done: the caller says how to look before trying again.
+an outage. When an answer is lost, or says that something went wrong within Slack, the call may have been done all the
+same: the caller says how to look before trying again.
 """
 
 import asyncio
@@ -68,7 +69,7 @@ class Calls:
     async def persist(
         self, send: Callable[[], Awaitable[T]], sent_already: Callable[[], Awaitable[T | None]] | None = None
     ) -> T:
-        """Try until it is done; ``sent_already`` looks whether a call whose answer was lost was done.
+        """Try until it is done; ``sent_already`` looks whether a call that did not succeed was done.
 
         Raises:
             Refused: for good.
@@ -83,8 +84,11 @@ class Calls:
                 return await send()
             except SlackApiError as error:
                 asked = retry_after(error)
-                if asked is None and not _is_passing(error):
+                if asked is None and not is_passing(error):
                     raise _final(error) from error
+                # Of its own faults Slack says that "some aspect of the operation" may have "succeeded before the error
+                # was raised"; a gateway's 502 or 504 says no more. A 429 was not done.
+                unsure = unsure or asked is None
                 pause = wait if asked is None else asked
                 reason = word(error)
             except AnswerLost as error:
@@ -188,9 +192,10 @@ def _status(error: SlackApiError) -> int:
 def word(error: SlackApiError) -> str:
     """Slack's own word for what went wrong."""
     try:
-        return str(error.response["error"])
+        said = error.response["error"]
     except (KeyError, TypeError):
-        return f"status {_status(error)}"
+        said = None
+    return f"status {_status(error)}" if said is None else str(said)
 
 
 def retry_after(error: SlackApiError) -> float | None:
@@ -205,7 +210,8 @@ def retry_after(error: SlackApiError) -> float | None:
         return 1.0
 
 
-def _is_passing(error: SlackApiError) -> bool:
+def is_passing(error: SlackApiError) -> bool:
+    """Whether the fault is Slack's own and will pass."""
     return word(error) in _PASSING or _status(error) >= 500
 
 

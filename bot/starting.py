@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -22,6 +23,7 @@ from bot.fetch.remote import reach
 from bot.orphans import bereave
 from bot.sending import PACE_SECONDS, Sender
 from bot.settings import Settings
+from bot.slack_calls import is_passing, word
 from bot.symbols.fetching import SymbolServers
 from bot.tools import Analyse, Fetch, Tools
 from bot.workspaces import ManyWorkspaces, OneWorkspace, Workspace, Workspaces, workspace_of
@@ -65,8 +67,10 @@ async def identify(client: AsyncWebClient) -> Identity:
     try:
         answer = await client.auth_test()
     except SlackApiError as error:
-        raise CannotServe(f"Slack refuses the bot token: {error.response['error']}") from error
-    except (OSError, TimeoutError) as error:  # aiohttp's connection errors are OSErrors
+        if is_passing(error):
+            raise CannotServe(f"Slack is out of order: {word(error)}") from error
+        raise CannotServe(f"Slack refuses the bot token: {word(error)}") from error
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise CannotServe(f"Slack cannot be reached at {client.base_url}: {type(error).__name__}") from error
     url = str(answer.get("url") or "https://slack.com/")
     base = url if url.endswith("/") else f"{url}/"

@@ -37,6 +37,7 @@ from storage.threads import Thread
 log = logging.getLogger(__name__)
 
 STOP = "stop"
+OPENED_BEFORE = "exchanged_trigger_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,8 +268,12 @@ async def _threads(desk: Desk, what: Pressed) -> None:
 async def _window(desk: Desk, what: Pressed, kind: str, content: Callable[[Thread, Sight], View]) -> None:
     # Open at once, whatever history takes to answer; a second delivery of the press finds its trigger used.
     # It is that person's alone: it shows what they may see, and what stands where they pressed.
-    opened = await desk.sender.open_view(what.trigger, modals.loading(kind))
-    if opened is None:
+    try:
+        opened = await desk.sender.open_window(what.trigger, modals.loading(kind))
+    except (Refused, Unreachable) as error:
+        log.warning("a window did not open: %s", error)
+        if str(error) != OPENED_BEFORE:
+            await _whisper(desk, what, "window_missed")
         return
     place = await asyncio.to_thread(
         desk.store.threads.of_summary, what.about.team, what.about.channel, what.about.message

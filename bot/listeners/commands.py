@@ -16,6 +16,7 @@ from bot.listeners.intake import ANALYZE, Rules, is_allowed, requests
 from bot.outbound import Message
 from bot.sending import Refused, Unreachable
 from bot.slack_text import render
+from storage.events import fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ async def command(desk: Desk, rules: Rules, body: Mapping[str, Any], tell: Tell)
     links = [link.shown for link in find_links(text)]
     asked = render("asked", [user], person=user, links=links, words="" if links else text[:MAX_SHOWN])
     try:
-        ts = await desk.sender.post(channel, None, asked, "command")
+        ts = await desk.sender.post(channel, None, asked, f"command-{fingerprint(_trigger(body))}")
     except (Refused, Unreachable) as error:
         log.warning("a command was not answered: %s", error)
         await tell(render("not_invited"))
@@ -76,4 +77,8 @@ def _team(body: Mapping[str, Any]) -> str:
 
 
 async def _is_first(desk: Desk, body: Mapping[str, Any]) -> bool:
-    return await asyncio.to_thread(desk.store.events.first, f"press:{body.get('trigger_id')}")
+    return await asyncio.to_thread(desk.store.events.first, f"press:{_trigger(body)}")
+
+
+def _trigger(body: Mapping[str, Any]) -> str:
+    return str(body.get("trigger_id"))

@@ -52,13 +52,15 @@ class Api:
         wait = self._faults.retry_after(method)
         if wait is not None:
             self._record(method, {}, "ratelimited", {})
-            limited = {"ok": False, "error": "ratelimited"}
-            return web.json_response(limited, status=429, headers={"Retry-After": str(wait)})
+            return _limited(wait)
         planned = self._faults.planned(method)
         arguments: Arguments = {}
         try:
             arguments = await read_arguments(request)
             if planned is not None and not planned.after_doing:
+                if planned.status is not None:
+                    self._record(method, arguments, planned.error, {})
+                    return _broken(planned.status) if planned.retry_after is None else _limited(planned.retry_after)
                 raise SlackError(planned.error)  # noqa: TRY301  # one way out for every refusal
             answer = {"ok": True} | self._answer(method, token_of(request, arguments), arguments)
         except SlackError as error:
@@ -68,6 +70,8 @@ class Api:
                 refused["response_metadata"] = {"messages": list(error.messages)}
             return web.json_response(refused, headers=self._headers(token_of(request, arguments)))
         self._record(method, arguments, None, answer)
+        if planned is not None and planned.status is not None:
+            return _broken(planned.status)
         if planned is not None and request.transport is not None:
             request.transport.abort()
         return web.json_response(answer, headers=self._headers(token_of(request, arguments)))
@@ -109,6 +113,11 @@ class Api:
         """Something else of the app takes a scope. Raises: SlackError, where it lacks it."""
         Caller(self._workspace, "", self.grants.all[0].scopes, self.used_scopes).need(scope)
 
+    def wait_for_files(self) -> int | None:
+        """The ``Retry-After`` of downloads that are limited right now, as the method "files.download"."""
+        planned = self._faults.planned("files.download")
+        return self._faults.retry_after("files.download") if planned is None else planned.retry_after
+
     def may_read_files(self, request: web.Request) -> bool:
         """Whether who asks for a file may have it."""
         try:
@@ -126,6 +135,16 @@ class Api:
         except SlackError:
             scopes = None
         return {"Date": now} | ({} if scopes is None else {"X-OAuth-Scopes": ",".join(sorted(scopes))})
+
+
+def _limited(wait: int) -> web.Response:
+    limited = {"ok": False, "error": "ratelimited"}
+    return web.json_response(limited, status=429, headers={"Retry-After": str(wait)})
+
+
+def _broken(status: int) -> web.Response:
+    page = "<html><body>The server is temporarily unable to handle your request</body></html>"
+    return web.Response(status=status, text=page, content_type="text/html")
 
 
 def token_of(request: web.Request, arguments: Arguments) -> str:

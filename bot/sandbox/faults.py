@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Planned:
-    """An answer prepared for the next ``times`` calls of a method: an error word, or a lost answer."""
+    """An answer prepared for the next ``times`` calls of a method: an error word, a page with an HTTP ``status``, or no
+    answer at all; ``after_doing`` what was asked, or instead of it. ``retry_after`` comes with 429."""
 
     error: str
     times: int
     after_doing: bool = False
+    status: int | None = None
+    retry_after: int | None = None
+    is_used: bool = False
 
 
 @dataclass(slots=True)
@@ -49,6 +53,19 @@ class Faults:
         """Do what the next calls ask, then close the connection without an answer."""
         self._planned.setdefault(method, []).append(Planned("", times, after_doing=True))
 
+    def break_down(self, method: str, status: int, times: int = 1, *, after_doing: bool = False) -> None:
+        """Answer the next calls with the page of a gateway that broke, having done what they ask or not."""
+        self._planned.setdefault(method, []).append(Planned(f"status {status}", times, after_doing, status))
+
+    def limit_calls(self, method: str, retry_after: int, times: int = 1) -> None:
+        """Answer 429 to the next calls of a method, whenever they come."""
+        self._planned.setdefault(method, []).append(Planned("ratelimited", times, status=429, retry_after=retry_after))
+
+    @property
+    def unused(self) -> list[str]:
+        """The methods for which an answer is prepared that nobody asked for yet."""
+        return [method for method, waiting in self._planned.items() if any(not planned.is_used for planned in waiting)]
+
     def retry_after(self, method: str) -> int | None:
         """The ``Retry-After`` of a method that is limited right now."""
         for name in (method, "*"):
@@ -63,4 +80,5 @@ class Faults:
         if not waiting:
             return None
         waiting[0].times -= 1
+        waiting[0].is_used = True
         return waiting.pop(0) if waiting[0].times <= 0 else waiting[0]

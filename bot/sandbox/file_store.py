@@ -36,6 +36,9 @@ class _Store:
         file = self._file(request)
         if file is None or not file.completed:
             return web.Response(status=404)
+        wait = self._api.wait_for_files()
+        if wait is not None:
+            return web.Response(status=429, headers={"Retry-After": str(wait)})
         if not self._api.may_read_files(request):
             # The real one answers 200 with a login page here, and so does this.
             return web.Response(text="<html><body>Sign in</body></html>", content_type="text/html")

@@ -74,10 +74,11 @@ class SocketMode:
                 transport.abort()
         await asyncio.sleep(0)
 
-    async def refresh_all(self) -> None:
-        """Announce a refresh and close, as Slack does every few hours."""
+    async def refresh_all(self, reason: str = "refresh_requested") -> None:
+        """Say that every connection ends, as Slack does every few hours; with "too_many_websockets" or "link_disabled"
+        for other reasons."""
         for socket in list(self.connections):
-            await socket.send_json({"type": "disconnect", "reason": "refresh_requested", "debug_info": {}})
+            await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {}})
 
     async def carry(self, delivery: Delivery) -> bool:
         """Send a delivery in an envelope, once somebody is connected; whether it was acknowledged in time."""
