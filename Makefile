@@ -83,6 +83,10 @@ slack-faults: $(VENV)/.dev  ## everything that Slack can do to a bot, in both tr
 bench-pages: $(VENV)/.dev  ## the bot's pages over a history of 100,000 crashes
 	$(BIN)/python -m tests.bench.pages
 
+.PHONY: pages
+pages: $(VENV)/.dev  ## every page in Chromium, wide and narrow, light and dark, on paper, by keyboard; pictures in build/screens
+	$(BIN)/python -m tests.look
+
 migration: $(VENV)/.dev  ## 100,000 crashes from SQLite to PostgreSQL and back, compared byte for byte
 	$(BIN)/python -m tests.bench.migration
 

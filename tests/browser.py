@@ -18,6 +18,7 @@ import aiohttp
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 START_SECONDS, WAIT_SECONDS = 60.0, 20.0
 STILL_SECONDS = 0.15  # what did not move for so long stands still
+KEYS = {"Enter": (13, "\r"), "Tab": (9, ""), "Space": (32, " ")}  # virtual key code, and what it types
 
 
 class Page:
@@ -73,10 +74,15 @@ class Page:
 
     async def enter(self) -> None:
         """Press the enter key."""
+        await self.key("Enter")
+
+    async def key(self, name: str, *, shift: bool = False) -> None:
+        """Press a key: Enter, Tab or Space."""
+        number, text = KEYS[name]
+        about = {"key": text if name == "Space" else name, "code": name, "windowsVirtualKeyCode": number}
+        typed = {"text": text} if text else {}
         for kind in ("keyDown", "keyUp"):
-            await self.call(
-                "Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13, text="\r"
-            )
+            await self.call("Input.dispatchKeyEvent", type=kind, modifiers=8 * shift, **about, **typed)
 
     async def until(self, condition: str) -> None:
         """Wait for an expression to become true. Raises: TimeoutError."""
@@ -92,7 +98,7 @@ class Page:
         return answer["result"].get("value")
 
     async def picture(self, path: Path, css: str | None = None) -> None:
-        """A PNG of the window, or of one element at its full height."""
+        """A PNG of the window, or of one element ("html": the whole page) at its full height."""
         clip: dict[str, Any] = {}
         if css is not None:
             box = await self.evaluate(
@@ -108,6 +114,11 @@ class Page:
         await self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
         )
+
+    async def shown_as(self, medium: str = "", *, dark: bool = False) -> None:
+        """Draw pages for the screen or, with ``medium`` "print", for paper; for people who like it light or dark."""
+        wish = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        await self.call("Emulation.setEmulatedMedia", media=medium, features=[wish])
 
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command of the protocol and its result. Raises: AssertionError: the browser refuses it."""

@@ -27,7 +27,7 @@ _ATTRIBUTES = {
     "text": {"x": _NUMBERS, "y": _NUMBERS, "text-anchor": "start|middle|end", "font-size": "[0-9.]{1,8}"},
     "a": {},
 }
-_SCALE = 0.75  # the drawing is made for 110 dpi and large letters; a page's text is smaller
+_SCALE = 0.85  # the drawing is made for 110 dpi and large letters; a page's text is smaller
 _MAX_DEPTH = 12
 
 

@@ -31,7 +31,7 @@ from bot.web.health.pages import HealthPages
 from bot.web.metrics import metrics_text
 from bot.web.signin.flow import BEGIN, SignIn, local
 from bot.web.subjects import KINDS, MAX_PAGE, subject, subjects
-from bot.web.templates import STYLE_SHEET, page
+from bot.web.templates import ICON, STYLE_SHEET, page
 from bot.web.uploads.pages import UploadPages
 from bot.web.visitors import Visitor, Visitors
 from storage import Store
@@ -70,6 +70,7 @@ def create_site(
         Route("/open/{token}", site.open),
         Route("/open/{token}/{number:int}", site.open),
         Route("/static/pages.css", site.style),
+        Route("/static/icon.svg", site.icon),
         Route("/healthz", site.health),
         Route("/readyz", site.ready),
         Route("/metrics", site.metrics),
@@ -165,6 +166,9 @@ class _Site:
 
     async def style(self, _request: Request) -> Response:
         return PlainTextResponse(STYLE_SHEET.read_text("utf-8"), media_type="text/css")
+
+    async def icon(self, _request: Request) -> Response:
+        return PlainTextResponse(ICON.read_text("utf-8"), media_type="image/svg+xml")
 
     async def api(self, request: Request) -> Response:
         visitor = await self._visitors.of(request)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bot import wording
 from bot.mrkdwn import visible
@@ -21,6 +21,7 @@ from bot.web.lines import group_link, subject_link
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "web" / "pages"
 STYLE_SHEET = TEMPLATES / "pages.css"
+ICON = TEMPLATES / "icon.svg"
 
 
 def page(name: str, /, **values: Any) -> str:
@@ -64,6 +65,7 @@ def _environment() -> jinja2.Environment:
         "group_link": group_link,
         "subject_link": _subject_link,
         "code": code_text,
+        "breakable": _breakable,
     }
     return environment
 
@@ -76,6 +78,11 @@ def _printed(value: Any) -> Any:
 
 def _subject_link(name: str, kind: str) -> str:
     return subject_link(kind, name)
+
+
+def _breakable(text: str) -> Markup:
+    # Names as DRIVER_POWER_STATE_FAILURE are wider than a telephone: a line may end behind each underscore.
+    return Markup("_<wbr>").join(escape(part) for part in visible(text).split("_"))
 
 
 def _time(iso: str) -> Markup:

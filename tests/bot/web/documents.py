@@ -12,7 +12,7 @@ from analysis.verdict.report import Report, validate
 from tests.bot.reports import GOLDEN
 
 Attributes = dict[str, str | None]
-VOID = {"meta", "link", "br", "input", "img", "hr"}
+VOID = {"meta", "link", "br", "input", "img", "hr", "wbr"}
 HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -35,6 +35,7 @@ class Document(HTMLParser):
     texts: list[str] = field(default_factory=list)
     styles: list[str] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
+    is_broken: bool = False
 
     def __post_init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -43,12 +44,15 @@ class Document(HTMLParser):
         self.elements.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
+        self.is_broken = tag == "wbr"
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        (self.styles if "style" in self.open else self.texts).append(data)
+        before = self.texts.pop() if self.is_broken and self.texts else ""  # a place where a line may end is no space
+        (self.styles if "style" in self.open else self.texts).append(before + data)
+        self.is_broken = False
 
     @property
     def text(self) -> str:

@@ -98,7 +98,8 @@ def test_a_link_from_the_drawing_or_a_table_leads_to_a_stack() -> None:
     targets = [target.removeprefix("#") for target in page.values("href") if target.startswith("#")]
     assert set(targets) <= places
     inside = page.elements[next(i for i, (tag, _) in enumerate(page.elements) if tag == "svg") :]
-    drawing = [attributes["href"] for tag, attributes in inside[: inside.index(("table", {}))] if tag == "a"]
+    end = next(i for i, (tag, _) in enumerate(inside) if tag == "table")
+    drawing = [attributes["href"] for tag, attributes in inside[:end] if tag == "a"]
     assert drawing
     assert all(re.fullmatch(r"#s\d+", target or "") for target in drawing)
 
@@ -118,7 +119,7 @@ def test_threads_of_one_group_share_one_stack() -> None:
     blocked = {item.thread: item for item in FULL.blocking.blocked_threads}
     page = drawn(FULL)
     assert all(page.text.count(f"{blocked[address].process} {address}") for address in FULL.stack_groups[0].threads)
-    assert len([1 for tag, a in page.elements if tag == "table" and a.get("class") == "stack"]) == 3
+    assert len([1 for tag, a in page.elements if tag == "table" and a.get("class") == "stack cards"]) == 3
 
 
 def test_without_a_drawing_program_the_words_remain(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,14 +50,14 @@ def token(channel: str, days: float = 1) -> str:
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_page_is_whole_and_needs_only_the_style_sheet(store: Store, path: str) -> None:
+async def test_a_page_is_whole_and_needs_only_the_style_sheet_and_the_icon(store: Store, path: str) -> None:
     async with browser(store, OPEN) as client:
         answer = await client.get(path)
     page = parsed(answer.text)
     assert answer.status_code == 200
     assert not {"script", "iframe", "object", "base", "style"} & {tag for tag, _ in page.elements}
     assert page.values("style") == []
-    assert [a.get("href") for tag, a in page.elements if tag == "link"] == ["/static/pages.css"]
+    assert [a.get("href") for tag, a in page.elements if tag == "link"] == ["/static/pages.css", "/static/icon.svg"]
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/nowhere", "/static/pages.css", "/healthz"])
