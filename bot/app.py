@@ -22,10 +22,11 @@ from bot.clients import bare_client
 from bot.home_tab import acting, showing
 from bot.home_tab import forms as home_forms
 from bot.install import leaving
-from bot.listeners import buttons, commands, intake, rooms
+from bot.listeners import buttons, commands, intake, rooms, unfurling
 from bot.listeners.names import COMMAND, SHORTCUT
 from bot.outbound import Message, checked
 from bot.stopping import stop_jobs
+from bot.web.guard import NO_PAGES, Access
 from bot.workspaces import Workspaces
 from storage.store import Store
 
@@ -72,6 +73,7 @@ def create_app(listeners: "Listeners", api_url: str, signing_secret: str | None 
         app.action(action)(ack=acknowledge, lazy=[listeners.press])
     for form in (*buttons.ALL_FORMS, *home_forms.FORMS):
         app.view(form)(ack=check, lazy=[listeners.submit])
+    app.event("link_shared")(ack=acknowledge, lazy=[listeners.unfurl])
     app.event("app_home_opened")(ack=acknowledge, lazy=[listeners.open_home])
     for action in acting.ACTIONS:
         app.action(action)(ack=acknowledge, lazy=[listeners.press_home])
@@ -90,13 +92,14 @@ def _take_the_rest(app: AsyncApp) -> None:
 @dataclass(frozen=True, slots=True)
 class Listeners:
     """What is done with an event: with what ``desk`` has, in the workspace that it is of. ``leave`` is told of
-    workspaces that take the app away.
+    workspaces that take the app away; ``access`` says which pages are ours.
     """
 
     workspaces: Workspaces
     desk: buttons.Desk
     rules: intake.Rules
     leave: Leave | None = None
+    access: Access = NO_PAGES
 
     async def authorize(self, team_id: str | None) -> AuthorizeResult | None:
         """Who we are where an event comes from: known, since taking an event must not wait for Slack's answer."""
@@ -153,6 +156,12 @@ class Listeners:
         here = await self._here(body)
         if here is not None:
             await showing.opened(here.desk, here.rules, team_of(body), body["event"])
+
+    async def unfurl(self, body: dict[str, Any]) -> None:
+        """Links to our pages were posted."""
+        here = await self._here(body)
+        if here is not None:
+            await unfurling.unfurl(here.desk, here.rules, self.access, team_of(body), body)
 
     async def press_home(self, body: dict[str, Any]) -> None:
         """Something on the home tab was pressed or chosen."""

@@ -105,6 +105,11 @@ def muted(report: Report, seen: Seen | None, stands: Standing) -> Message:
     return render("muted", _mentions(report, stands), report=report, seen=seen, standing=stands)
 
 
+def unfurled(report: Report, seen: Seen | None, stands: Standing) -> Message:
+    """What stands below a message with a link to the report's page."""
+    return render("unfurl", _mentions(report, stands), report=report, seen=seen, standing=stands)
+
+
 def with_links(message: Message, page: str | None, new_ticket: str | None = None) -> Message:
     """The message with links below it, to the report's page and to what begins a ticket about it; as it was without."""
     below = render("page", address=page, new_ticket=new_ticket).blocks

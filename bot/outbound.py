@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.elements import MAX_URL, action_problems, field_problems, text_problems
+from bot.mrkdwn import plain
 
 Block = dict[str, Any]
 Check = Callable[[Block, str], Iterator[str]]
@@ -129,6 +130,16 @@ def checked_home(blocks: tuple[Block, ...], mentions: frozenset[str]) -> dict[st
     if problems:
         raise BadMessage(problems)
     return {"type": "home", "blocks": list(blocks)}
+
+
+def checked_unfurl(message: Message) -> dict[str, Any]:
+    """What stands below somebody's message with a link, as chat.unfurl takes it for that link. Raises: BadMessage."""
+    problems = [*_text_problems(message.text, message.mentions), *_block_problems(message, MAX_BLOCKS, _BLOCKS)]
+    if not message.blocks:
+        problems.append("nothing to show")
+    if problems:
+        raise BadMessage(problems)
+    return {"blocks": list(message.blocks), "fallback": plain(message.text)}
 
 
 def checked_comment(text: str) -> str:

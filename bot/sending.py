@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.lanes import InLane, Lane, Window
 from bot.mrkdwn import cut, escape, plain
-from bot.outbound import BadMessage, Message, View, checked, checked_comment, checked_home, checked_view
+from bot.outbound import BadMessage, Message, View, checked, checked_comment, checked_home, checked_unfurl, checked_view
 from bot.slack_calls import PATIENCE_SECONDS, Answer, AnswerLost, Calls, Refused, Unreachable, given, retry_after, word
 
 log = logging.getLogger(__name__)
@@ -261,6 +261,16 @@ class Sender:
         """Show a person's home tab. Raises: Refused, Unreachable."""
         content = {"user_id": user, "view": checked_home(view.blocks, view.mentions)}
         await self._calls.persist(lambda: self._calls.once("views.publish", content))
+
+    async def unfurl(self, channel: str, ts: str, shown: Mapping[str, Message]) -> None:
+        """Show below somebody's message what its links lead to, by link; what stands there already is replaced.
+
+        Raises:
+            Refused, Unreachable.
+        """
+        content = {url: checked_unfurl(message) for url, message in shown.items()}
+        arguments = {"channel": channel, "ts": ts, "unfurls": content}
+        await self._calls.persist(lambda: self._calls.once("chat.unfurl", arguments))
 
     async def message(self, channel: str, thread_ts: str, ts: str) -> Answer | None:
         """A message in a thread, whoever wrote it; None where it is gone. Raises: Refused, Unreachable."""

@@ -91,7 +91,9 @@ async def serve(
             greeter.greet(jobs)
 
         user = workspaces.nobody.identity.user
-        rules = Rules(user, settings.channels, settings.users, settings.link_hosts, settings.permissions)
+        rules = Rules(
+            *(user, settings.channels, settings.users, settings.link_hosts, settings.permissions), settings.web_url
+        )
         desk = buttons.Desk(
             *(store, tools.stops, workspaces.nobody.sender, workspaces.nobody.membership, announce),
             defaults=settings.defaults,
@@ -99,7 +101,7 @@ async def serve(
         )
         is_http = settings.transport == "http"
         losing = functools.partial(leave, store, tools.stops, settings.home) if settings.installs else None
-        listeners = Listeners(workspaces, desk, rules, losing)
+        listeners = Listeners(workspaces, desk, rules, losing, settings.access)
         app = create_app(listeners, settings.slack_api_url, secret if is_http else None)
         listening = []
         if is_http or settings.installs:

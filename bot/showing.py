@@ -148,6 +148,14 @@ async def restate(tools: Tools, place: Thread) -> None:
             log.warning("a message about report %d stays as it was: %s", now.report_id, refused.word)
 
 
+def seen_here(store: Store, report: Report) -> blocks.Seen | None:
+    """How often a failure was seen, for those who see this much of history; None for once."""
+    bucket = store.seen(report).same_bucket
+    if bucket is None:
+        return None
+    return blocks.Seen(bucket.count, bucket.first_seen, len(bucket.hosts), None, is_counter=True)
+
+
 def _before(bucket: SameBucket | None, place: Thread) -> blocks.Seen | None:
     if bucket is None:
         return None

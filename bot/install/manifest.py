@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
 from bot.install.scopes import DEFAULT, FEATURES, UnknownFeature, bot_events, bot_scopes, chosen
 from bot.listeners.names import COMMAND, SHORTCUT
@@ -45,6 +46,7 @@ def manifest(features: Iterable[str] = DEFAULT, url: str = EXAMPLE, web_url: str
             },
             "bot_user": {"display_name": "pileup", "always_online": True},
         }
+        | ({"unfurl_domains": [_domain(web_url)]} if "unfurl" in names else {})
         | ({"shortcuts": [_SHORTCUT]} if has_questions and "links" in names else {})
         | ({"slash_commands": [command]} if has_questions else {}),
         "oauth_config": ({"redirect_urls": redirects} if redirects else {})
@@ -81,6 +83,10 @@ def run(features: str | None, url: str | None, *, list_them: bool = False) -> in
         return 2
     print(text(made))
     return 0
+
+
+def _domain(url: str) -> str:
+    return (urlsplit(url).hostname or "").lower()
 
 
 _SHORTCUT = {

@@ -58,6 +58,12 @@ FEATURES: dict[str, Feature] = {
     "home": Feature(
         "the home tab: open problems, what is assigned, settings", (), ("app_home_opened",), needs=("links", "buttons")
     ),
+    "unfurl": Feature(
+        "links to pages of crashes show the verdict below the message, where all who read it may see that",
+        ("links:read", "links:write"),
+        ("link_shared",),
+        needs=("links", "buttons"),
+    ),
     "groups": Feature(
         "user groups (S…) among those who may do something", ("usergroups:read",), needs=("links", "buttons")
     ),

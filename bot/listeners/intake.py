@@ -33,7 +33,8 @@ Json = Mapping[str, Any]
 class Rules:
     """Whom and where the bot listens to; empty sets allow everybody and everywhere, direct messages need no channel.
 
-    ``permissions`` say who may do what changes what is said of a failure.
+    ``permissions`` say who may do what changes what is said of a failure. ``pages`` is the address of our own pages:
+    what a link below it leads to is no dump.
     """
 
     bot_user: str
@@ -41,6 +42,19 @@ class Rules:
     users: frozenset[str] = frozenset()
     link_hosts: frozenset[str] = frozenset()
     permissions: Permissions = ANYBODY
+    pages: str | None = None
+
+    def is_page(self, url: str) -> bool:
+        """Whether a link leads to one of our own pages."""
+        return self.pages is not None and (url == self.pages or url.startswith(f"{self.pages}/"))
+
+    def named(self, words: str) -> str:
+        """Words with "crash 12" in place of the link to its page."""
+        if self.pages is None:
+            return words
+        return re.sub(
+            rf"<?{re.escape(self.pages)}/(?:crashes|open/[^/\s>|]+)/(\d+)/?(?:\|[^>]*)?>?", r"crash \1", words
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +91,9 @@ def requests(body: Json, rules: Rules) -> list[Request]:
     links = [
         link
         for link in find_links(heard.text)
-        if link.url not in heard.old_links and is_wanted(link, addressed=heard.addressed, hosts=rules.link_hosts)
+        if link.url not in heard.old_links
+        and not rules.is_page(link.url)
+        and is_wanted(link, addressed=heard.addressed, hosts=rules.link_hosts)
     ]
     if is_windbg(heard.text):
         # What a debugger prints has links of its own, to help pages and symbol servers: nobody asks for those.
@@ -197,7 +213,8 @@ def _for_password(heard: Heard, password: str) -> Request:
 
 def _for_question(heard: Heard, rules: Rules) -> Request:
     question = re.sub(rf"<@{re.escape(rules.bot_user)}(\|[^>]*)?>", " ", heard.text)
-    payload = {**_place(heard), "question": " ".join(question.split())[:MAX_QUESTION], "user": heard.user}
+    words = " ".join(rules.named(question).split())[:MAX_QUESTION]
+    payload = {**_place(heard), "question": words, "user": heard.user}
     key = f"{heard.team}:{heard.channel}:{heard.ts}:question"
     return _request(heard, "question", NewJob(key, payload, ASK, priority=urgency.TALK))
 

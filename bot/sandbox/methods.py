@@ -1,6 +1,6 @@
 """The Web API methods that the bot may use: the tables of the files that know them, joined."""
 
-from bot.sandbox import chat, conversations, files, people, reactions, rooms, views
+from bot.sandbox import chat, conversations, files, people, reactions, rooms, unfurls, views
 from bot.sandbox.calling import Method
 
 METHODS: dict[str, Method] = {
@@ -11,4 +11,5 @@ METHODS: dict[str, Method] = {
     **rooms.METHODS,
     **files.METHODS,
     **views.METHODS,
+    **unfurls.METHODS,
 }

@@ -62,6 +62,7 @@ class Message:
     files: list[File] = field(default_factory=list)
     reactions: dict[str, list[str]] = field(default_factory=dict)
     unfurl: tuple[bool, bool] = (True, True)
+    unfurled: dict[str, dict[str, Any]] = field(default_factory=dict)  # what the app shows of links, by link
 
     def to_json(self, *, metadata: bool = False) -> dict[str, Any]:
         """The message as Slack's API shows it; metadata only where it was asked for."""
@@ -74,6 +75,8 @@ class Message:
             shown["blocks"] = self.blocks
         if self.edited:
             shown["edited"] = {"user": self.user, "ts": self.edited}
+        if self.unfurled:
+            shown["attachments"] = [{"from_url": url, **said} for url, said in self.unfurled.items()]
         if self.files:
             shown["files"] = [file.to_json() for file in self.files]
         if self.reactions:
@@ -165,6 +168,7 @@ class Workspace:
             )
         }
         self.groups: dict[str, set[str]] = {}  # user groups
+        self.unfurl_domains: set[str] = set()  # of whose links the app wants to hear
         self.files: dict[str, File] = {}
         self.views: dict[str, View] = {}  # open windows
         self.homes: dict[str, View] = {}  # the app's home tab, by person
@@ -277,6 +281,11 @@ class Workspace:
         """Change a message in place."""
         message.text, message.blocks, message.edited = text, blocks, self.new_ts()
         self._tell("edited", channel, message)
+
+    def unfurl(self, channel: Channel, message: Message, shown: dict[str, dict[str, Any]]) -> None:
+        """Show what links of a message lead to."""
+        message.unfurled |= shown
+        self._tell("unfurled", channel, message)
 
     def delete(self, channel: Channel, message: Message) -> None:
         """Remove a message."""

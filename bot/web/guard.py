@@ -81,6 +81,9 @@ class Access:
         return frozenset(held | self.shared) if held else frozenset()
 
 
+NO_PAGES = Access()  # none that anybody elsewhere could open
+
+
 def tokens(connection: HTTPConnection) -> list[str]:
     """The tokens that a browser holds, newest first, believed or not."""
     return connection.cookies.get(COOKIE, "").split("~")[:MAX_TOKENS]

@@ -22,6 +22,7 @@ from tests.bot.server import page, serving
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "slack"
+PAGES = "https://pileup.example"
 PATIENCE = 5.0  # of one step, where something may be missing
 PLACES = {CRASHES: "", "C0SECRET01": "private", "C0GROUP001": "mpim", DIRECT: "im"}
 
@@ -61,6 +62,14 @@ def test_transport_and_installation_have_their_addresses() -> None:
         "https://b.example/slack/oauth_redirect",
         "https://w.example/signin/callback",
     ]
+
+
+def test_links_to_pages_are_heard_of_at_their_domain() -> None:
+    assert "unfurl_domains" not in manifest()["features"]
+    made = manifest(("unfurl",), "https://b.example", "https://Pileup.Example.com:8443/pages")
+    assert made["features"]["unfurl_domains"] == ["pileup.example.com"]
+    assert "link_shared" in made["settings"]["event_subscriptions"]["bot_events"]
+    assert {"links:read", "links:write"} <= set(made["oauth_config"]["scopes"]["bot"])
 
 
 def test_every_event_about_channels_is_heard() -> None:
@@ -133,6 +142,15 @@ async def groups(slack: StandIn) -> None:
         await until(lambda: "acknowledged by" in str(_verdict(slack, said).blocks), PATIENCE)
 
 
+async def unfurl(slack: StandIn) -> None:
+    slack.workspace.unfurl_domains.add("pileup.example")
+    async with serving(**{"a.dmp": page(dump("seed"))}) as site:
+        said = slack.workspace.say(CRASHES, ANNA, site.url("/a.dmp"))
+        await until(lambda: is_done(slack, said), PATIENCE)
+    linked = slack.workspace.say(CRASHES, ANNA, f"<{PAGES}/crashes/1>")
+    await until(lambda: linked.unfurled, PATIENCE)
+
+
 async def sights(slack: StandIn) -> None:
     """Who sees what is known of each kind, and what happens to channels is heard."""
     await until(lambda: slack.calls_of("users.info"), PATIENCE)
@@ -153,6 +171,7 @@ SCENES: dict[str, Callable[[StandIn], Awaitable[None]]] = {
     "questions": questions,
     "buttons": buttons,
     "groups": groups,
+    "unfurl": unfurl,
 }
 
 
@@ -166,7 +185,8 @@ async def works(home: Path, feature: str, scopes: frozenset[str]) -> tuple[bool,
                 space.channels[channel] = Channel(
                     channel, kind, set(space.users), is_private=is_private, is_mpim=is_mpim
                 )
-        async with bot(slack, home, Analyst(), managers="S0STORAGE1" if feature == "groups" else ""):
+        managers = "S0STORAGE1" if feature == "groups" else ""
+        async with bot(slack, home, Analyst(), managers=managers, web_url=PAGES):
             try:
                 await SCENES[feature](slack)
             except (TimeoutError, AssertionError, SlackError):

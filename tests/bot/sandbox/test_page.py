@@ -232,3 +232,14 @@ async def test_a_button_of_a_message_can_be_pressed_and_no_other(
         assert answer.status == 400
     payload = slack.deliveries.all[-1].payload
     assert (payload["type"], payload["actions"][0]["value"], payload["user"]["id"]) == ("block_actions", "7", ANNA)
+
+
+async def test_what_a_link_leads_to_stands_below_its_message(slack: StandIn, browser: aiohttp.ClientSession) -> None:
+    url = "https://pileup.example/crashes/1"
+    said = slack.workspace.say(CRASHES, ANNA, f"<{url}>")
+    text = {"type": "mrkdwn", "text": "*the verdict* &lt;script&gt;"}
+    slack.workspace.unfurl(
+        slack.workspace.channels[CRASHES], said, {url: {"blocks": [{"type": "section", "text": text}]}}
+    )
+    shown = await read(browser, f"{slack.base}chat/{CRASHES}")
+    assert "<b>the verdict</b> &lt;script&gt;" in shown.partition('<blockquote class="unfurl"')[2]
