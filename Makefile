@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sample bench bench-remote bench-slack bench-pages slack-faults soak screens-slack migration pdbs faults images questions score locks tables frames cover fuzz package clean
+.PHONY: demo test check sample bench bench-remote bench-slack bench-pages slack-faults soak screens-slack slack-schema migration pdbs faults images questions score locks tables frames cover fuzz package clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -79,6 +79,9 @@ screens-slack: $(VENV)/.dev  ## what people see in Slack, as pictures in build/s
 
 slack-faults: $(VENV)/.dev  ## everything that Slack can do to a bot, in both transports: what the person sees
 	$(BIN)/python -m tests.slack_faults
+
+slack-schema: $(VENV)/.dev  ## make the schema of Slack's blocks and views again, from Slack's own types
+	$(BIN)/python -m tests.slack_types
 
 bench-pages: $(VENV)/.dev  ## the bot's pages over a history of 100,000 crashes
 	$(BIN)/python -m tests.bench.pages

@@ -1,14 +1,18 @@
 """What holds for every test."""
 
 import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from bot.sandbox import StandIn
 from storage.database import Place
 from storage.store import Store
+from tests import sent
 from tests.postgres import Server, empty, server
 
 # Examples that open files or share two cores with others are sometimes slow; the suite's own timeout is the limit.
@@ -20,6 +24,24 @@ def pytest_collection_finish() -> None:
     """Thousands of collected tests live as long as the run: each look through them for garbage would find none."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def everything_sent_is_valid() -> Iterator[None]:
+    """When a stand-in ends, all that it was sent and took is held against Slack's rules, three times over."""
+    leave = StandIn.__aexit__
+
+    async def checked(slack: StandIn, kind: Any, error: Any, trace: Any) -> None:
+        await leave(slack, kind, error, trace)
+        taken = [(call.method, call.arguments) for call in slack.calls if call.error is None]
+        # The tests of the stand-in itself call it as no gate would let them.
+        by_bot = not os.environ.get("PYTEST_CURRENT_TEST", "").startswith("tests/bot/sandbox/test_")
+        problems = [] if kind else sent.problems(taken, by_bot=by_bot)
+        assert problems == []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StandIn, "__aexit__", checked)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from bot.clients import bare_client, sending_client
 from bot.install.installations import InstallationStore, StateStore
 from bot.install.tokens import EARLY, InstalledToken
 from bot.install.vault import Unopened, Vault
+from bot.outbound import Message, checked
 from bot.sandbox import StandIn
 from bot.sandbox.grants import CLIENT_ID, CLIENT_SECRET, LIFE_SECONDS
 from bot.slack_calls import Refused, Unreachable
@@ -101,7 +102,8 @@ async def test_a_call_that_meets_the_end_of_its_token_is_made_with_another(
     await installed(slack, store)
     client = sending_client(token(slack, store, clock), slack.api_url)
     slack.grants.all[-1].expires_at = 0.0  # as when the clocks differ
-    posted = await client.chat_postMessage(channel="C0CRASHES1", text="once")
+    message = checked(Message("once"), "key") | {"unfurl_links": False, "unfurl_media": False}
+    posted = await client.api_call("chat.postMessage", json={"channel": "C0CRASHES1", **message})
     assert posted["ok"]
     assert slack.grants.refreshes == 1
     assert [m.text for m in slack.workspace.channels["C0CRASHES1"].messages.values()] == ["once"]

@@ -15,7 +15,7 @@ from tests.second_slack import emulated as second
 NOBODY, NOWHERE, NEVER = "U0NOBODY01", "C0NOWHERE1", "1700000000.000001"
 WORDS = {"type": "plain_text", "text": "words"}
 MODAL = {"type": "modal", "title": WORDS, "blocks": [{"type": "section", "text": WORDS}]}
-HOME = {"type": "home", "blocks": []}
+HOME = {"type": "home", "blocks": [{"type": "divider"}]}
 
 # What is asked, and what both answer: None for ok. In braces: a channel, a message of the bot there, one of a person.
 SAME: list[tuple[str, dict[str, Any], str | None]] = [
