@@ -29,6 +29,8 @@ def migrated() -> int:
                 print(f"{spoken(place)} has schema {before}: nothing to do")
             for number in range(before + 1, before + steps + 1):
                 print(f"step {number} of {len(MIGRATIONS)} done")
+            for step in _queue(database):
+                print(f"the workers' queue: {step} done")
         return OK
 
     return _or_stop(bring_up)
@@ -87,6 +89,14 @@ def _or_stop(work: Callable[[], int]) -> int:
     except (OSError, StorageError) as error:
         print(f"pileup: {error}", file=sys.stderr)
         return FAULT
+
+
+def _queue(database: Database) -> list[str]:
+    if database.dialect != "postgresql":
+        return []
+    from storage.queue_schema import prepare
+
+    return prepare(database)
 
 
 def _place(told: str) -> Place:

@@ -13,7 +13,7 @@ from typing import Literal
 
 Form = Literal["text", "json"]
 
-_NOISY = ("slack_bolt", "slack_sdk", "httpx", "httpcore", "asyncio", "aiohttp")
+_NOISY = ("slack_bolt", "slack_sdk", "httpx", "httpcore", "asyncio", "aiohttp", "procrastinate", "psycopg")
 
 
 class OneLine(logging.Formatter):

@@ -112,7 +112,7 @@ async def serve(
         log.info("%s as %s; %d workers", "listening" if is_http else "connected", who, settings.workers)
         tasks = [*crew.start(), *listening]
         if settings.workers:
-            tasks.append(asyncio.create_task(be_there(store, settings.workers, stop)))
+            tasks.append(asyncio.create_task(be_there(store, settings.workers, stop, may_be_outgrown=True)))
         tasks.append(asyncio.create_task(keep_house(store, settings, stop)))
         tasks.append(asyncio.create_task(make_rounds(tools, workspaces, announce, stop)))
         tasks.append(asyncio.create_task(keep_sight(workspaces, stop)))

@@ -28,7 +28,7 @@ from bot.symbols.fetching import SymbolServers
 from bot.tools import Analyse, Fetch, Tools
 from bot.workspaces import ManyWorkspaces, OneWorkspace, Workspace, Workspaces, workspace_of
 from storage.clock import utc_now
-from storage.database import spoken
+from storage.database import is_postgresql, spoken
 from storage.errors import StorageError
 from storage.store import Store
 
@@ -42,17 +42,19 @@ class CannotServe(Exception):
 
 
 async def opened_store(settings: Settings, stack: AsyncExitStack) -> Store:
-    """History, open as long as the stack is; the jobs of dead processes of this host are given back.
+    """History, open as long as the stack is; on PostgreSQL jobs go to the workers' queue. The jobs of dead processes
+    of this host are given back.
 
     Raises:
         CannotServe: it cannot be opened.
     """
     try:
-        store = await asyncio.to_thread(Store.open, settings.database, ticket_link=settings.ticketing.address)
+        opening = functools.partial(Store.open, settings.database, ticket_link=settings.ticketing.address)
+        store = await asyncio.to_thread(opening, hand_over=settings.limits)
     except (OSError, StorageError) as error:
         raise CannotServe(f"history in {spoken(settings.database)} cannot be opened: {error}") from error
     stack.callback(store.close)
-    orphans = await asyncio.to_thread(bereave, store)
+    orphans = await asyncio.to_thread(bereave, store, many_hosts=is_postgresql(settings.database))
     if orphans:
         log.info("%d jobs of a process that died go on here", orphans)
     return store

@@ -31,7 +31,7 @@ from bot.showing import DETAILS, SHOW, posted_as, show, unfold
 from bot.stopping import SAID
 from bot.symbols.fetching import SymbolServers
 from bot.tools import Tools
-from storage.errors import StorageError
+from storage.errors import DatabaseBusy, DatabaseFull, DatabaseUnreachable, StorageError
 from storage.jobs import Job
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ RETRY_SECONDS = 30.0
 MAX_HELD = 250  # jobs of one worker whose details are still to be told
 PASSWORD_SECONDS = 24 * 3600.0
 
+AWAY = (DatabaseUnreachable, DatabaseBusy, DatabaseFull)  # what a database that works again may have said
 
 QUICK = (ASK, UNLOCK, SHOW, DETAILS, AGAIN, HELD, DIGEST, posted.POSTED)  # kinds of jobs that take no time to speak of
 ALL = (ANALYZE, *QUICK)
@@ -49,37 +50,64 @@ ALL = (ANALYZE, *QUICK)
 async def work(tools: Tools, number: int, news: asyncio.Event, ending: Ending, kinds: tuple[str, ...] = ALL) -> None:
     """Take jobs of these kinds one after another until asked to stop; a job in hand is done, or given back in time.
 
-    A job whose verdict stands in the thread keeps nobody waiting while its details follow, a message a second: the
-    next one is taken meanwhile.
+    A database that is out of reach, or busy, is asked again.
     """
     name = worker_name(number)
-    held: set[asyncio.Task[None]] = set()
+    in_hand = InHand(tools, ending)
     while not ending.stop.is_set():
         news.clear()
-        job = await asyncio.to_thread(tools.store.jobs.take, name, tools.lease_seconds, kinds, tools.limits)
+        try:
+            job = await asyncio.to_thread(tools.store.jobs.take, name, tools.lease_seconds, kinds, tools.limits)
+        except AWAY as error:
+            log.warning("no jobs can be taken: %s", type(error).__name__)
+            job = None
         if job is None:
             await _first(
                 asyncio.create_task(ending.stop.wait()), asyncio.create_task(news.wait()), timeout=IDLE_SECONDS
             )
-            continue
+        else:
+            await in_hand.do(job)
+    await in_hand.end()
+
+
+class InHand:
+    """The jobs that a worker has taken and that have not ended. One whose verdict stands in the thread keeps nobody
+    waiting while its details follow, a message a second: the next one is taken meanwhile."""
+
+    def __init__(self, tools: Tools, ending: Ending) -> None:
+        self._tools, self._ending = tools, ending
+        self._held: set[asyncio.Task[None]] = set()
+
+    async def do(self, job: Job) -> None:
+        """Begin a job, which was just taken; back when its verdict stands, or it has ended one way or another."""
         told = asyncio.Event()
-        holding = asyncio.create_task(hold(tools, job, ending, told))
-        held.add(holding)
+        holding = asyncio.create_task(hold(self._tools, job, self._ending, told))
+        self._held.add(holding)
         telling = asyncio.create_task(told.wait())
         await asyncio.wait({holding, telling}, return_when=asyncio.FIRST_COMPLETED)
         telling.cancel()
-        if len(held) > MAX_HELD:
-            await asyncio.wait(held, return_when=asyncio.FIRST_COMPLETED)
-        for done in [task for task in held if task.done()]:
-            held.discard(done)
+        if len(self._held) > MAX_HELD:
+            await asyncio.wait(self._held, return_when=asyncio.FIRST_COMPLETED)
+        for done in [task for task in self._held if task.done()]:
+            self._held.discard(done)
             done.result()
-    await asyncio.gather(*held)
+
+    async def end(self) -> None:
+        """Wait until every one has ended."""
+        await asyncio.gather(*self._held)
 
 
 async def hold(tools: Tools, job: Job, ending: Ending, told: asyncio.Event) -> None:
     """Run a job beside its heartbeat; it ends finished, failed, withdrawn or back in the queue. ``told``: its verdict
     stands in the thread."""
     logs.begin(job=job.id)
+    try:
+        await _held(tools, job, ending, told)
+    except AWAY as error:
+        log.warning("job %d is left to its lease: %s", job.id, type(error).__name__)
+
+
+async def _held(tools: Tools, job: Job, ending: Ending, told: asyncio.Event) -> None:
     mine = tools if _is_anybodys(job) else await tools.of_team(job.payload.get("team") or "")
     if mine is None:
         await asyncio.to_thread(tools.store.jobs.fail, job, "uninstalled", "the workspace has not installed the bot")
@@ -144,16 +172,24 @@ async def _trouble(tools: Tools, job: Job, error: BaseException) -> None:
     elif isinstance(error, Unreachable):
         log.error("job %d: Slack out of reach: %s", job.id, error)
         await asyncio.to_thread(tools.store.jobs.requeue, job, RETRY_SECONDS)
+    elif isinstance(error, AWAY):
+        log.error("job %d: the database: %s", job.id, type(error).__name__)
+        await asyncio.to_thread(tools.store.jobs.requeue, job, 1.0)
     else:
         log.error("job %d: %s", job.id, type(error).__name__, exc_info=error)
         await asyncio.to_thread(tools.store.jobs.requeue, job, 1.0, count_attempt=True)
 
 
 async def _heartbeat(tools: Tools, job: Job) -> None:
-    while await asyncio.to_thread(tools.store.jobs.renew, job, tools.lease_seconds):
-        now = await asyncio.to_thread(tools.store.jobs.get, job.id)
-        if now is not None and "stopped" in now.memory:  # by another process
-            tools.stops.ask(job.id)
+    while True:
+        try:
+            if not await asyncio.to_thread(tools.store.jobs.renew, job, tools.lease_seconds):
+                break
+            now = await asyncio.to_thread(tools.store.jobs.get, job.id)
+            if now is not None and "stopped" in now.memory:  # by another process
+                tools.stops.ask(job.id)
+        except AWAY as error:  # whether the job is still ours shows when the database is back
+            log.warning("job %d: its lease was not renewed: %s", job.id, type(error).__name__)
         await asyncio.sleep(tools.lease_seconds / 4)
     log.warning("job %d lost its lease", job.id)
 

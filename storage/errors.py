@@ -5,7 +5,8 @@
     ├── DatabaseBusy          somebody else held a lock, or the statement ran, for longer than allowed: try again later
     ├── DatabaseFull          no room for what is to be kept: nothing is lost, try again when there is
     ├── DatabaseConflict      the row breaks a rule of the schema
-    └── DatabaseTooNew        a later version of the program has changed the schema
+    ├── DatabaseTooNew        a later version of the program has changed the schema
+    └── QueueMissing          what brings jobs to workers is not installed here
 
 Anything else a driver says is a plain ``StorageError``: no database, damaged, no permission, wrong SQL.
 """
@@ -39,3 +40,7 @@ class DatabaseTooNew(StorageError):
         super().__init__(f"the database has schema {found}, this version knows {known}: a newer Pileup wrote it")
         self.found = found
         self.known = known
+
+
+class QueueMissing(StorageError):
+    """The package is not installed that brings jobs on PostgreSQL to workers."""

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from storage import gates
 from storage.clock import Clock, moment, stamp
@@ -88,12 +88,20 @@ class Enqueued:
     created: bool
 
 
-class Jobs:
-    """The queue of one database."""
+class Delivery(Protocol):
+    """What brings jobs to workers that do not look for them in the table themselves."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def offer(self, job_id: int) -> bool:
+        """A job may have become due: bring it to a worker if so, as part of the present transaction."""
+
+
+class Jobs:
+    """The queue of one database. With a ``delivery`` that is told, in the same transaction, of what may be taken."""
+
+    def __init__(self, database: Database, clock: Clock, delivery: Delivery | None = None) -> None:
         self._database = database
         self._clock = clock
+        self._delivery = delivery
 
     def enqueue(self, new: NewJob) -> Enqueued:
         """Store a job, or find the active one of the same key."""
@@ -113,6 +121,7 @@ class Jobs:
                 ],
             )
             assert made is not None  # noqa: S101  # the row just inserted
+            self._offer(made["id"])
             return Enqueued(job_of(made), created=True)
 
     def take(
@@ -195,6 +204,7 @@ class Jobs:
                 "WHERE id = ? AND state IN ('waiting', 'running')",
                 [json.dumps(memory), at, at, job_id],
             )
+            self._offer(job_id)
             return touched == 1
 
     def unlock(self, job_id: int, password: str) -> bool:
@@ -206,6 +216,7 @@ class Jobs:
                 "UPDATE jobs SET secret = ?, due_at = ?, delivered_at = NULL WHERE id = ? AND state = 'waiting'",
                 [secret, stamp(self._clock()), job_id],
             )
+            self._offer(job_id)
             return touched == 1
 
     def finish(self, job: Job, result: Mapping[str, Any] | None = None) -> bool:
@@ -228,11 +239,14 @@ class Jobs:
         """Give the job back, to be taken again after the delay. A graceful stop does not cost it an attempt."""
         due = stamp(self._clock() + timedelta(seconds=delay_seconds))
         attempts = job.attempts if count_attempt else job.attempts - 1
-        return self._held(
-            job,
-            "state = 'waiting', worker = NULL, lease_until = NULL, due_at = ?, attempts = ?, delivered_at = NULL",
-            [due, attempts],
-        )
+        with self._database.write():
+            given = self._held(
+                job,
+                "state = 'waiting', worker = NULL, lease_until = NULL, due_at = ?, attempts = ?, delivered_at = NULL",
+                [due, attempts],
+            )
+            self._offer(job.id)
+            return given
 
     def get(self, job_id: int) -> Job | None:
         """One job by number."""
@@ -271,6 +285,10 @@ class Jobs:
         for row in self._database.rows("SELECT state, count(*) AS n FROM jobs GROUP BY state"):
             counts[row["state"]] = row["n"]
         return counts
+
+    def _offer(self, job_id: int) -> None:
+        if self._delivery is not None:
+            self._delivery.offer(job_id)
 
     def _held(self, job: Job, assignments: str, values: list[Any]) -> bool:
         # Applies only while this very taking still holds the job.

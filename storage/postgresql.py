@@ -117,6 +117,10 @@ class PostgresqlDatabase:
         """As the protocol says."""
         self._run(lambda connection: connection.execute(cast("Any", schema(sql))))
 
+    def verbatim(self, sql: str) -> None:
+        """Run statements in PostgreSQL's own words, in the current transaction."""
+        self._run(lambda connection: connection.execute(cast("Any", sql)))
+
     def version(self) -> int:
         """As the protocol says: the one row of a table of its own."""
         if self.value("SELECT to_regclass(?) IS NULL", [VERSIONS]):

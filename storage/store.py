@@ -11,13 +11,14 @@ from storage.backlog import Backlog
 from storage.channels import Channels
 from storage.choices import Choices
 from storage.clock import Clock
-from storage.database import Database, Place, open_database
+from storage.database import Database, Place, is_postgresql, open_database
 from storage.digests import Digests
 from storage.duplicates import Duplicates, Seen
 from storage.engine import Facts, facts_of
 from storage.errors import DatabaseTooNew
 from storage.events import Events, Posts
 from storage.forgetting import Forgetting, Forgotten, Which
+from storage.gates import Limits
 from storage.grouping import RULES, Decision, Grouping
 from storage.handover import Handover
 from storage.held import HeldMentions
@@ -59,12 +60,14 @@ class Store:
         clock: Clock,
         sight: Sight = EVERYTHING,
         ticket_link: TicketLink = no_link,
+        handover: Handover | None = None,
     ) -> None:
         self._database = database
         self._ticket_link = ticket_link
         self._clock = clock
         self._sight = sight
-        self.jobs = Jobs(database, clock)
+        self.handover = handover
+        self.jobs = Jobs(database, clock, handover)
         self.events = Events(database, clock, self.jobs, sight.tenant)
         self.posts = Posts(database, clock)
         self.ingests = Ingests(database, clock)
@@ -90,7 +93,6 @@ class Store:
         self.workers = Workers(database, clock)
         self.backlog = Backlog(database)
         self.sources = Sources(database, clock)
-        self.handover = Handover(database, clock)
         self.lanes = Lanes(database, clock)
         self.holds = Holds(database, clock)
         self.choices = Choices(database, clock)
@@ -99,22 +101,36 @@ class Store:
         self.periods = Periods(database, sight)
 
     @classmethod
-    def open(cls, place: Place, clock: Clock | None = None, ticket_link: TicketLink = no_link) -> Self:
+    def open(
+        cls,
+        place: Place,
+        clock: Clock | None = None,
+        ticket_link: TicketLink = no_link,
+        hand_over: Limits | None = None,
+    ) -> Self:
         """Open or create the database and bring it to the present schema. ``ticket_link`` makes tickets links; without
-        a clock the database's own is used.
+        a clock the database's own is used. ``hand_over``: on PostgreSQL jobs go to the workers' queue, through gates
+        with these limits.
 
         Raises:
             OSError: the directory of a file cannot be made.
             StorageError: it is no such database, cannot be reached, or was locked for too long.
             DatabaseTooNew: a later version has written it.
+            QueueMissing: the queue's package is not installed.
         """
         database = open_database(place)
+        handover: Handover | None = None
         try:
             migrate(database)
+            if hand_over is not None and is_postgresql(place):
+                from storage.queue_schema import prepare
+
+                prepare(database)
+                handover = Handover(database, clock or database.clock, hand_over)
         except BaseException:
             database.close()
             raise
-        return cls(database, clock or database.clock, ticket_link=ticket_link)
+        return cls(database, clock or database.clock, ticket_link=ticket_link, handover=handover)
 
     def seen_from(self, channels: frozenset[str]) -> "Store":
         """The same history as the members of these Slack channels may see it; for reading, and not to be closed."""
@@ -127,7 +143,7 @@ class Store:
     def seen_as(self, sight: Sight) -> "Store":
         """The same history with this sight; as ``seen_from``. The history of one workspace stays that."""
         own = replace(sight, tenant=self._sight.tenant or sight.tenant)
-        return Store(self._database, self._clock, own, self._ticket_link)
+        return Store(self._database, self._clock, own, self._ticket_link, self.handover)
 
     def _of_team(self, team: str) -> tuple[Reports, Grouping]:
         store = self.of_tenant(team) if team else self
@@ -140,7 +156,7 @@ class Store:
 
     def of_tenant(self, team: str) -> "Store":
         """The history of one workspace, where one bot serves several; not to be closed."""
-        return Store(self._database, self._clock, Sight(tenant=team), self._ticket_link)
+        return Store(self._database, self._clock, Sight(tenant=team), self._ticket_link, self.handover)
 
     def seen(self, report: Report) -> Seen:
         """Was this dump, this failure or something like it here before? Asked best before ``remember``."""

@@ -33,7 +33,10 @@ EMPTYING = """
 DO $$
 DECLARE name text;
 BEGIN
-    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'pileup_schema' LOOP
+    FOR name IN
+        SELECT tablename FROM pg_tables
+        WHERE schemaname = 'public' AND tablename NOT IN ('pileup_schema', 'pileup_queue')
+    LOOP
         EXECUTE format('DELETE FROM public.%I', name);
     END LOOP;
     PERFORM setval(format('public.%I', sequencename)::regclass, 1, false) FROM pg_sequences WHERE schemaname = 'public';

@@ -17,6 +17,7 @@ from bot.sending import PACE_SECONDS
 from bot.settings import Settings
 from bot.starting import SPARE_THREADS, CannotServe, open_workspaces, opened_store, tools_of
 from bot.tools import Analyse
+from storage.errors import DatabaseTooNew
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ async def work_on(
     """Take jobs until asked to stop; then do what is in hand, or give it back.
 
     Raises:
-        CannotServe: the token is missing or refused, history cannot be opened, or there is no place for a job.
+        CannotServe: the token is missing or refused, history cannot be opened, or there is no place for a job; or,
+            after the drain, a newer version has changed the schema of history.
     """
     ending = ending or Ending()
     if settings.workers == 0:
@@ -64,4 +66,7 @@ async def work_on(
         who = workspaces.nobody.identity.user or "what each workspace installed"
         log.info("working as %s; %d at a time", who, settings.workers)
         tasks = [*crew.start(), asyncio.create_task(be_there(store, settings.workers, ending.stop))]
-        await drained(tasks, ending, settings.drain_seconds)
+        try:
+            await drained(tasks, ending, settings.drain_seconds)
+        except DatabaseTooNew as newer:
+            raise CannotServe(f"{newer}; this worker takes no more jobs until it is brought up to that") from newer

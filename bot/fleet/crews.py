@@ -7,5 +7,9 @@ from bot.tools import Tools
 
 
 def crew_of(settings: Settings, tools: Tools, ending: Ending) -> Crew:
-    """Those who take jobs in this process."""
-    return LocalCrew(tools, settings.workers, ending)
+    """Those who take jobs in this process: from the queue on PostgreSQL, from the table on SQLite."""
+    if tools.store.handover is None:
+        return LocalCrew(tools, settings.workers, ending)
+    from bot.fleet.queue_crew import QueueCrew
+
+    return QueueCrew(tools, str(settings.database), settings.workers, ending)

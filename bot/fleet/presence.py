@@ -17,25 +17,38 @@ EVERY_SECONDS = 15.0
 ALIVE = timedelta(seconds=4 * EVERY_SECONDS)
 
 
-async def be_there(store: Store, slots: int, stop: asyncio.Event, form: int = FORM) -> None:
-    """Sign in now and every few seconds, and out at the end; say what waits for a later version."""
+async def be_there(
+    store: Store, slots: int, stop: asyncio.Event, form: int = FORM, *, may_be_outgrown: bool = False
+) -> None:
+    """Sign in now and every few seconds, and out at the end; say what waits for a later version.
+
+    Raises:
+        DatabaseTooNew: a newer version has changed the schema meanwhile. ``may_be_outgrown``: that is only logged.
+    """
     name = worker_name(0)
     said: tuple[str, ...] = ()
     sign = functools.partial(store.workers.sign_in, name, version("pileup"), slots, form)
-    while not stop.is_set():
-        try:
-            await asyncio.to_thread(sign)
-            lines = await asyncio.to_thread(gaps, store, form)
-        except Exception as error:  # noqa: BLE001  # whatever keeps history away: jobs have leases of their own
-            log.warning("no sign of life: %s", type(error).__name__)
+    try:
+        while not stop.is_set():
+            outgrown = None
             lines = said
-        for line in lines if lines != said else ():
-            log.warning("%s", line)
-        said = lines
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), EVERY_SECONDS)
-    with suppress(Exception):
-        await asyncio.to_thread(store.workers.sign_out, name)
+            try:
+                await asyncio.to_thread(sign)
+                lines = await asyncio.to_thread(gaps, store, form)
+                outgrown = await asyncio.to_thread(store.outgrown)
+            except Exception as error:  # noqa: BLE001  # whatever keeps history away: jobs have leases of their own
+                log.warning("no sign of life: %s", type(error).__name__)
+            if outgrown is not None and not may_be_outgrown:
+                raise outgrown
+            lines += () if outgrown is None else (f"{outgrown}; this process is to be brought up to it",)
+            for line in lines if lines != said else ():
+                log.warning("%s", line)
+            said = lines
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), EVERY_SECONDS)
+    finally:
+        with suppress(Exception):
+            await asyncio.to_thread(store.workers.sign_out, name)
 
 
 def gaps(store: Store, form: int = FORM) -> tuple[str, ...]:

@@ -72,6 +72,9 @@ def test_the_schema_is_brought_up_once_and_each_step_is_said(
     monkeypatch.setenv("PILEUP_DATABASE_URL", empty_postgres)
     status, said, _ = run("migrate")
     assert status == 0
-    assert said.splitlines()[-1] == f"step {len(MIGRATIONS)} of {len(MIGRATIONS)} done"
+    assert said.splitlines()[-2:] == [
+        f"step {len(MIGRATIONS)} of {len(MIGRATIONS)} done",
+        "the workers' queue: schema done",
+    ]
     status, said, _ = run("migrate")
     assert (status, said.endswith(f"has schema {len(MIGRATIONS)}: nothing to do\n")) == (0, True)

@@ -1,4 +1,4 @@
-"""Which job goes first, which may go at all, and which is handed to the workers' queue."""
+"""Which job goes first, and which may go at all."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -9,8 +9,6 @@ from storage.gates import Limits
 from storage.jobs import FORM, Job, NewJob
 from storage.store import Store
 from tests.storage.samples import Clock
-
-ANALYZE = ("analyze",)
 
 
 def put(store: Store, key: str, **more: object) -> Job:
@@ -73,81 +71,6 @@ def test_a_job_of_a_later_form_is_left_alone_and_said(store: Store) -> None:
     assert newer is not None
     assert newer.key == "new"
     assert store.workers.unread() == []
-
-
-def keys(store: Store, limits: Limits | None = None, window: int = 10) -> list[str]:
-    due = store.handover.due(ANALYZE, limits or Limits(), window)
-    for job in due:
-        store.handover.handed_over(job.id)
-    return [job.key for job in due]
-
-
-def test_what_is_due_is_handed_over_once_and_the_urgent_first(store: Store) -> None:
-    put(store, "a")
-    put(store, "b", priority=5)
-    put(store, "talk", kind="ask")
-    assert keys(store) == ["b", "a"]
-    assert keys(store) == []
-
-
-def test_so_many_wait_with_the_queue_and_what_is_more_urgent_is_not_behind_them(store: Store) -> None:
-    for number in range(5):
-        put(store, f"old {number}")
-    assert keys(store, window=2) == ["old 0", "old 1"]
-    assert keys(store, window=2) == []
-    put(store, "urgent", priority=9)
-    assert keys(store, window=2) == ["urgent"]
-    taken = store.jobs.take("w", 30)
-    assert taken is not None
-    assert taken.key == "urgent"
-    assert keys(store, window=2) == []
-
-
-def test_what_would_stand_before_a_full_gate_is_not_handed_over(store: Store) -> None:
-    for number in range(4):
-        put(store, f"a{number}", host="a")
-    put(store, "b", host="b")
-    limits = Limits(per_host=2)
-    assert keys(store, limits) == ["a0", "a1", "b"]
-    first = store.jobs.take_one(1, "w", 30, limits)
-    assert first is not None
-    assert keys(store, limits) == []
-    assert store.jobs.finish(first)
-    assert keys(store, limits) == ["a2"]
-
-
-def test_a_job_that_was_lost_on_its_way_or_with_its_worker_is_handed_over_again(store: Store, clock: Clock) -> None:
-    put(store, "lost on its way")
-    put(store, "lost with its worker")
-    assert len(keys(store)) == 2
-    assert store.jobs.take_one(2, "w", 30) is not None
-    clock.turn(31)
-    assert keys(store) == ["lost with its worker"]
-    clock.turn(60)
-    assert store.handover.forget_lost(timedelta(seconds=91)) == 0
-    assert store.handover.forget_lost(timedelta(seconds=90)) == 1
-    assert keys(store) == ["lost on its way"]
-
-
-@pytest.mark.parametrize("act", ["requeue", "note", "unlock"])
-def test_what_lets_a_job_run_again_lets_it_be_handed_over_again(store: Store, act: str) -> None:
-    put(store, "a", secret="https://host/a.dmp")
-    assert keys(store) == ["a"]
-    job = store.jobs.take("w", 30)
-    assert job is not None
-    assert store.jobs.requeue(job, 0)
-    if act != "requeue":
-        assert keys(store) == ["a"]
-        assert store.jobs.note(job.id, stopped="asked") if act == "note" else store.jobs.unlock(job.id, "infected")
-    assert keys(store) == ["a"]
-
-
-def test_jobs_of_one_link_say_so(store: Store) -> None:
-    put(store, "one", secret="https://host/a.dmp?sig=1")
-    put(store, "two", secret="https://host/a.dmp?sig=1\npassword")
-    put(store, "three", secret="https://host/b.dmp")
-    links = [job.link for job in store.handover.due(ANALYZE, Limits(), 9)]
-    assert links[0] == links[1] != links[2]
 
 
 def test_messages_to_a_channel_keep_their_pace_over_processes(tmp_path: Path, clock: Clock) -> None:
