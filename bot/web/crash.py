@@ -5,25 +5,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.verdict.report import BlockedThread, Report, StackFrame, StackGroup, ThreadFacts
+from analysis.verdict.report import BlockedThread, Report, ThreadFacts
 from bot.web.drawing import pile_up_svg
+from bot.web.stacks import search, stacks_of
 from bot.web.templates import page, policy_with_own_style, style
-
-
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """One stack of the page: its ``place`` there, the threads that have it, and how many more have it."""
-
-    place: str
-    threads: tuple[ThreadFacts, ...]
-    frames: tuple[StackFrame, ...]
-    end: str = ""
-    group: StackGroup | None = None
-
-    @property
-    def is_scanned(self) -> bool:
-        """Whether some of it was only found by scanning."""
-        return any(frame.trust == "scan" for frame in self.frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +31,19 @@ def crash_file(report: Report) -> str:
     return page("crash", css=style(), policy=policy_with_own_style(), raw=raw, **crash_values(report))
 
 
-def crash_values(report: Report) -> dict[str, Any]:
-    """What the crash template draws, but for its surroundings (style sheet, raw report)."""
-    stacks = _stacks(report)
-    threads = Threads(_known(report), _places(stacks), _roles(report))
+def crash_values(report: Report, words: str | None = None) -> dict[str, Any]:
+    """What the crash template draws, but for its surroundings (style sheet, raw report). ``words`` are looked for among
+    the stacks; None where nobody can be asked to look for any, as in a file."""
+    stacks = stacks_of(report)
+    places = {thread.address: stack.place for stack in stacks for thread in stack.threads}
+    threads = Threads(_known(report), places, _roles(report))
     return {
         "report": report,
         "verdict": report.verdict,
         "stop": _stop(report),
         "threads": threads,
-        "stacks": stacks,
+        "found": search(stacks, words or ""),
+        "can_search": words is not None,
         "blocked": [(item, _lock(report, item)) for item in report.blocking.blocked_threads],
         "drawing": pile_up_svg(report, {address: f"#{place}" for address, place in threads.places.items()}),
         "loaded": [module for module in report.modules if not module.unloaded],
@@ -73,33 +61,6 @@ def _known(report: Report) -> dict[str, ThreadFacts]:
     blocked = report.blocking.blocked_threads
     known = {item.thread: ThreadFacts(item.thread, item.process, item.pid, item.tid) for item in blocked}
     return known | {thread.address: thread for thread in report.threads}
-
-
-def _stacks(report: Report) -> list[Stack]:
-    # The threads of the story in its order; threads of one group stand together, where the first of them does.
-    known = _known(report)
-    group_of = {address: group for group in report.stack_groups for address in group.threads}
-    told: dict[int, Stack] = {}
-    ends = {thread.address: thread.stack_end for thread in report.threads}
-    for thread in report.threads:
-        group = group_of.get(thread.address)
-        if group is None:
-            told[id(thread)] = Stack(f"s{len(told) + 1}", (thread,), thread.stack, thread.stack_end)
-        elif id(group) not in told:
-            told[id(group)] = _group(group, known, f"s{len(told) + 1}", ends.get(thread.address, ""))
-    for group in report.stack_groups:
-        if id(group) not in told:
-            told[id(group)] = _group(group, known, f"s{len(told) + 1}", "")
-    return list(told.values())
-
-
-def _group(group: StackGroup, known: dict[str, ThreadFacts], place: str, end: str) -> Stack:
-    members = tuple(known.get(address, ThreadFacts(address)) for address in group.threads)
-    return Stack(place, members, group.stack, end, group)
-
-
-def _places(stacks: list[Stack]) -> dict[str, str]:
-    return {thread.address: stack.place for stack in stacks for thread in stack.threads}
 
 
 def _roles(report: Report) -> dict[str, str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from analysis.verdict.report import Report
 from bot.questions import EXAMPLES, Row, ask
+from bot.standing import standing
 from bot.web.charts import bars
 from bot.web.lines import failure, group_link, is_web, row, rows, title_of
 from storage import Query, Store
@@ -13,6 +14,7 @@ from storage.knowledge import NOTHING
 WEEK, MONTH = timedelta(days=7), timedelta(days=28)
 LISTED = 50
 MAX_HOSTS = 20
+MAX_OTHERS, MAX_THREADS = 5, 5
 
 
 def dashboard(store: Store, now: datetime) -> dict[str, Any]:
@@ -70,15 +72,17 @@ def group(store: Store, signature: str, now: datetime) -> dict[str, Any] | None:
 
 
 def around(store: Store, number: int, report: Report) -> dict[str, Any]:
-    """What surrounds one crash: its Slack thread, its failure's other crashes, similar ones."""
-    seen = store.seen(report)
+    """What surrounds one crash: its Slack threads, other crashes of its failure, similar ones, what people know."""
+    seen, line = store.seen(report), store.reports.get(number)
+    others = [] if seen.same_bucket is None else [one for one in seen.same_bucket.others if one.id != number]
+    links = [one.permalink for one in store.threads.of_report(number) if is_web(one.permalink)]
     return {
         "number": number,
-        "group": group_link(report.bucket.signature),
-        "thread": next((one.permalink for one in store.threads.of_report(number) if is_web(one.permalink)), None),
+        "line": line,
+        "group": group_link(report.bucket.signature if line is None else line.signature),
+        "threads_in_slack": links[:MAX_THREADS],
         "bucket": seen.same_bucket,
-        "others": [row(Row(line, None)) for line in seen.same_bucket.others] if seen.same_bucket else [],
+        "others": [row(Row(one, None)) for one in others[:MAX_OTHERS]],
         "similar": [(row(Row(one.report, one.thread)), one.reason) for one in seen.similar],
-        "known": store.known(report),
-        "suspicion": store.suspicion_of(report),
+        "stands": standing(store, report),
     }

@@ -134,12 +134,17 @@ class _Site:
 
     async def crash(self, request: Request) -> Response:
         number = request.path_params["number"]
+        words = request.query_params.get("stack", "")[:MAX_QUESTION]
 
         def values(store: Store) -> dict[str, Any] | None:
             report = store.reports.report(number)
             if report is None:
                 return None
-            return {**crash_values(report), **history.around(store, number, report), "raw": f"/crashes/{number}.json"}
+            return {
+                **crash_values(report, words),
+                **history.around(store, number, report),
+                "raw": f"/crashes/{number}.json",
+            }
 
         return await self._page(request, "stored_crash", values)
 

@@ -79,6 +79,40 @@ async def test_the_crash_page_tells_its_history(store: Store) -> None:
     assert "/groups/9f%2F4%20rassstp%20PiEngineLock" in page.values("href")
 
 
+async def test_the_crash_page_leads_to_every_thread_that_may_be_seen_and_to_other_crashes(store: Store) -> None:
+    for channel in ("C2", "G9"):
+        store.threads.add(
+            STORED, team="T", channel=channel, ts="2", summary_ts=f"{channel}.2", permalink=f"https://slack.example/{channel}/x"
+        )  # fmt: skip
+    store.knowledge.note("9f/4 rassstp PiEngineLock", "known", "U1", {"note": "n", "fixed_in": "1.0"})
+    async with browser(store, OPEN) as client:
+        page = parsed((await client.get(f"/crashes/{STORED}")).text)
+        assert {f"https://slack.example/{one}" for one in ("C1/2", "C2/x", "G9/x")} <= set(page.values("href"))
+        assert "Other crashes of this failure, the latest first: crash 1 , 2026-05-26" in page.text
+        store.split(HUNG, "U7", lambda _: ())
+        page = parsed((await client.get(f"/crashes/{HUNG}")).text)
+        assert "Taken out of its failure by U7" in page.text
+        (group,) = [target for target in page.values("href") if target.startswith("/groups/")]
+        assert "crash%201" in group
+        assert (await client.get(group)).status_code == 200
+    async with browser(store, SIGNED) as client:
+        client.base_url = "https://127.0.0.1"
+        await client.get(f"/open/{token('C1')}")
+        seen = parsed((await client.get(f"/crashes/{STORED}")).text)
+    assert [one for one in seen.values("href") if one.startswith("https://slack")] == ["https://slack.example/C1/2"]
+
+
+async def test_a_crash_that_should_not_have_happened_is_called_a_regression(store: Store) -> None:
+    made = report("fourth", module="new.sys", signature="n")
+    assert made.verdict.culprit is not None
+    culprit = replace(made.verdict.culprit, version="2.1")
+    number = store.remember(replace(made, verdict=replace(made.verdict, culprit=culprit))).id
+    store.knowledge.note("n", "known", "U1", {"note": "mended", "fixed_in": "2.0"})
+    async with browser(store, OPEN) as client:
+        page = parsed((await client.get(f"/crashes/{number}")).text)
+    assert "Regression: this failure was mended in 2.0, and 2.1 crashes the same way." in page.text
+
+
 async def test_the_link_of_a_crash_leads_to_its_failure(store: Store) -> None:
     async with browser(store, OPEN) as client:
         page = parsed((await client.get("/groups/9f%2F4%20rassstp%20PiEngineLock")).text)
