@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Hundreds of processes start in the suite: what Python compiles is kept.
+unexport PYTHONDONTWRITEBYTECODE
 STAMP := $(VENV)/.installed
 
 .PHONY: demo test check sample bench bench-remote bench-slack bench-pages slack-faults soak screens-slack slack-schema migration pdbs faults images questions score locks tables frames cover fuzz package clean
@@ -29,8 +31,9 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Tests wait for servers, processes and clocks: a third one works meanwhile.
 test: check  ## the quick suite
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 3 --dist worksteal -m "not slow"
 
 locks: $(VENV)/.dev  ## every lock story on every build, right or wrong
 	$(BIN)/python -m tests.lock_table

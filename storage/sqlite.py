@@ -19,6 +19,8 @@ from storage.database import Dialect, Parameters, Read, Row, Values
 from storage.errors import DatabaseBusy, DatabaseConflict, DatabaseFull, DatabaseUnreachable, StorageError
 
 BUSY_SECONDS = 10.0
+# Loses no committed row when the process is killed, only (perhaps) the last ones when the power goes.
+SYNCHRONOUS = "NORMAL"
 KINDS: dict[int, type[StorageError]] = {  # by primary result code
     sqlite3.SQLITE_BUSY: DatabaseBusy,
     sqlite3.SQLITE_LOCKED: DatabaseBusy,
@@ -95,7 +97,8 @@ class SqliteDatabase:
     def script(self, sql: str) -> None:
         """As the protocol says."""
         with self._lock, _told():
-            self.tables.executescript(sql)
+            for statement in _statements(sql):
+                self.connection.execute(statement)
 
     def version(self) -> int:
         """As the protocol says: ``PRAGMA user_version``."""
@@ -163,10 +166,8 @@ def open_sqlite(path: Path) -> SqliteDatabase:
     with _told():
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
+            connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
             connection.execute("PRAGMA journal_mode = WAL")
-            # NORMAL loses no committed row when the process is killed, only (perhaps) the last ones when the power
-            # goes.
-            connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
             # A finished job's link may have carried a signature: overwrite what is deleted.
             connection.execute("PRAGMA secure_delete = ON")
@@ -174,6 +175,18 @@ def open_sqlite(path: Path) -> SqliteDatabase:
             connection.close()
             raise
     return SqliteDatabase(connection)
+
+
+def _statements(script: str) -> Iterator[str]:
+    # One after another: the driver's own executescript commits first.
+    statement = ""
+    for piece in script.split(";"):
+        statement += f"{piece};"
+        if sqlite3.complete_statement(statement):  # a trigger and a text have semicolons inside
+            yield statement
+            statement = ""
+    if statement:
+        yield statement  # SQLite says what is wrong with it
 
 
 @contextmanager

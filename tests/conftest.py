@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+import storage.sqlite
 from bot.sandbox import StandIn
 from storage.database import Place
 from storage.store import Store
@@ -18,6 +19,9 @@ from tests.postgres import Server, empty, server
 # Examples that open files or share two cores with others are sometimes slow; the suite's own timeout is the limit.
 settings.register_profile("pileup", deadline=None)
 settings.load_profile("pileup")
+
+# Nothing has to outlive the machine; what was committed outlives a killed process all the same.
+storage.sqlite.SYNCHRONOUS = "OFF"
 
 
 def pytest_collection_finish() -> None:

@@ -24,13 +24,15 @@ class Faults:
     """Switches. Times are in seconds of the clock given.
 
     ``redeliver``: what part of all events comes twice, as after a late ack; True is every one. ``invalid_auth``: both
-    tokens are refused. ``slow_seconds``: every method takes that long. ``deaf``: acks are ignored, as if lost.
+    tokens are refused. ``slow_seconds``: every method takes that long. ``deaf``: acks are ignored, as if lost;
+    ``unheard`` counts them.
     """
 
     redeliver: float = 0.0
     invalid_auth: bool = False
     slow_seconds: float = 0.0
     deaf: bool = False
+    unheard: int = 0
     clock_ahead: float = 0.0  # of Slack's clock before ours
     clock: Callable[[], float] = time.monotonic
     chance: random.Random = field(default_factory=lambda: random.Random(6))

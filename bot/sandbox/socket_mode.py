@@ -112,6 +112,7 @@ class SocketMode:
 
     def _acknowledge(self, text: str) -> None:
         if self._faults.deaf:
+            self._faults.unheard += 1
             return
         try:
             frame = json.loads(text)

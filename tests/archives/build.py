@@ -110,9 +110,12 @@ def _crc_entry(number: int) -> int:
 
 
 def sevenzip(members: Members, password: str | None = None, *, hide_names: bool = False) -> bytes:
-    """A 7z."""
+    """A 7z, packed in a hurry."""
     out = io.BytesIO()
-    with py7zr.SevenZipFile(out, "w", password=password, header_encryption=hide_names) as archive:
+    filters = [{"id": py7zr.FILTER_LZMA2, "preset": 0}]
+    if password is not None:
+        filters.append({"id": py7zr.FILTER_CRYPTO_AES256_SHA256})
+    with py7zr.SevenZipFile(out, "w", filters=filters, password=password, header_encryption=hide_names) as archive:
         for name, content in members.items():
             archive.writestr(content, name)
     return out.getvalue()

@@ -60,7 +60,7 @@ async def test_events_are_acknowledged_in_time_while_an_analysis_runs(slack: Sta
 
 
 async def test_slow_answers_delay_neither_acknowledgements_nor_the_end(slack: StandIn, tmp_path: Path) -> None:
-    slack.faults.slow_seconds = 0.25
+    slack.faults.slow_seconds = 0.15
     async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
         said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
         await until(lambda: is_told(slack, said))
@@ -92,7 +92,7 @@ async def test_the_log_says_how_it_stands(
 async def test_while_slack_answers_429_nothing_is_lost_and_nothing_doubled(slack: StandIn, tmp_path: Path) -> None:
     analyst = Analyst()
     async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, analyst):
-        slack.faults.rate_limit(3, retry_after=1)
+        slack.faults.rate_limit(2.2, retry_after=1)
         said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
         await until(lambda: is_told(slack, said))
     refused = [call for call in slack.calls if call.error == "ratelimited"]
@@ -111,8 +111,8 @@ async def test_a_start_during_429_waits_and_then_works(slack: StandIn, tmp_path:
 
 
 async def test_progress_gives_way_under_the_budget_and_the_verdict_does_not(slack: StandIn, tmp_path: Path) -> None:
-    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst(seconds=4)):
-        slack.faults.rate_limit(3, retry_after=2, method="chat.update")
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst(seconds=2)):
+        slack.faults.rate_limit(1.5, retry_after=1, method="chat.update")
         said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
         await until(lambda: is_told(slack, said))
     assert len([call for call in slack.calls if call.error == "ratelimited"]) <= 3
@@ -155,7 +155,10 @@ async def test_uploads_that_are_refused_cost_only_the_files(slack: StandIn, tmp_
         await until(lambda: is_done(slack, said) and len(replies(slack, said)) == 4)
 
 
-async def test_a_socket_that_is_cut_comes_back_and_nothing_is_lost(slack: StandIn, tmp_path: Path) -> None:
+async def test_a_socket_that_is_cut_comes_back_and_nothing_is_lost(
+    slack: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.serve.PING_SECONDS", 1.0)
     analyst = Analyst(seconds=1)
     routes = {"a.dmp": page(dump("seed")), "b.dmp": page(dump("deadlock"))}
     async with serving(**routes) as files, bot(slack, tmp_path, analyst):
@@ -256,7 +259,7 @@ async def test_after_kill_9_the_job_finishes_in_one_thread_without_a_double_post
     slack: StandIn, tmp_path: Path, moment: str
 ) -> None:
     async with serving(**{"a.dmp": page(dump("seed"))}) as files:
-        async with served(slack, tmp_path, 3) as process:
+        async with served(slack, tmp_path, 0) as process:
             said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
             await until(lambda: KILLED_WHEN[moment](slack, said))
             process.send_signal(signal.SIGKILL)

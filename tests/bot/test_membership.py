@@ -99,7 +99,10 @@ async def test_it_is_asked_once_and_kept_for_minutes(slack: StandIn, members: Me
 
 
 @pytest.mark.parametrize("fault", ["internal_error", "missing_scope", "invalid_auth", "lost", "user_not_found"])
-async def test_an_answer_that_does_not_come_is_fewer_channels(slack: StandIn, members: Membership, fault: str) -> None:
+async def test_an_answer_that_does_not_come_is_fewer_channels(
+    slack: StandIn, members: Membership, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.membership.ASK_SECONDS", 1.0)
     for method in ("users.conversations", "users.info"):
         if fault == "lost":
             slack.faults.lose_answer(method, 50)

@@ -150,7 +150,7 @@ async def test_a_dump_read_where_it_lies_is_downloaded_after_its_verdict_where_a
 
 async def test_the_next_verdict_does_not_wait_for_the_details_of_the_last_one(slack: StandIn, tmp_path: Path) -> None:
     routes = {"a.dmp": page(dump("seed", 1)), "b.dmp": page(dump("deadlock"))}
-    async with serving(**routes) as files, bot(slack, tmp_path, Analyst(), pace=0.6, workers=1):
+    async with serving(**routes) as files, bot(slack, tmp_path, Analyst(), pace=0.3, workers=1):
         first = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
         second = slack.workspace.say(CRASHES, ANNA, files.url("/b.dmp"))
         await until(lambda: any("filesync" in shown(reply) for reply in replies(slack, second)))
@@ -162,8 +162,8 @@ async def test_the_next_verdict_does_not_wait_for_the_details_of_the_last_one(sl
 async def test_when_the_token_is_refused_for_a_while_the_job_waits(
     slack: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.5)
-    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst(seconds=1)):
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.1)
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst(seconds=0.4)):
         said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
         await until(lambda: replies(slack, said))
         slack.faults.invalid_auth = True

@@ -16,6 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox import StandIn
 from bot.sandbox.server import APP_TOKEN, BOT_TOKEN
+from tests.bot.kit import until
 
 CRASHES = "C0CRASHES1"
 ANNA = "U0ANNA0001"
@@ -273,6 +274,13 @@ async def test_a_direct_message_is_one_event_and_other_channels_are_silent(slack
     assert request.payload["event"]["channel_type"] == "im"
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slack's patience, shortened."""
+    monkeypatch.setattr("bot.sandbox.socket_mode.ACK_SECONDS", 0.5)
+
+
+@pytest.mark.usefixtures("hasty")
 async def test_an_event_without_ack_comes_again_with_its_id(slack: StandIn, listener: Listener) -> None:
     listener.silent = 1
     slack.workspace.say(CRASHES, ANNA, "hello")
@@ -344,14 +352,14 @@ async def test_a_file_without_our_token_is_a_login_page_and_with_it_the_file(sla
             assert await answer.read() == b"{}"
 
 
+@pytest.mark.usefixtures("hasty")
 async def test_lost_acknowledgements_make_the_event_come_again(slack: StandIn, listener: Listener) -> None:
     slack.faults.deaf = True
     slack.workspace.say(CRASHES, ANNA, "hello")
-    await listener.until(1)
-    await asyncio.sleep(0.3)  # until its acknowledgement has fallen on deaf ears
+    await until(lambda: slack.faults.unheard == 1)
     slack.faults.deaf = False
-    await listener.until(2)
-    assert slack.deliveries.all[0].attempts == 2
+    again = (await listener.until(2))[1]
+    assert (again.retry_attempt, again.retry_reason) == (1, "timeout")
 
 
 @pytest.mark.parametrize(("body", "error"), [("{", "invalid_json"), ("[]", "json_not_object")])
