@@ -12,6 +12,7 @@ from storage.database import Database, Place, open_database
 from storage.errors import StorageError
 from storage.jobs import NewJob
 from storage.migrations import MIGRATIONS, migrate
+from storage.queue_schema import STEPS
 from storage.search import Query
 from storage.store import Store
 from storage.tables import tables
@@ -157,7 +158,7 @@ def test_the_list_of_tables_is_whole_on_both_databases(postgres_url: str, tmp_pa
     rows = server.rows(
         "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE 'procrastinate%'"
     )
-    assert {row["name"] for row in rows} - {"pileup_schema"} == {table.name for table in tables()}
+    assert {row["name"] for row in rows} - {"pileup_schema", STEPS} == {table.name for table in tables()}
     for table in tables():
         columns = server.rows(
             "SELECT column_name AS name, is_generated FROM information_schema.columns WHERE table_name = ?",
