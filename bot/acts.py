@@ -39,8 +39,7 @@ def _buttons(place: Thread, number: str, stands: Standing, *, seen_before: bool)
     if decision is not None:
         row.append(button(UNDO, number, "undo-split" if decision.deed == "split" else "undo-merge"))
     row.append(button(UNMUTE if stands.is_muted else MUTE, number))
-    if place.name is None:
-        row.append(button(AGAIN, number))
+    row.append(button(AGAIN, number))
     if seen_before:
         row.append(button(THREADS, number))
     return row

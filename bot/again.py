@@ -21,7 +21,7 @@ from bot.listeners.intake import Rules, requests
 from bot.showing import relabel
 from bot.slack_text import render
 from bot.symbols.fetching import SymbolServers
-from bot.telling import tell
+from bot.telling import retell_one, tell
 from bot.tools import Tools
 from storage.clock import utc_now
 from storage.jobs import Job, NewJob
@@ -43,7 +43,7 @@ def again_job(place: Thread, user: str) -> NewJob:
 
 async def ask_again(tools: Tools, job: Job) -> bool:
     """Find the link in its message, and ask for its analysis under the key of the first one; False where that one has
-    not ended yet, its details are still being told.
+    not ended yet, its details are still being told, or another dump of the archive is being analysed again.
 
     Raises:
         Refused, Unreachable.
@@ -56,7 +56,7 @@ async def ask_again(tools: Tools, job: Job) -> bool:
         return True
     payload = {**wanted.payload, "again": asked["summary"]}
     made = await asyncio.to_thread(tools.store.jobs.enqueue, replace(wanted, payload=payload))
-    return made.created or bool(made.job.payload.get("again"))
+    return made.created or made.job.payload.get("again") == asked["summary"]
 
 
 async def _wanted(tools: Tools, place: Thread) -> NewJob | None:
@@ -94,7 +94,7 @@ async def analyse_again(
     if line is None:
         await relabel(tools, place, UNDER_WAY)
         try:
-            second = await _second(tools, first, await fetch(), symbols)
+            second = await _second(tools, _same_dump(place, first, await fetch()), symbols)
         except (FetchFailed, ArchiveFailed, AnalysisFailed) as failed:
             log.info("job %d: not analysed again: %s", job.id, failed.kind)
             await relabel(tools, place, f"{IN_VAIN}: {failed.line}.")
@@ -104,7 +104,10 @@ async def analyse_again(
         await remember(line=line)
     latest = await asyncio.to_thread(tools.store.reports.report, place.report_id)
     async with tools.alone(first.dump.identity):
-        await tell(tools, talk, latest or first, line, before=first)
+        if place.name is None:
+            await tell(tools, talk, latest or first, line, before=first)
+    if place.name is not None:
+        await retell_one(tools, talk, replace(place, line=line), latest or first, first)
 
 
 async def leave(tools: Tools, job: Job) -> None:
@@ -121,12 +124,15 @@ async def _told(tools: Tools, job: Job) -> tuple[Thread, Report] | None:
     return None if place is None or report is None else (place, report)
 
 
-async def _second(
-    tools: Tools, first: Report, dumps: tuple[tuple[str, Fetched], ...], symbols: SymbolServers | None
-) -> Report:
-    if [fetched.identity for _, fetched in dumps] != [first.dump.identity]:
+def _same_dump(place: Thread, first: Report, dumps: tuple[tuple[str, Fetched], ...]) -> Fetched:
+    # Of an archive the dump with this content, whatever else is in it by now.
+    found = [fetched for _, fetched in dumps if fetched.identity == first.dump.identity]
+    if not found or (place.name is None and len(dumps) > 1):
         raise FetchFailed("changed", "its link leads to another file now")
-    ((_, fetched),) = dumps
+    return found[0]
+
+
+async def _second(tools: Tools, fetched: Fetched, symbols: SymbolServers | None) -> Report:
     async with tools.alone(fetched.identity):
         second = await tools.analyse(fetched, lambda _stage, _fraction: None, symbols)
         came = await asyncio.to_thread(symbols.await_late) if symbols is not None and symbols.late() else ()

@@ -118,7 +118,7 @@ def with_links(message: Message, page: str | None, new_ticket: str | None = None
 
 def gone() -> Message:
     """What takes the place of a detail that no longer holds."""
-    return Message("With the symbols that came late, nothing is left of what stood here.")
+    return render("gone")
 
 
 def pile_up(report: Report) -> Message | None:

@@ -6,16 +6,15 @@ a claim without a time stamp was interrupted between the two, so the message is 
 
 import asyncio
 import hashlib
-import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from analysis.verdict.report import Report
-from bot import blocks, picture
-from bot.mrkdwn import Mrkdwn, plain
+from bot import blocks
+from bot.detail_parts import parts_of
 from bot.outbound import Message
 from bot.sending import Refused, Sender, Upload
 from storage.choices import Mode
@@ -166,6 +165,12 @@ class Conversation:
             await self._sender.react(self.place.channel, self.place.ts, SEEN, add=False)
         return ts
 
+    async def change_summary(self, message: Message) -> None:
+        """Edit the reply once it has its final form, if it was posted. Raises: Refused, Unreachable."""
+        ts = await asyncio.to_thread(self._posts.known, self.key, SUMMARY)
+        if ts is not None:
+            await self._sender.edit(self.place.channel, ts, message, self._name(SUMMARY), final=True)
+
     async def ask(self, message: Message) -> None:
         """Turn the reply into a question, to which the answer is a message in the thread. Raises: as ``end``."""
         await self.hush()
@@ -205,7 +210,7 @@ class Conversation:
         Raises:
             Unreachable.
         """
-        for name, make in _parts(report, before):
+        for name, make in parts_of(report, before):
             slot = name if number is None else f"{name}-{number}"
             part = await asyncio.to_thread(make)
             try:
@@ -316,33 +321,3 @@ def dump_number(slot: str) -> int | None:
     """Which of several dumps a part tells; None for the only one."""
     number = slot.removeprefix("dump-")
     return int(number) if number.isdecimal() else None
-
-
-def _parts(report: Report, before: Report | None) -> Iterator[tuple[str, Callable[[], Message | Upload | None]]]:
-    late = "" if before is None else "-late"
-    yield "pile-up", lambda: blocks.pile_up(report)
-    if before is None or picture.wait_graph(before) != picture.wait_graph(report):
-        yield f"picture{late}", lambda: _picture(report, late)
-    yield "evidence", lambda: blocks.evidence(report)
-    yield "next-steps", lambda: blocks.next_steps(report)
-    yield f"report{late}", lambda: _file(report, late)
-
-
-def _picture(report: Report, late: str) -> Upload | None:
-    dot = picture.wait_graph(report)
-    drawn = None if dot is None else picture.draw(dot)
-    described = blocks.pile_up(report)
-    if drawn is None or described is None:
-        return None
-    words = plain(described.text).replace("`", "")[:1_000]
-    return Upload(f"pile-up-{_mark(report)}{late}.png", drawn, "Who waits for whom", "The pile-up as a picture", words)
-
-
-def _file(report: Report, late: str) -> Upload:
-    content = json.dumps(report.to_json(), indent=1, ensure_ascii=False).encode()
-    comment = Mrkdwn("The full report as JSON" + (", with the symbols that came late" if late else ""))
-    return Upload(f"pileup-report-{_mark(report)}{late}.json", content, "Full report", comment)
-
-
-def _mark(report: Report) -> str:
-    return report.dump.identity.rpartition(":")[2][:12]

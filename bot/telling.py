@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 from analysis.verdict.report import Report
 from bot import blocks
-from bot.conversation import SUMMARY, Conversation, dump_slot
+from bot.conversation import SUMMARY, Conversation, dump_number, dump_slot
+from bot.outbound import Message
 from bot.routing import route
-from bot.several import Several
-from bot.showing import message_at, posted_as, show_job, told_elsewhere
+from bot.several import Several, recalled
+from bot.showing import message_at, posted_as, relabel, show_job, told_elsewhere
 from bot.standing import Standing, standing
 from bot.tools import Tools
 from bot.webhooks.owing import owe
@@ -66,14 +67,34 @@ async def tell_several(tools: Tools, talk: Conversation, found: Several) -> None
         Refused, Unreachable.
     """
     await talk.begin("Writing the summary")
-    problems = problems_of(found)
-    failures = tuple((outcome.name, outcome.line) for outcome in found.outcomes if outcome.report is None)
-    summary = blocks.archive(problems, failures, found.damaged, found.left_out)
-    await talk.end(summary, fine=not (failures or found.damaged))
-    firsts = {id(problem.report) for problem in problems}
+    has_failed = any(outcome.report is None for outcome in found.outcomes)
+    await talk.end(_summary_of(found), fine=not (has_failed or found.damaged))
+    firsts = {id(problem.report) for problem in problems_of(found)}
     for number, outcome in enumerate(found.outcomes, 1):
         if outcome.report is not None:
             await _tell_one(tools, talk, outcome.name, outcome.report, number, whole=id(outcome.report) in firsts)
+
+
+async def retell_one(tools: Tools, talk: Conversation, place: Thread, report: Report, before: Report) -> None:
+    """Edit what is told of one dump of several at its place, and the summary of them all.
+
+    Raises:
+        Refused, Unreachable.
+    """
+    number = dump_number(place.slot)
+    await relabel(tools, place, place.line)
+    await asyncio.to_thread(owe, tools.store, place.report_id)
+    if await asyncio.to_thread(tools.store.posts.known, talk.key, f"evidence-{number}") is not None:
+        await talk.details(posted_as(report, place.source), before, number=number)
+    memory = await asyncio.to_thread(tools.store.jobs.remembered, talk.key, "dumps")
+    found = None if memory is None else await recalled(tools.store, memory)
+    if found is not None:
+        await talk.change_summary(_summary_of(found))
+
+
+def _summary_of(found: Several) -> Message:
+    failures = tuple((outcome.name, outcome.line) for outcome in found.outcomes if outcome.report is None)
+    return blocks.archive(problems_of(found), failures, found.damaged, found.left_out)
 
 
 def problems_of(found: Several) -> tuple[blocks.Problem, ...]:

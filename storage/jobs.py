@@ -253,6 +253,12 @@ class Jobs:
         row = self._database.row("SELECT * FROM jobs WHERE id = ?", [job_id])
         return None if row is None else job_of(row)
 
+    def remembered(self, key: str, fact: str) -> dict[str, Any] | None:
+        """What the latest job of a key that noted such a fact noted for its successors; None where none did."""
+        rows = self._database.rows("SELECT memory FROM jobs WHERE key = ? ORDER BY id DESC", [key])
+        memories = (json.loads(row["memory"]) for row in rows)
+        return next((memory for memory in memories if fact in memory), None)
+
     def active(self) -> list[Job]:
         """Every job that is waiting or running, oldest first."""
         return [
