@@ -37,6 +37,8 @@ def events_site(app: AsyncApp | None, store: Store, routes: Sequence[BaseRoute] 
             return Response(status_code=400)
         if body is None:
             return PlainTextResponse("too large", 413)
+        if "json" in request.headers.get("content-type", "") and not body.lstrip().startswith(b"{"):
+            return PlainTextResponse("not what Slack sends", 400)
         try:
             asked = to_async_bolt_request(request, body)
         except ValueError:

@@ -15,7 +15,7 @@ from bot import blocks, logs, posted
 from bot.again import AGAIN, ask_again, leave
 from bot.archives.limits import ArchiveFailed
 from bot.child import AnalysisFailed
-from bot.conversation import Conversation, Place, dump_number
+from bot.conversation import BAD, SEEN, Conversation, Place, dump_number
 from bot.digests import DIGEST, send_digest
 from bot.ending import Ending
 from bot.fetch.problems import FetchFailed
@@ -168,6 +168,7 @@ async def _trouble(tools: Tools, job: Job, error: BaseException) -> None:
         log.warning("job %d is another worker's now", job.id)
     elif isinstance(error, Refused):
         log.error("job %d: Slack refused: %s", job.id, error.word)
+        await _mark_failed(tools, job)
         await asyncio.to_thread(tools.store.jobs.fail, job, "slack", error.word)
     elif isinstance(error, Unreachable):
         log.error("job %d: Slack out of reach: %s", job.id, error)
@@ -178,6 +179,15 @@ async def _trouble(tools: Tools, job: Job, error: BaseException) -> None:
     else:
         log.error("job %d: %s", job.id, type(error).__name__, exc_info=error)
         await asyncio.to_thread(tools.store.jobs.requeue, job, 1.0, count_attempt=True)
+
+
+async def _mark_failed(tools: Tools, job: Job) -> None:
+    # Where nothing may be said, a reaction may still be left. Where the channel is closed, it is refused, too.
+    if job.kind == ANALYZE and not job.payload.get("untold") and not job.payload.get("again"):
+        place = job.payload["channel"], job.payload["ts"]
+        with suppress(Unreachable):
+            if await tools.sender.react(*place, BAD):
+                await tools.sender.react(*place, SEEN, add=False)
 
 
 async def _heartbeat(tools: Tools, job: Job) -> None:

@@ -140,6 +140,11 @@ class Store:
         """The same history as every member of one channel may see it; as ``seen_from``."""
         return self.seen_as(self.channels.seen_at(team, channel))
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether nothing of history is out of sight."""
+        return self._sight.is_whole
+
     def seen_as(self, sight: Sight) -> "Store":
         """The same history with this sight; as ``seen_from``. The history of one workspace stays that."""
         own = replace(sight, tenant=self._sight.tenant or sight.tenant)

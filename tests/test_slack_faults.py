@@ -14,6 +14,9 @@ FEW = {
     "limits: chat.postMessage: 502, though it was done": "http",
     "limits: files.completeUploadExternal: 502, though it was done": "socket",
     "limits: views.open: 503 twice": "socket",
+    "refusals: only admins may post (restricted_action)": "socket",
+    "refusals: a guest asks about a channel he is not in": "http",
+    "signatures: a body that is JSON, but no event": "http",
     "limits: the second of two commands breaks off undone": "http",
 }
 

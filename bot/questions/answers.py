@@ -223,7 +223,7 @@ def _never(asked: Asked) -> Answer:
         lines.append(f"At other times: {times(other.count)}{when}.")
         return Answer(tuple(lines), dataclasses.replace(asked, query=always).rows(SHOWN_ROWS))
     if not asked.store.reports.count():
-        lines.append("History is empty so far.")
+        lines.append("History is empty so far." if asked.store.sees_all else "There is none yet that may be told here.")
     elif any(not name.is_known for name in asked.names):
         lines.append("It is no driver, bugcheck, lock or host in history. “help” shows what can be asked.")
     return Answer(tuple(lines))

@@ -12,6 +12,7 @@ from bot.questions import EXAMPLES, Answer, ask
 from bot.questions.dates import add_months, period
 from bot.questions.grammar import read_question
 from storage.search import Query
+from storage.sight import Sight
 from storage.store import Store
 from tests.storage.samples import Clock, report
 
@@ -303,6 +304,11 @@ def test_a_live_dump_is_no_crash(store: Store) -> None:
 def test_an_empty_history_says_so(tmp_path: Path) -> None:
     with Store.open(tmp_path / "empty.sqlite") as empty:
         assert ask(empty, "last 5 crashes", NOW).lines == ("No crash.", "History is empty so far.")
+
+
+def test_a_history_of_which_nothing_may_be_told_is_not_called_empty(store: Store) -> None:
+    nobody = store.seen_as(Sight(frozenset()))
+    assert ask(nobody, "last 5 crashes", NOW).lines == ("No crash.", "There is none yet that may be told here.")
 
 
 def test_what_is_not_understood_is_said_with_near_examples(store: Store) -> None:

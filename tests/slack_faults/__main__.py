@@ -15,7 +15,7 @@ from multiprocessing import get_context
 from tests.slack_faults.scene import TRANSPORTS, Case, Result
 from tests.slack_faults.table import cases, play
 
-HEAD = f"{'':<6}{'what is done':<66}{'what was sent':<36}{'verdicts':<10}{'socket':<8}{'HTTP':<8}what the person sees"
+HEAD = f"{'':<6}{'what is done':<70}{'what was sent':<36}{'verdicts':<10}{'socket':<8}{'HTTP':<8}what the person sees"
 
 
 def main() -> int:
@@ -62,9 +62,9 @@ def _lines(number: int, case: Case, results: dict[str, Result]) -> list[str]:
     words = {t: "-" if t not in results else "WRONG" if results[t].problems else "right" for t in TRANSPORTS}
     counts = "/".join(dict.fromkeys(str(result.verdicts) for result in results.values()))
     seen = list(dict.fromkeys(result.sees for result in results.values()))
-    what = f"{number:<6}{f'{case.group}: {case.name}':<66}{case.sent:<36}"
+    what = f"{number:<6}{f'{case.group}: {case.name}':<70}{case.sent:<36}"
     row = f"{what}{counts:<10}{words['socket']:<8}{words['http']:<8}"
-    lines = [f"{row}{seen[0] if seen else ''}", *(f"{'':<134}{other}" for other in seen[1:])]
+    lines = [f"{row}{seen[0] if seen else ''}", *(f"{'':<138}{other}" for other in seen[1:])]
     for transport, result in results.items():
         lines += [f"{'':<6}{transport}: {problem}" for problem in result.problems]
     return lines

@@ -4,13 +4,13 @@ import asyncio
 import logging
 from collections.abc import Iterator
 
-from tests.slack_faults import events, limits
+from tests.slack_faults import events, hostile, limits, lines, people, refusals, signatures
 from tests.slack_faults.scene import Case, Result, played
 
 
 def cases() -> Iterator[Case]:
     """Every row, by subject."""
-    for part in (events, limits):
+    for part in (events, lines, limits, refusals, people, hostile, signatures):
         yield from part.cases()
 
 
