@@ -6,7 +6,7 @@ import hashlib
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -212,12 +212,20 @@ async def test_an_event_that_could_not_be_stored_is_not_acknowledged_and_comes_a
 
 async def test_a_link_that_must_wait_for_a_worker_is_greeted_meanwhile(slack: StandIn, tmp_path: Path) -> None:
     routes = {"a.dmp": page(dump("seed", 1)), "b.dmp": page(dump("seed", 2))}
-    async with serving(**routes) as files, bot(slack, tmp_path, Analyst(seconds=2), workers=1):
+    greeted = asyncio.Event()
+
+    class Held(Analyst):
+        async def __call__(self, *given: Any) -> Report:
+            await greeted.wait()
+            return await super().__call__(*given)
+
+    async with serving(**routes) as files, bot(slack, tmp_path, Held(), workers=1):
         first = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
         await until(lambda: replies(slack, first))
         second = slack.workspace.say(CRASHES, ANNA, files.url("/b.dmp"))
         await until(lambda: "eyes" in second.reactions)
         assert replies(slack, second) == []
+        greeted.set()
         await until(lambda: is_done(slack, second))
 
 
