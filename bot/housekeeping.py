@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from bot.fetch.blocks import tidy_blocks
 from bot.fetch.workspace import downloads, job_name
-from bot.posted import sweep
 from bot.remains import remove_files
 from bot.settings import Settings
 from bot.workspaces import Workspaces
@@ -28,7 +27,7 @@ def tidy(store: Store, settings: Settings) -> tuple[Pruned, int]:
     pages = gone + tidy_blocks(settings.home, int(settings.page_cache_size))
     store.uploads.prune(TRACE_AGE)
     store.audit.prune(timedelta(days=settings.audit_days))
-    pages += sweep(settings.uploads_path, store.uploads.unread)
+    pages += settings.shelf.sweep(store.uploads.unread)
     if settings.keep_dumps != "never":
         return pruned, pages
     active = {job_name(job.id) for job in store.jobs.active()}

@@ -5,10 +5,6 @@ below that; another is told to nobody, and is seen in history by those it belong
 """
 
 import asyncio
-import os
-import re
-import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +16,13 @@ from bot.fetch.download import Fetched
 from bot.fetch.problems import FetchFailed
 from bot.listeners.intake import ANALYZE
 from bot.outbound import Message
+from bot.shelf import FILE, Shelf, ShelfFailed
 from bot.slack_text import render
 from bot.tools import Tools
 from bot.webhooks.owing import owe
 from storage.jobs import Job, NewJob
 
 POSTED = "posted"  # the kind of jobs that announce a dump in a channel, so that it can be told below that
-FILE = "dump"
-_ID = re.compile(r"[A-Za-z0-9_-]{20,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +69,6 @@ class Unspoken(Conversation):
         """Nothing was said."""
 
 
-def file_of(uploads: Path, upload: str) -> Path:
-    """Where the file of an upload lies. Raises: ValueError, for what is no id of ours."""
-    if not _ID.fullmatch(upload):
-        raise ValueError("no id of an upload")
-    return uploads / upload / FILE
-
-
 def job_for(arrival: Arrival, wishes: Wishes) -> NewJob:
     """The job that reads it, or that announces it first."""
     place = {"team": wishes.team, "channel": wishes.channel or "", "ts": arrival.id, "thread": arrival.id}
@@ -122,25 +110,24 @@ async def announce(tools: Tools, job: Job) -> None:
     await asyncio.to_thread(tools.store.jobs.finish, job)
 
 
-def opened(uploads: Path, payload: dict[str, Any], directory: Path) -> Fetched:
+def opened(shelf: Shelf, payload: dict[str, Any], directory: Path) -> Fetched:
     """The file of an upload in the job's own directory; it stays where it came in, too, for whoever runs the job next.
 
     Raises:
-        FetchFailed: it is not here.
+        FetchFailed: it is not there, or the object store does not give it.
         OSError.
     """
-    source, target = file_of(uploads, payload["posted"]), directory / FILE
+    target = directory / FILE
     try:
-        size = source.stat().st_size
-        try:
-            os.link(source, target)
-        except OSError:  # another file system
-            shutil.copyfile(source, target)
-        with target.open("rb") as file:
-            head = file.read(IDENTITY_BYTES)
+        shelf.bring(payload["posted"], target)
     except FileNotFoundError as error:
-        said = "the posted file is not here: PILEUP_UPLOADS is to be a directory that all workers see"
+        said = "the posted file is not here: PILEUP_UPLOADS is to be a place that all workers see"
         raise FetchFailed("network", said) from error
+    except ShelfFailed as error:
+        raise FetchFailed("network", f"the store of posted dumps could not be read: {error}") from error
+    size = target.stat().st_size
+    with target.open("rb") as file:
+        head = file.read(IDENTITY_BYTES)
     return Fetched(target, size, payload["sha256"], identity_of(size, head), payload["shown"], 0.0)
 
 
@@ -169,15 +156,4 @@ async def tidy(tools: Tools, job: Job) -> None:
     has_ended = now is None or now.state in ("done", "failed")
     is_passed_on = job.kind == POSTED and now is not None and now.state == "done"
     if has_ended and not is_passed_on:
-        await asyncio.to_thread(shutil.rmtree, file_of(tools.uploads, upload).parent, ignore_errors=True)
-
-
-def sweep(uploads: Path, unread: Callable[[], frozenset[str]]) -> int:
-    """Delete files that no upload needs; how many entries went. Which are needed is asked once these are listed: one
-    that begins meanwhile is not among them."""
-    listed = list(uploads.iterdir()) if uploads.is_dir() else []
-    needed = unread()
-    entries = [entry for entry in listed if entry.name not in needed]
-    for entry in entries:
-        shutil.rmtree(entry, ignore_errors=True)
-    return len(entries)
+        await asyncio.to_thread(tools.shelf.remove, upload)

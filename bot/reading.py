@@ -299,7 +299,7 @@ async def _opened(
         return Opened(((job.payload["shown"], text),))
     address, _, password = (job.secret or job.payload["shown"]).partition("\n")
     if job.payload.get("posted"):
-        arrived_here = await asyncio.to_thread(posted.opened, tools.uploads, job.payload, desk.directory)
+        arrived_here = await asyncio.to_thread(posted.opened, tools.shelf, job.payload, desk.directory)
         return await open_archive(arrived_here, job.payload["shown"], tools.archive_limits, password or None)
     wanted = link(address)
     if job.payload.get("upload"):

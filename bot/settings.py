@@ -35,6 +35,7 @@ from bot.tickets import Tickets, is_address, read_trackers
 if TYPE_CHECKING:
     from bot.fetch.remote import Terms
     from bot.install.vault import Vault
+    from bot.shelf import Shelf
     from bot.symbols.fetching import SymbolServers
     from bot.symbols.paths import Tiers
     from bot.web.guard import Access
@@ -61,6 +62,12 @@ def _channel_days(value: Any) -> Any:
 
 
 Mode = Literal["thread", "channel", "broadcast"]
+
+
+def _shelved(value: str) -> str:
+    from bot.shelf import checked_place
+
+    return checked_place(value)
 
 
 def _permitted(value: Any) -> Any:
@@ -177,10 +184,11 @@ class Settings(BaseSettings):
     api_per_minute: int = Field(
         default=120, ge=1, le=100_000, description="Requests a minute that one token may make of the API."
     )
-    uploads: Annotated[Path, AfterValidator(Path.expanduser)] | None = Field(
+    uploads: Annotated[str, AfterValidator(_shelved)] | None = Field(
         default=None,
-        description="Where posted dumps lie until they are read; with workers on several machines, a place that all of"
-        " them see. Default: `uploads` in the home directory.",
+        description="Where posted dumps lie until they are read: a directory or, with the extra of the store,"
+        " `s3://bucket/prefix`, `gs://…`, `az://…`; with workers on several machines, a place that all of them see."
+        " Default: `uploads` in the home directory.",
     )
     uploads_at_once: int = Field(
         default=20, ge=1, le=10_000, description="Posted dumps of one token or person that may wait at the same time."
@@ -487,8 +495,17 @@ class Settings(BaseSettings):
 
     @property
     def uploads_path(self) -> Path:
-        """Where posted dumps lie."""
-        return self.uploads or self.home / "uploads"
+        """The directory of this machine that posted dumps come in at."""
+        if self.uploads is None or "://" in self.uploads:
+            return self.home / "uploads"
+        return Path(self.uploads).expanduser()
+
+    @property
+    def shelf(self) -> "Shelf":
+        """Where posted dumps lie. Raises: ShelfFailed, where the extra of an object store is not installed."""
+        from bot.shelf import shelf_at
+
+        return shelf_at(self.uploads, self.uploads_path)
 
     @property
     def policy(self) -> Policy:

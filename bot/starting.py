@@ -23,6 +23,7 @@ from bot.fetch.remote import reach
 from bot.orphans import bereave
 from bot.sending import PACE_SECONDS, Sender
 from bot.settings import Settings
+from bot.shelf import Shelf, ShelfFailed
 from bot.slack_calls import is_passing, word
 from bot.symbols.fetching import SymbolServers
 from bot.tools import Analyse, Fetch, Tools
@@ -99,7 +100,11 @@ async def open_workspaces(settings: Settings, store: Store, pace_seconds: float 
 
 
 def tools_of(settings: Settings, workspaces: Workspaces, analyse: Analyse | None) -> Tools:
-    """What the workers need, from the settings. Where there are several workspaces, each has tools of its own."""
+    """What the workers need, from the settings. Where there are several workspaces, each has tools of its own.
+
+    Raises:
+        CannotServe: what speaks to the object store of posted dumps is not installed.
+    """
     nobody = workspaces.nobody
     tools = _tools(settings, nobody, analyse)
     if settings.installs is None:
@@ -116,6 +121,13 @@ def tools_of(settings: Settings, workspaces: Workspaces, analyse: Analyse | None
         return known[1]
 
     return replace(tools, elsewhere=elsewhere)
+
+
+def _shelf(settings: Settings) -> Shelf:
+    try:
+        return settings.shelf
+    except ShelfFailed as error:
+        raise CannotServe(str(error)) from error
 
 
 def _in(workspace: Workspace, tools: Tools, settings: Settings) -> Tools:
@@ -181,5 +193,6 @@ def _tools(settings: Settings, workspace: Workspace, analyse: Analyse | None) ->
         limits=settings.limits,
         page=settings.access.report_link,
         new_ticket=settings.ticketing.begin,
-        uploads_at=settings.uploads_path,
+        uploads=settings.uploads_path,
+        shelf=_shelf(settings),
     )

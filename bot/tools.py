@@ -16,6 +16,7 @@ from bot.fetch.links import Link
 from bot.membership import Membership
 from bot.outbound import Message
 from bot.sending import Sender
+from bot.shelf import Shelf
 from bot.stopping import Stops
 from bot.symbols.fetching import SymbolServers
 from storage.choices import NO_DEFAULTS, Choices, Defaults
@@ -48,6 +49,7 @@ class Tools:
     report would be made now; it may raise BadRules. ``symbols`` makes what fetches symbols for one job, None where
     nothing is to be fetched. ``page`` is the address of a report's page, for those who read it at a place;
     ``new_ticket`` the link that begins a ticket about it.
+    ``uploads`` is the directory that posted dumps come in at, ``shelf`` where they lie for all machines.
     ``membership`` knows who may see what. ``elsewhere`` makes the tools of one workspace, where there are several.
     """
 
@@ -61,6 +63,8 @@ class Tools:
     permalink: Callable[[str, str, str], str]
     membership: Membership
     symbols: Callable[[], SymbolServers | None]
+    uploads: Path
+    shelf: Shelf
     lease_seconds: float = 60.0
     keep_dumps: Keep = "never"
     defaults: Defaults = NO_DEFAULTS
@@ -69,7 +73,6 @@ class Tools:
     page: Callable[[Thread], str | None] = lambda _place: None
     new_ticket: Callable[[Report], str | None] = lambda _report: None
     limits: Limits = field(default_factory=Limits)
-    uploads_at: Path | None = None
     flights: WeakValueDictionary[str, Flight] = field(default_factory=WeakValueDictionary)
     locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     elsewhere: Callable[[str], Awaitable["Tools | None"]] | None = None
@@ -77,11 +80,6 @@ class Tools:
     async def of_team(self, team: str) -> "Tools | None":
         """What to work with for one workspace; None for one that took the app away."""
         return self if self.elsewhere is None else await self.elsewhere(team)
-
-    @property
-    def uploads(self) -> Path:
-        """Where files that were posted to us lie until they are read."""
-        return self.uploads_at or self.home / "uploads"
 
     @property
     def choices(self) -> Choices:

@@ -22,6 +22,13 @@ from storage.errors import DatabaseTooNew
 log = logging.getLogger(__name__)
 
 
+AGAIN = 75  # exit status: to be started again, in the version that is installed by now
+
+
+class Outgrown(CannotServe):
+    """A newer version has changed the schema of history under a running worker."""
+
+
 def run(settings: Settings) -> int:
     """Work until a signal; the exit status."""
     logs.configure(settings.log_level, settings.log_format)
@@ -31,7 +38,7 @@ def run(settings: Settings) -> int:
         asyncio.run(work_on(settings))
     except CannotServe as problem:
         print(f"pileup: {problem}", file=sys.stderr)
-        return 2
+        return AGAIN if isinstance(problem, Outgrown) else 2
     return 0
 
 
@@ -45,8 +52,8 @@ async def work_on(
     """Take jobs until asked to stop; then do what is in hand, or give it back.
 
     Raises:
-        CannotServe: the token is missing or refused, history cannot be opened, or there is no place for a job; or,
-            after the drain, a newer version has changed the schema of history.
+        CannotServe: the token is missing or refused, history cannot be opened, or there is no place for a job.
+        Outgrown: a newer version has changed the schema meanwhile; said after the drain.
     """
     ending = ending or Ending()
     if settings.workers == 0:
@@ -69,4 +76,4 @@ async def work_on(
         try:
             await drained(tasks, ending, settings.drain_seconds)
         except DatabaseTooNew as newer:
-            raise CannotServe(f"{newer}; this worker takes no more jobs until it is brought up to that") from newer
+            raise Outgrown(f"{newer}; this worker takes no more jobs until it is brought up to that") from newer

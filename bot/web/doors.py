@@ -35,7 +35,10 @@ def doors_of(settings: Settings, workspaces: Workspaces, tools: Tools, announce:
     """The ways in that the settings open; ``announce`` tells the workers that there is something to do."""
     quota = Quota(settings.uploads_at_once, settings.uploads_a_day)
     team = workspaces.nobody.team
-    intake = Intake(tools.store, tools.uploads, settings.fetch_limits, quota, team, settings.channels, announce)
+    intake = Intake(
+        *(tools.store, tools.uploads, settings.fetch_limits, quota, team, settings.channels, announce),
+        shelf=tools.shelf,
+    )
 
     def rules(asked: str) -> tuple[Route, ...]:
         return tools.choices.routes(asked or team)

@@ -61,7 +61,7 @@ def test_what_machines_must_have_in_common_is_named(tmp_path: Path) -> None:
     alone = {"redact": "hosts", "web_port": 8080}
     several = alone | {"database_url": "postgresql://pileup@127.0.0.1/pileup"}
     assert [finding.grade for finding in _several(read_settings(**several))] == ["note", "note"]
-    common = {"redaction_key": "0123456789abcdef", "uploads": tmp_path}
+    common = {"redaction_key": "0123456789abcdef", "uploads": str(tmp_path)}
     for settings in (alone, several | common):
         assert list(_several(read_settings(**settings))) == []
 

@@ -1,7 +1,7 @@
 """From a request with a dump in its body to a job that reads it; the same for the API and for the form."""
 
 import asyncio
-import shutil
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +9,15 @@ from pathlib import Path
 from starlette.requests import Request
 
 from bot.fetch.limits import FetchLimits
-from bot.posted import POSTED, Arrival, Wishes, file_of, job_for
+from bot.posted import POSTED, Arrival, Wishes, job_for
+from bot.shelf import Directory, Shelf, ShelfFailed, file_of
 from bot.web.uploads.multipart import Form
 from bot.web.uploads.receiving import Received, Sink, Unwelcome, check_file, check_room, paced, shown_name
 from storage import Store
 from storage.jobs import Job
 from storage.uploads import Quota, TooMany
+
+log = logging.getLogger(__name__)
 
 AROUND = 64 << 10  # bytes of a form around its file
 MULTIPART = "multipart/form-data"
@@ -26,7 +29,7 @@ Judge = Callable[[dict[str, str]], Wishes]
 @dataclass(frozen=True, slots=True)
 class Intake:
     """Where dumps come in: the directory, what they may cost, and who is told of new jobs. ``team`` is our workspace,
-    ``channels`` those that the bot works in, none for any."""
+    ``channels`` those that the bot works in, none for any. ``shelf`` is where they go then, if not that directory."""
 
     store: Store
     uploads: Path
@@ -35,6 +38,7 @@ class Intake:
     team: str = ""
     channels: frozenset[str] = frozenset()
     announce: Callable[[], None] = lambda: None
+    shelf: Shelf | None = None
 
     async def take(self, request: Request, owner: str, judge: Judge) -> str:
         """Receive the body of a request, a form with a file or the file itself; the upload's id, and its job exists.
@@ -54,15 +58,25 @@ class Intake:
             await asyncio.to_thread(_make_place, place.parent, self.limits)
             arrival, wishes = await self._receive(request, upload, place, judge)
             await asyncio.to_thread(check_file, place)
+            await self._keep(upload)
             job = job_for(arrival, wishes)
             await asyncio.to_thread(self.store.uploads.received, upload, arrival.size, job, arrival.name)
         except BaseException:
-            await asyncio.to_thread(shutil.rmtree, place.parent, ignore_errors=True)
+            await asyncio.to_thread((self.shelf or Directory(self.uploads)).remove, upload)
             await asyncio.to_thread(self.store.uploads.drop, upload)
             raise
         await asyncio.to_thread(self._note, arrival, wishes)
         self.announce()
         return upload
+
+    async def _keep(self, upload: str) -> None:
+        if self.shelf is None:
+            return
+        try:
+            await asyncio.to_thread(self.shelf.keep, upload)
+        except ShelfFailed as error:
+            log.warning("an upload was not taken: %s", error)
+            raise Unwelcome(503, "The store of posted dumps cannot be reached; post it again later.") from error
 
     def _note(self, arrival: Arrival, wishes: Wishes) -> None:
         by, channel = wishes.person or wishes.by, wishes.channel or ""

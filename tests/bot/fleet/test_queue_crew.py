@@ -15,7 +15,7 @@ import pytest
 from analysis.verdict.report import Report
 from bot.ending import Ending
 from bot.fetch.download import Fetched
-from bot.fleet.command import work_on
+from bot.fleet.command import Outgrown, work_on
 from bot.fleet.presence import gaps
 from bot.sandbox import StandIn
 from bot.sandbox.server import BOT_TOKEN
@@ -49,8 +49,11 @@ async def worker(
 
 
 @contextmanager
-def worker_process(slack: StandIn, home: Path, url: str, seconds: float) -> Iterator[subprocess.Popen[str]]:
-    """A worker that is a process, killed at the end; it takes so long for an analysis."""
+def worker_process(
+    slack: StandIn, home: Path, url: str, seconds: float, **more: str
+) -> Iterator[subprocess.Popen[str]]:
+    """A worker that is a process, killed at the end; it takes so long for an analysis. ``more`` are settings, or
+    variables of others where they have a prefix."""
     given = {
         "HOME": home,
         "SLACK_BOT_TOKEN": BOT_TOKEN,
@@ -62,6 +65,7 @@ def worker_process(slack: StandIn, home: Path, url: str, seconds: float) -> Iter
     }
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ".")}
     environment |= {f"PILEUP_{name}": str(value) for name, value in given.items()}
+    environment |= {name if name.startswith(("AWS_", "FSSPEC_")) else f"PILEUP_{name}": more[name] for name in more}
     command = [sys.executable, "-m", "tests.fleet.worker", str(seconds)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -306,7 +310,7 @@ async def test_a_worker_of_an_older_version_drains_and_ends_with_a_line(
             await analyst.running.wait()
             store._database.change("UPDATE pileup_schema SET version = 999")
             try:
-                with pytest.raises(CannotServe, match=f"schema 999, this version knows {known}.*brought up"):
+                with pytest.raises(Outgrown, match=f"schema 999, this version knows {known}.*brought up"):
                     await working
                 with pytest.raises(CannotServe, match="newer Pileup"):
                     await work_on(given)

@@ -16,8 +16,9 @@ import pytest
 
 from bot.fetch.limits import FetchLimits
 from bot.fetch.problems import FetchFailed
-from bot.posted import opened, sweep
+from bot.posted import opened
 from bot.sandbox import StandIn
+from bot.shelf import Directory
 from bot.web import links
 from bot.web.doors import Doors
 from bot.web.guard import Access
@@ -303,16 +304,17 @@ def test_a_file_stays_for_the_next_worker_until_its_job_is_over(tmp_path: Path) 
     (tmp_path / upload).mkdir()
     (tmp_path / upload / "dump").write_bytes(minidump())
     payload = {"posted": upload, "sha256": "0" * 64, "shown": "x.dmp"}
+    shelf = Directory(tmp_path)
     for number in range(2):
         directory = tmp_path / f"job-{number}"
         directory.mkdir()
-        fetched = opened(tmp_path, payload, directory)
+        fetched = opened(shelf, payload, directory)
         fetched.path.unlink()  # as the opening of an archive does
     assert (tmp_path / upload / "dump").exists()
     with pytest.raises(FetchFailed, match="all workers see"):
-        opened(tmp_path, payload | {"posted": "B" * 24}, tmp_path)
+        opened(shelf, payload | {"posted": "B" * 24}, tmp_path)
     with pytest.raises(ValueError, match="no id"):
-        opened(tmp_path, payload | {"posted": "../" + "B" * 24}, tmp_path)
+        opened(shelf, payload | {"posted": "../" + "B" * 24}, tmp_path)
 
 
 def test_only_what_no_upload_needs_is_swept(store: Store, tmp_path: Path) -> None:
@@ -321,7 +323,7 @@ def test_only_what_no_upload_needs_is_swept(store: Store, tmp_path: Path) -> Non
     store.uploads.received(waiting, 1, NewJob("k", {}))
     for name in (coming, waiting, "C" * 24):
         (uploads / name).mkdir(parents=True)
-    assert sweep(uploads, store.uploads.unread) == 1
+    assert Directory(uploads).sweep(store.uploads.unread) == 1
     assert {entry.name for entry in uploads.iterdir()} == {coming, waiting}
 
 
@@ -366,7 +368,7 @@ def test_what_begins_to_come_in_while_files_are_swept_stays(tmp_path: Path) -> N
         (tmp_path / "new").mkdir()
         return frozenset({"waiting"})
 
-    assert sweep(tmp_path, unread) == 1
+    assert Directory(tmp_path).sweep(unread) == 1
     assert {entry.name for entry in tmp_path.iterdir()} == {"waiting", "new"}
 
 
