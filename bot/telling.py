@@ -145,7 +145,17 @@ def _plan(
     number = store.reports.number_of_dump(report.dump.identity, report.dump.sha256) or 0
     told = utc_now() if known is None else known.created_at
     place = Thread(
-        *(at.team, at.channel, talk.thread, own, number, None, told, form, line, talk.key, slot, name),
+        report_id=number,
+        team=at.team,
+        channel=at.channel,
+        ts=talk.thread,
+        summary_ts=own,
+        created_at=told,
+        form=form,
+        line=line,
+        job=talk.key,
+        slot=slot,
+        name=name,
         source=_shown_as(report, talk.source) if name is None else f"{talk.source}{INSIDE}{name}",
     )
     return _Plan(place, stands, None if seen.same_bucket is None else seen.same_bucket.thread)

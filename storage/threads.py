@@ -3,7 +3,7 @@ for whatever changes what is told.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Literal
 
@@ -16,8 +16,8 @@ from storage.sight import EVERYTHING, Sight
 Form = Literal["full", "short", "muted", "pointer"]
 
 
-@dataclass(frozen=True, slots=True)
-class Thread:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
     """A dump's place in Slack: ``ts`` is the user's message, ``summary_ts`` the bot's verdict below it.
 
     ``line`` is what the verdict says of itself, as that it was edited. ``job`` and ``slot`` are those of the post,
@@ -25,19 +25,28 @@ class Thread:
     it was posted as.
     """
 
+    report_id: int
     team: str
     channel: str
     ts: str
     summary_ts: str
-    report_id: int
-    permalink: str | None
-    created_at: datetime
+    permalink: str | None = None
     form: Form = "full"
     line: str = ""
     job: str | None = None
     slot: str = "summary"
     name: str | None = None
     source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thread(Told):
+    """Such a place as it is kept: since when."""
+
+    created_at: datetime
+
+
+_COLUMNS = tuple(field.name for field in fields(Told))
 
 
 class Threads:
@@ -48,49 +57,14 @@ class Threads:
         self._clock = clock
         self._sight = sight
 
-    def add(
-        self,
-        report_id: int,
-        *,
-        team: str,
-        channel: str,
-        ts: str,
-        summary_ts: str,
-        permalink: str | None = None,
-        form: Form = "full",
-        line: str = "",
-        job: str | None = None,
-        slot: str = "summary",
-        name: str | None = None,
-        source: str = "",
-    ) -> None:
-        """Note where a report was told, and how. Of a summary that was noted before, form and line are noted anew."""
+    def note(self, place: Told) -> None:
+        """Note where a report is told, and how. Of a summary that was noted before, form and line are noted anew."""
+        names = (*_COLUMNS, "created_at")
         self._database.change(
-            "INSERT INTO threads (team, channel, ts, summary_ts, permalink, report_id, created_at, form, line, job, "
-            "slot, name, source) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+            f"INSERT INTO threads ({', '.join(names)}) VALUES ({', '.join('?' for _ in names)}) "  # noqa: S608  # ours
             "ON CONFLICT (team, channel, summary_ts) DO UPDATE SET form = excluded.form, line = excluded.line, "
             "permalink = coalesce(excluded.permalink, threads.permalink)",
-            [
-                *(team, channel, ts, summary_ts, permalink, report_id, stamp(self._clock())),
-                *(form, line, job, slot, name, source),
-            ],
-        )
-
-    def note(self, place: Thread) -> None:
-        """Note a place as it is now: ``add`` from the value, whose time counts for nothing."""
-        self.add(
-            place.report_id,
-            team=place.team,
-            channel=place.channel,
-            ts=place.ts,
-            summary_ts=place.summary_ts,
-            permalink=place.permalink,
-            form=place.form,
-            line=place.line,
-            job=place.job,
-            slot=place.slot,
-            name=place.name,
-            source=place.source,
+            [*(getattr(place, name) for name in _COLUMNS), stamp(self._clock())],
         )
 
     def of_report(self, report_id: int) -> list[Thread]:
@@ -129,18 +103,4 @@ class Threads:
 
 
 def _thread(row: Row) -> Thread:
-    return Thread(
-        team=row["team"],
-        channel=row["channel"],
-        ts=row["ts"],
-        summary_ts=row["summary_ts"],
-        report_id=row["report_id"],
-        permalink=row["permalink"],
-        created_at=moment(row["created_at"]),
-        form=row["form"],
-        line=row["line"],
-        job=row["job"],
-        slot=row["slot"],
-        name=row["name"],
-        source=row["source"],
-    )
+    return Thread(created_at=moment(row["created_at"]), **{name: row[name] for name in _COLUMNS})

@@ -22,6 +22,7 @@ from storage.clock import stamp, utc_now
 from storage.digests import Period
 from storage.hours import Plan
 from storage.store import Store
+from storage.threads import Told
 from tests.bench.slack import COMMENT
 from tests.bot.kit import ANNA, CRASHES, bot, is_done, is_told, replies, shown, until
 from tests.bot.reports import sample
@@ -87,7 +88,9 @@ def remember(home: Path) -> None:
             kept = store.remember(dataclasses.replace(told, dump=dump, system=system))
             ts = f"{clock.now.timestamp():.0f}.000{number:03d}"
             link = f"https://team.example/archives/{CRASHES}/p{ts.replace('.', '')}"
-            store.threads.add(kept.id, team="T0SANDBOX1", channel=CRASHES, ts=ts, summary_ts=ts + "1", permalink=link)
+            store.threads.note(
+                Told(report_id=kept.id, team="T0SANDBOX1", channel=CRASHES, ts=ts, summary_ts=ts + "1", permalink=link)
+            )
         signature = sample("exception").bucket.signature
         store.knowledge.note(signature, "assign", "U0BEN00001", {"to": ANNA}, None)
 

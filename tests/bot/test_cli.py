@@ -21,6 +21,7 @@ from bot.analyzing import Request, analyze
 from bot.child import AnalysisFailed
 from bot.cli import app
 from storage.store import Store
+from storage.threads import Told
 from tests.archives.build import zipped
 from tests.bot import server as web
 from tests.bot.server import serving
@@ -276,7 +277,9 @@ def test_json_is_the_document_and_nothing_else(monkeypatch: pytest.MonkeyPatch, 
 def test_history_speaks_json_too(home: Path) -> None:
     with Store.open(home / "pileup.sqlite") as store:
         line = store.remember(report(host="PC-1"))
-        store.threads.add(line.id, team="T", channel="C", ts="1", summary_ts="2", permalink="https://slack/1")
+        store.threads.note(
+            Told(report_id=line.id, team="T", channel="C", ts="1", summary_ts="2", permalink="https://slack/1")
+        )
         store.remember(report("other", module="ndis.sys", signature="x", lock=None))
     (row,) = json.loads(run("history", "search", "PC-1", "--json")[1])
     assert (row["module"], row["thread"], row["live"]) == ("rassstp.sys", "https://slack/1", False)

@@ -19,6 +19,7 @@ from storage.digests import TOO_LATE, Period
 from storage.hours import Plan, clock
 from storage.jobs import NewJob
 from storage.store import Store
+from storage.threads import Told
 from tests.bot.kit import ANNA, CRASHES, Analyst, bot, until
 from tests.bot.reports import GOLDEN
 from tests.bot.test_blocks import said
@@ -59,7 +60,9 @@ def told(
         kept = store.remember(crash)
         link = f"https://team.example/archives/{channel}/p{kept.id}"
         ts = f"{kept.id}.1"
-        store.threads.add(kept.id, team=TEAM, channel=channel, ts=ts, summary_ts=ts + "1", permalink=link)
+        store.threads.note(
+            Told(report_id=kept.id, team=TEAM, channel=channel, ts=ts, summary_ts=ts + "1", permalink=link)
+        )
     return kept.id
 
 
@@ -111,7 +114,7 @@ def test_a_crash_of_a_mended_version_is_told_as_a_regression(store: Store, at: C
     assert crash.verdict.culprit is not None
     culprit = replace(crash.verdict.culprit, version="2.0")
     kept = store.remember(replace(crash, verdict=replace(crash.verdict, culprit=culprit)))
-    store.threads.add(kept.id, team=TEAM, channel=CRASHES, ts="1.1", summary_ts="1.2")
+    store.threads.note(Told(report_id=kept.id, team=TEAM, channel=CRASHES, ts="1.1", summary_ts="1.2"))
     store.knowledge.note(kept.signature, "known", ANNA, {"note": "n", "fixed_in": "1.9"}, kept.id)
     period = store.digests.period(WEEKLY, WEEKLY.latest(datetime(2026, 11, 23, 12, tzinfo=UTC)))
     message = digest_message(digest_of(store, CRASHES, WEEKLY, period, lambda _: None))

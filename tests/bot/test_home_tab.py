@@ -28,6 +28,7 @@ from storage.hours import Plan, Quiet
 from storage.routes import Route
 from storage.sight import Sight
 from storage.store import Store
+from storage.threads import Told
 from tests.bot.kit import ANNA, CRASHES, Analyst, bot, dump, is_told, mishaps, replies, shown, until
 from tests.bot.reports import GOLDEN
 from tests.bot.server import page, serving
@@ -72,8 +73,15 @@ def told(
             crash = replace(crash, verdict=replace(crash.verdict, culprit=culprit))
         kept = store.remember(crash)
         link = f"https://team.example/archives/{channel}/p{kept.id}"
-        store.threads.add(
-            kept.id, team=TEAM, channel=channel, ts=f"{kept.id}.1", summary_ts=f"{kept.id}.2", permalink=link
+        store.threads.note(
+            Told(
+                report_id=kept.id,
+                team=TEAM,
+                channel=channel,
+                ts=f"{kept.id}.1",
+                summary_ts=f"{kept.id}.2",
+                permalink=link,
+            )
         )
     return kept.id
 

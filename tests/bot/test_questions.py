@@ -14,6 +14,7 @@ from bot.questions.grammar import read_question
 from storage.search import Query
 from storage.sight import Sight
 from storage.store import Store
+from storage.threads import Told
 from tests.storage.samples import Clock, report
 
 NOW = datetime(2026, 11, 24, 15, 30, tzinfo=UTC)  # a Tuesday
@@ -165,8 +166,15 @@ def store(tmp_path: Path) -> Iterator[Store]:
         for number in range(4):
             told = report(f"d{number}", host=None if number == 3 else f"PC-{number % 2}", service="RasSstp")
             line = opened.remember(told)
-            opened.threads.add(
-                line.id, team="T", channel="C", ts=f"{number}", summary_ts=f"{number}.1", permalink=f"p{number}"
+            opened.threads.note(
+                Told(
+                    report_id=line.id,
+                    team="T",
+                    channel="C",
+                    ts=f"{number}",
+                    summary_ts=f"{number}.1",
+                    permalink=f"p{number}",
+                )
             )
             clock.turn(days=30)
         frames = ("nt!KeBugCheck", "ndis+0x1", "tcpip+0x2")

@@ -8,6 +8,7 @@ import pytest
 from bot import doubts, regrouping
 from bot.showing import SHOW
 from storage.store import Store
+from storage.threads import Told
 from tests.storage.samples import report
 
 
@@ -18,7 +19,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with Store.open(tmp_path / "pileup.sqlite") as store:
         for name, signature in (("a", "one"), ("b", "one"), ("c", "two")):
             number = store.remember(report(name, signature=signature)).id
-            store.threads.add(number, team="T", channel="C", ts=f"{number}", summary_ts=f"{number}.1", job=f"j{number}")
+            store.threads.note(
+                Told(
+                    report_id=number, team="T", channel="C", ts=f"{number}", summary_ts=f"{number}.1", job=f"j{number}"
+                )
+            )
     return tmp_path
 
 

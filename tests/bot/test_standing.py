@@ -16,6 +16,7 @@ from bot.standing import standing, standing_lines
 from storage.clock import utc_now
 from storage.sight import EVERYTHING
 from storage.store import Store
+from storage.threads import Told
 from tests.bot.reports import sample
 from tests.bot.test_blocks import SEEN, said
 
@@ -91,7 +92,7 @@ def test_history_and_answers_say_it_too(
 ) -> None:
     number = known(store, of_version("4.2.1"))
     place = Place("T", "C", "1.1", "1.1")
-    store.threads.add(number, team="T", channel="C", ts="1.1", summary_ts="1.2", form="pointer")
+    store.threads.note(Told(report_id=number, team="T", channel="C", ts="1.1", summary_ts="1.2", form="pointer"))
     for question in ("have we seen this before?", "who held the lock?", f"crash {number}", "have we seen rassstp?"):
         message = answer(store, utc_now, question, place, EVERYTHING)
         checked(message, "k")

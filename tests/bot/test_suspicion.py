@@ -11,7 +11,7 @@ from bot.questions import ask
 from bot.showing import message_at
 from bot.web.history import around
 from storage.store import Store
-from storage.threads import Thread
+from storage.threads import Thread, Told
 from tests.storage.samples import NOON, report
 from tests.storage.test_suspicion import UNRELATED, crash
 
@@ -29,7 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with Store.open(tmp_path / "pileup.sqlite", lambda: NOON) as store:
         for number, (code, module) in enumerate(UNRELATED):
             kept = store.remember(crash(-number, code, module))
-            store.threads.add(kept.id, team="T", channel="C", ts=f"{number}", summary_ts=f"{number}.1")
+            store.threads.note(Told(report_id=kept.id, team="T", channel="C", ts=f"{number}", summary_ts=f"{number}.1"))
         store.remember(report("hang", host="PC-1"))
     return tmp_path
 
@@ -39,7 +39,7 @@ def test_the_verdict_says_it(home: Path) -> None:
         for number, expected in ((1, True), (6, False)):
             told = store.reports.report(number)
             assert told is not None
-            place = Thread("T", "C", "0", "0.1", number, None, NOON)
+            place = Thread(report_id=number, team="T", channel="C", ts="0", summary_ts="0.1", created_at=NOON)
             message = message_at(store, told, place)
             sections = [plain(block["text"]["text"]) for block in message.blocks if block["type"] == "section"]
             assert (EVIDENCE in sections) is expected

@@ -75,10 +75,11 @@ def test_a_known_issue_s_ticket_is_a_link_in_slack_and_on_pages(tmp_path: Path) 
             issue = seen.known(told).issue
             assert issue is not None
             assert issue.link == "https://acme.atlassian.net/browse/ACME-1"
-        message = message_at(store, told, Thread("T", "C", "1", "2", number, None, NOON))
+        place = Thread(report_id=number, team="T", channel="C", ts="1", summary_ts="2", created_at=NOON)
+        message = message_at(store, told, place)
         assert "<https://acme.atlassian.net/browse/ACME-1|ACME-1>" in str(message.blocks)
         store.knowledge.note(told.bucket.signature, "known", "U1", {"note": "n", "ticket": "ACME-1|<!here>"}, number)
-        message = message_at(store, told, Thread("T", "C", "1", "2", number, None, NOON))
+        message = message_at(store, told, place)
         assert "ACME-1|&lt;!here&gt;" in str(message.blocks)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from analysis.pipeline import Options, analyze
 from analysis.verdict.report import Report
 from storage import Store
+from storage.threads import Told
 from tests.bot.reports import sample
 from tests.bot.web.documents import HOSTILE, full_document, with_texts
 from tests.forge import Load, forge
@@ -102,7 +103,9 @@ def _remember(store: Store, report: Report, channel: str) -> int:
     number = store.remember(report).id
     link = f"https://acme.example.com/archives/{channel}/p{number}"
     ts = f"1700000000.{number:06}"
-    store.threads.add(number, team=TEAM, channel=channel, ts=ts, summary_ts=ts, permalink=link, source="MEMORY.DMP")
+    store.threads.note(
+        Told(report_id=number, team=TEAM, channel=channel, ts=ts, summary_ts=ts, permalink=link, source="MEMORY.DMP")
+    )
     return number
 
 

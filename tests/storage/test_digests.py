@@ -10,6 +10,7 @@ from storage.digests import Period
 from storage.hours import Plan
 from storage.jobs import NewJob
 from storage.store import Store
+from storage.threads import Told
 from tests.storage.samples import Clock, report
 
 TEAM, CHANNEL = "T1", "C1"
@@ -136,7 +137,7 @@ def test_a_channels_period_holds_what_its_members_may_see(store: Store, clock: C
     start = clock()
     for channel in ("C1", "C2", "C3"):
         kept = store.remember(report(channel, signature=channel))
-        store.threads.add(kept.id, team=TEAM, channel=channel, ts="1.1", summary_ts="1.2")
+        store.threads.note(Told(report_id=kept.id, team=TEAM, channel=channel, ts="1.1", summary_ts="1.2"))
     store.channels.note(TEAM, "C2", "public")
     clock.turn(60)
     seen = store.seen_at(TEAM, "C1").periods
@@ -148,7 +149,7 @@ def test_a_channels_period_holds_what_its_members_may_see(store: Store, clock: C
 def test_a_failure_is_found_by_any_of_its_names_and_counted_as_far_as_it_is_seen(store: Store, clock: Clock) -> None:
     for channel, host in (("C1", "PC-1"), ("C1", "PC-2"), ("C2", "PC-3")):
         kept = store.remember(report(host, signature="a", aliases=("old a",), host=host))
-        store.threads.add(kept.id, team=TEAM, channel=channel, ts=host, summary_ts=host)
+        store.threads.note(Told(report_id=kept.id, team=TEAM, channel=channel, ts=host, summary_ts=host))
         clock.turn(60)
     store.remember(report("live", signature="b", live=True))
     for name in ("a", "old a"):

@@ -8,6 +8,7 @@ from analysis.verdict.report import Blocking, Deadlock, Report
 from storage.columns import story_frames
 from storage.duplicates import Seen
 from storage.store import Store
+from storage.threads import Told
 from tests.storage.samples import NOON, Clock, identity_of, report
 
 NT_ONLY = ("nt!KeBugCheckEx", "nt!KiPageFault+0x43d", "nt!MmAccessFault")
@@ -16,8 +17,15 @@ NT_ONLY = ("nt!KeBugCheckEx", "nt!KiPageFault+0x43d", "nt!MmAccessFault")
 def remember(store: Store, told: Report, place: str | None = None) -> int:
     number = store.remember(told).id
     if place is not None:
-        store.threads.add(
-            number, team="T", channel="C", ts=place, summary_ts=f"{place}.1", permalink=f"https://s/{place}"
+        store.threads.note(
+            Told(
+                report_id=number,
+                team="T",
+                channel="C",
+                ts=place,
+                summary_ts=f"{place}.1",
+                permalink=f"https://s/{place}",
+            )
         )
     return number
 
@@ -35,7 +43,7 @@ def test_a_first_crash_has_no_past(store: Store) -> None:
 def test_the_same_dump_points_to_its_first_thread(store: Store, clock: Clock) -> None:
     number = remember(store, report(), "10")
     clock.turn(60)
-    store.threads.add(number, team="T", channel="D", ts="20", summary_ts="20.1")
+    store.threads.note(Told(report_id=number, team="T", channel="D", ts="20", summary_ts="20.1"))
     seen = store.seen(report())
     assert kinds(seen) == (True, False, 0)
     assert seen.same_dump is not None

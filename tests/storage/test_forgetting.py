@@ -13,6 +13,7 @@ from storage.jobs import NewJob
 from storage.retention import Keep
 from storage.search import Query
 from storage.store import Store
+from storage.threads import Told
 from tests.storage.samples import NOON, Clock, report
 
 MARKER = "Zyxomma9417"
@@ -27,7 +28,7 @@ def tell(store: Store, number: int, channel: str, ts: str, team: str = "T1") -> 
     assert job is not None
     store.posts.claim(key, "summary")
     store.posts.sent(key, "summary", channel, ts)
-    store.threads.add(number, team=team, channel=channel, ts=ts, summary_ts=f"{ts}.1", job=key)
+    store.threads.note(Told(report_id=number, team=team, channel=channel, ts=ts, summary_ts=f"{ts}.1", job=key))
     store.jobs.remember(job, report=number)
     store.jobs.finish(job)
 

@@ -11,6 +11,7 @@ from storage.clock import moment, stamp
 from storage.columns import frame_name, seen_at, story_frames
 from storage.search import Query
 from storage.store import Store
+from storage.threads import Told
 from storage.words import index_text, match_query, pieces
 from tests.storage.samples import NOON, Clock, identity_of, report
 
@@ -93,7 +94,7 @@ def test_a_hash_that_becomes_known_is_kept_with_its_dump(store: Store) -> None:
 
 def test_a_forgotten_report_leaves_nothing_behind(store: Store) -> None:
     line = store.remember(report())
-    store.threads.add(line.id, team="T", channel="C", ts="1", summary_ts="2")
+    store.threads.note(Told(report_id=line.id, team="T", channel="C", ts="1", summary_ts="2"))
     assert store.reports.forget(line.id)
     assert not store.reports.forget(line.id)
     assert store.reports.document(line.id) is None

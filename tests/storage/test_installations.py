@@ -8,6 +8,7 @@ import pytest
 from storage.installations import Installation
 from storage.search import Query
 from storage.store import Store
+from storage.threads import Told
 from tests.storage.samples import NOON, Clock, report
 
 HALF_DAY = timedelta(hours=12)
@@ -75,14 +76,16 @@ def both(store: Store) -> Store:
         own = store.of_tenant(team)
         own.channels.note(team, f"C-{team}", "public")
         stored = own.remember(report(dump, host=f"PC-{team}"))
-        own.threads.add(
-            stored.id,
-            team=team,
-            channel=f"C-{team}",
-            ts=f"{stored.id}",
-            summary_ts=f"{stored.id}.1",
-            permalink=f"https://{team}/{stored.id}",
-            source=f"https://{team}.example/",
+        own.threads.note(
+            Told(
+                report_id=stored.id,
+                team=team,
+                channel=f"C-{team}",
+                ts=f"{stored.id}",
+                summary_ts=f"{stored.id}.1",
+                permalink=f"https://{team}/{stored.id}",
+                source=f"https://{team}.example/",
+            )
         )
     return store
 

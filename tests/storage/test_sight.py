@@ -10,6 +10,7 @@ from storage.channels import Kind
 from storage.search import Query
 from storage.sight import Sight
 from storage.store import Store
+from storage.threads import Told
 from tests.storage.samples import NOON, Clock, report
 
 TEAM, OPEN, SECRET, HERE, DIRECT = "T1", "C-open", "C-secret", "C-here", "D-anna"
@@ -21,8 +22,16 @@ def tell(store: Store, channel: str, dump: str, source: str = "", **facts: Any) 
     stored = store.remember(report(dump, **facts))
     ts = f"{stored.id}.{len(channel)}"
     link = f"https://slack/{channel}/{ts}"
-    store.threads.add(
-        stored.id, team=TEAM, channel=channel, ts=ts, summary_ts=f"{ts}1", permalink=link, source=source or dump
+    store.threads.note(
+        Told(
+            report_id=stored.id,
+            team=TEAM,
+            channel=channel,
+            ts=ts,
+            summary_ts=f"{ts}1",
+            permalink=link,
+            source=source or dump,
+        )
     )
     return stored.id
 
@@ -146,7 +155,7 @@ def test_a_dump_has_the_name_that_it_was_posted_under_where_it_is_seen(store: St
     assert seen.search.find(Query())[0].source == "https://dumps.example/b.dmp"
     assert (seen.reports.document(number) or {})["dump"]["source"] == "https://dumps.example/b.dmp"
     assert store.seen_at(TEAM, SECRET).search.find(Query())[0].source == "https://merger.example/a.dmp"
-    store.threads.add(number, team="T2", channel="C-nameless", ts="9", summary_ts="9.1")
+    store.threads.note(Told(report_id=number, team="T2", channel="C-nameless", ts="9", summary_ts="9.1"))
     assert store.seen_from(frozenset({"C-nameless"})).search.find(Query())[0].source == "a dump"
 
 

@@ -6,6 +6,7 @@ from storage.database import Place
 from storage.events import Request, fingerprint
 from storage.jobs import NewJob
 from storage.store import Store
+from storage.threads import Told
 from tests.storage.samples import Clock, report
 from tests.storage.stored import everything
 
@@ -84,10 +85,12 @@ def test_only_an_unsent_post_can_be_released(store: Store) -> None:
 
 def test_a_thread_noted_twice_is_one_thread(store: Store, clock: Clock) -> None:
     number = store.remember(report()).id
-    store.threads.add(number, team="T", channel="C", ts="1.1", summary_ts="1.2")
+    store.threads.note(Told(report_id=number, team="T", channel="C", ts="1.1", summary_ts="1.2"))
     clock.turn(5)
-    store.threads.add(number, team="T", channel="C", ts="1.1", summary_ts="1.2", permalink="https://slack/1")
-    store.threads.add(number, team="T", channel="C", ts="1.1", summary_ts="1.2")
+    store.threads.note(
+        Told(report_id=number, team="T", channel="C", ts="1.1", summary_ts="1.2", permalink="https://slack/1")
+    )
+    store.threads.note(Told(report_id=number, team="T", channel="C", ts="1.1", summary_ts="1.2"))
     (thread,) = store.threads.at("T", "C", "1.1")
     assert thread == store.threads.first(number)
     assert thread.permalink == "https://slack/1"

@@ -9,6 +9,7 @@ from analysis.verdict.report import Report
 from storage.sight import Sight
 from storage.store import Store
 from storage.suspicion import MEMORY_CODES, Suspicion, Suspicions
+from storage.threads import Told
 from tests.storage.samples import NOON, report
 
 UNRELATED = (("0xa", "a.sys"), ("0x1a", None), ("0x50", "b.sys"), ("0x3b", "c.sys"), ("0xa", "a.sys"))
@@ -88,7 +89,7 @@ def test_it_is_judged_by_what_may_be_seen(store: Store) -> None:
     for number, (code, module) in enumerate(UNRELATED):
         kept = store.remember(crash(-number, code, module))
         place = "C1" if number < 2 else "C2"
-        store.threads.add(kept.id, team="T", channel=place, ts=f"{number}", summary_ts=f"{number}")
+        store.threads.note(Told(report_id=kept.id, team="T", channel=place, ts=f"{number}", summary_ts=f"{number}"))
     for channels, expected in ((frozenset({"C1"}), 0), (frozenset({"C1", "C2"}), 1)):
         seen = Suspicions(store._database, Sight(channels))
         assert len(seen.hosts(NOON - timedelta(days=30), NOON + timedelta(days=1))) == expected

@@ -7,6 +7,7 @@ import pytest
 
 from storage import Query, Store
 from storage.sight import Sight
+from storage.threads import Told
 from tests.storage.samples import NOON, report
 
 TODAY = NOON.date()
@@ -18,7 +19,9 @@ def add(store: Store, days: float, *, channel: str = "C1", host: str | None = "P
     name = f"{days}/{store.reports.count()}"
     made = report(name, host=host, crashed=NOON - timedelta(days=days), **more)  # type: ignore[arg-type]  # texts
     number = store.remember(made).id
-    store.threads.add(number, team="T", channel=channel, ts="1", summary_ts=str(number), permalink=None)
+    store.threads.note(
+        Told(report_id=number, team="T", channel=channel, ts="1", summary_ts=str(number), permalink=None)
+    )
     return number
 
 

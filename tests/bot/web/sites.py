@@ -10,6 +10,7 @@ import httpx
 from bot.web.guard import Access, Rates
 from bot.web.pages import create_site
 from storage import Store
+from storage.threads import Told
 from tests.storage.samples import NOON, Clock, report
 
 SECRET = "not a secret but a test"
@@ -26,10 +27,8 @@ def history(path: Path, clock: Clock | None = None) -> Iterator[Store]:
         secret = report("third", module="hidden.sys", signature="x/1 hidden", host="PC-9", lock=None)
         store.remember(secret)
         for number, channel in ((HUNG, "C1"), (STORED, "C1"), (PRIVATE, "G9")):
-            store.threads.add(
-                number, team="T", channel=channel, ts="1", summary_ts=f"{number}",
-                permalink=f"https://slack.example/{channel}/{number}",
-            )  # fmt: skip
+            store.threads.note(Told(report_id=number, team="T", channel=channel, ts="1", summary_ts=f"{number}",
+                permalink=f"https://slack.example/{channel}/{number}"))  # fmt: skip
         yield store
 
 

@@ -22,6 +22,7 @@ from bot.web.guard import Access, Rates
 from bot.web.pages import create_site
 from bot.web.uploads.intake import Intake
 from storage import Store
+from storage.threads import Told
 from storage.tokens import Scope
 from tests.bot.web.described import check
 from tests.bot.web.documents import parsed
@@ -99,7 +100,9 @@ async def test_a_crash_is_its_line_its_threads_and_its_report(store: Store, cloc
 
 
 async def test_an_address_that_is_no_link_is_no_thread(store: Store, clock: Clock) -> None:
-    store.threads.add(HUNG, team="T", channel="C1", ts="2", summary_ts="2", permalink="javascript:alert(1)")
+    store.threads.note(
+        Told(report_id=HUNG, team="T", channel="C1", ts="2", summary_ts="2", permalink="javascript:alert(1)")
+    )
     async with api(store, clock, "read") as client:
         said = check(await client.get(f"/api/crashes/{HUNG}"))
     assert said["threads"] == ["https://slack.example/C1/1"]

@@ -20,6 +20,7 @@ from bot.web.guard import MAX_TOKENS, Access, Rates
 from bot.web.pages import create_site
 from bot.web.running import open_socket, serve_pages
 from storage import Query, Store
+from storage.threads import Told
 from tests.bot.web.documents import HOSTILE, full_document, parsed, with_texts
 from tests.bot.web.sites import HUNG, PRIVATE, SECRET, STORED, browser, history
 from tests.storage.samples import NOON, Clock, report
@@ -81,9 +82,10 @@ async def test_the_crash_page_tells_its_history(store: Store) -> None:
 
 async def test_the_crash_page_leads_to_every_thread_that_may_be_seen_and_to_other_crashes(store: Store) -> None:
     for channel in ("C2", "G9"):
-        store.threads.add(
-            STORED, team="T", channel=channel, ts="2", summary_ts=f"{channel}.2", permalink=f"https://slack.example/{channel}/x"
-        )  # fmt: skip
+        link = f"https://slack.example/{channel}/x"
+        store.threads.note(
+            Told(report_id=STORED, team="T", channel=channel, ts="2", summary_ts=f"{channel}.2", permalink=link)
+        )
     store.knowledge.note("9f/4 rassstp PiEngineLock", "known", "U1", {"note": "n", "fixed_in": "1.0"})
     async with browser(store, OPEN) as client:
         page = parsed((await client.get(f"/crashes/{STORED}")).text)

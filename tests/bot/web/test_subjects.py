@@ -17,6 +17,7 @@ from bot.web.guard import Access, Rates
 from bot.web.pages import create_site
 from storage import Store
 from storage.routes import Route
+from storage.threads import Told
 from tests.bot.web.documents import Document, parsed
 from tests.bot.web.sites import BASE, SECRET, browser
 from tests.storage.samples import NOON, Clock, report
@@ -40,7 +41,9 @@ def add(
 ) -> int:
     made = report(f"{days} {store.reports.count()}", host=host, crashed=NOON - timedelta(days=days), **more)  # type: ignore[arg-type]  # texts
     number = store.remember(replace(made, verdict=replace(made.verdict, team=team))).id
-    store.threads.add(number, team="T", channel=channel, ts="1", summary_ts=str(number), permalink=None)
+    store.threads.note(
+        Told(report_id=number, team="T", channel=channel, ts="1", summary_ts=str(number), permalink=None)
+    )
     return number
 
 
