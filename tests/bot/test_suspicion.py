@@ -71,5 +71,5 @@ def test_the_page_of_a_crash_lists_the_others(home: Path) -> None:
     with Store.open(home / "pileup.sqlite", lambda: NOON) as store:
         told = store.reports.report(1)
         assert told is not None
-        suspicion = around(store, 1, told)["suspicion"]
+        suspicion = around(store, 1, told)["stands"].suspicion
     assert [one.id for one in suspicion.crashes] == [5, 4, 3, 2, 1]
