@@ -89,7 +89,8 @@ class Conversation:
         """React and post the one reply, unless that is done already; its time stamp.
 
         None: other messages go first, and work need not wait for them. The reply then says, when its turn comes, what
-        there is to say by then; at best that is the end itself.
+        there is to say by then; at best that is the end itself. Where Slack grants no more edits for now, the reply
+        waits for some, or for the end.
 
         Raises:
             Refused, Unreachable.
@@ -99,6 +100,8 @@ class Conversation:
             must_wait = is_new and self._sender.is_busy(self.place.channel)
             await self._sender.react(self.place.channel, self.place.ts, SEEN, final=False)
             self._stage = stage
+            if is_new and not self._sender.has_edits:
+                return None
             self._opening = asyncio.create_task(self._open())
             if not must_wait:
                 await self._opening
@@ -142,6 +145,8 @@ class Conversation:
     def progress(self, stage: str, fraction: float | None, detail: str = "") -> None:
         """Show how far it is, some time soon or never: the latest figure wins, and finals go first."""
         self._wanted = (stage, fraction, detail)
+        if self._opening is None and self._stage and not self._hushed.is_set() and self._sender.has_edits:
+            self._opening = asyncio.get_running_loop().create_task(self._open())
         if self._ts is not None and (self._editing is None or self._editing.done()):
             self._editing = asyncio.get_running_loop().create_task(self._show())
 

@@ -118,6 +118,11 @@ class Sender:
                     return
             astray = await self.find(channel, None, key)
 
+    @property
+    def has_edits(self) -> bool:
+        """Whether a message that is posted now may be edited soon, by what Slack grants in a minute."""
+        return self._windows["chat.update"].has_room(self._budget) and self._clock() >= self._held_until
+
     def is_busy(self, channel: str) -> bool:
         """Whether a message to this channel would have to wait for its turn."""
         lane = self._lanes.get(channel)
@@ -135,7 +140,7 @@ class Sender:
             return False
 
         async def send(content: dict[str, Any]) -> Answer:
-            return await self._calls.once("chat.update", {"channel": channel, "ts": ts} | content)
+            return await self._holding(self._calls.once("chat.update", {"channel": channel, "ts": ts} | content))
 
         if not final:
             window.note()
@@ -156,7 +161,7 @@ class Sender:
         window = self._windows[method]
 
         async def send() -> Answer:
-            return await self._calls.once(method, {"channel": channel, "timestamp": ts, "name": name})
+            return await self._holding(self._calls.once(method, {"channel": channel, "timestamp": ts, "name": name}))
 
         if not final:
             if self.is_busy(channel) or not self._affordable():
@@ -297,13 +302,20 @@ class Sender:
         windows = (self._windows["chat.update"], self._windows["reactions.add"])
         return all(window.has_room(self._budget) for window in windows) and self._clock() >= self._held_until
 
-    async def _try_edit(self, call: Awaitable[Answer]) -> bool:
+    async def _holding(self, call: Awaitable[Answer]) -> Answer:
+        # A 429, which other processes of ours may have earned, holds whatever may be left out.
         try:
-            await call
+            return await call
         except SlackApiError as error:
             wait = retry_after(error)
             if wait is not None:
                 self._held_until = self._clock() + wait
+            raise
+
+    async def _try_edit(self, call: Awaitable[Answer]) -> bool:
+        try:
+            await call
+        except SlackApiError as error:
             return word(error) in _DONE_ALREADY
         except AnswerLost as lost:
             log.info("%s: it may have been done", lost)

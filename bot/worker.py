@@ -45,6 +45,7 @@ AWAY = (DatabaseUnreachable, DatabaseBusy, DatabaseFull)  # what a database that
 
 QUICK = (ASK, UNLOCK, SHOW, DETAILS, AGAIN, HELD, DIGEST, posted.POSTED)  # kinds of jobs that take no time to speak of
 ALL = (ANALYZE, *QUICK)
+TELLING = (SHOW, DETAILS, HELD, DIGEST)  # kinds that only wait for Slack's leave: nobody waits for them
 
 
 async def work(tools: Tools, number: int, news: asyncio.Event, ending: Ending, kinds: tuple[str, ...] = ALL) -> None:
@@ -206,6 +207,8 @@ async def _heartbeat(tools: Tools, job: Job) -> None:
 
 async def _do(tools: Tools, job: Job, told: asyncio.Event) -> None:
     talk = await _conversation(tools, job, told)
+    if job.kind in TELLING:
+        told.set()
     try:
         if "stopped" in job.memory:
             tools.stops.ask(job.id)

@@ -70,6 +70,33 @@ async def test_a_reply_that_waited_tells_the_latest_stage_and_is_edited_in_the_e
     assert client.of("chat.update")[-1]["text"] == "verdict"
 
 
+async def test_where_edits_are_used_up_a_verdict_is_posted_instead_of_edited_in(store: Store) -> None:
+    now, client = [1000.0], Client()
+    out = sender(client, clock=lambda: now[0], edits_a_minute=1)
+    await out.edit("C2", "1.0", Message("50 %"), "other", final=False)
+    client.calls.clear()
+    here = talk(out, store)
+    assert await here.begin("Downloading") is None
+    here.progress("Analysing", 0.5)
+    await here.end(Message("verdict"), fine=True)
+    assert [name for name, _, _ in client.calls] == ["chat.postMessage", "reactions.add", "reactions.remove"]
+    assert client.of("chat.postMessage")[0]["text"] == "verdict"
+
+
+async def test_a_long_analysis_shows_itself_once_there_are_edits_again(store: Store) -> None:
+    now, client = [1000.0], Client()
+    out = sender(client, clock=lambda: now[0], edits_a_minute=1)
+    await out.edit("C2", "1.0", Message("50 %"), "other", final=False)
+    here = talk(out, store)
+    await here.begin("Downloading")
+    now[0] += 61
+    here.progress("Analysing", 0.5)
+    await asyncio.sleep(0.1)
+    assert "Analysing" in client.of("chat.postMessage")[0]["text"]
+    await here.end(Message("verdict"), fine=True)
+    assert client.of("chat.update")[-1]["text"] == "verdict"
+
+
 async def test_the_last_of_several_links_takes_away_the_first_reaction_whoever_put_it_there(store: Store) -> None:
     client = Client()
     here = talk(await busy(client), store, others=(True,))

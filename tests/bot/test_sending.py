@@ -108,6 +108,18 @@ async def test_progress_stays_under_the_budget_of_a_minute_and_finals_always_go(
     assert await out.edit("C1", "1.0", Message("50 %"), "k", final=False)
 
 
+async def test_a_final_edit_that_came_too_fast_holds_what_may_be_left_out() -> None:
+    now = [1000.0]
+    client = Client({"chat.update": [refusal("ratelimited", 429, Retry_After="5")]})
+    out = sender(client, clock=lambda: now[0])
+    assert out.has_edits
+    editing = asyncio.create_task(out.edit("C1", "1.0", Message("verdict"), "k", final=True))
+    while out.has_edits:  # noqa: ASYNC110  # until the refusal has come
+        await asyncio.sleep(0.01)
+    assert not await out.edit("C2", "1.0", Message("50 %"), "k", final=False)
+    editing.cancel()
+
+
 async def test_reactions_spend_the_same_budget() -> None:
     client = Client()
     out = sender(client, clock=lambda: 1000.0)

@@ -17,6 +17,7 @@ from bot.fetch.download import Fetched
 from bot.greeting import Greeter
 from bot.orphans import bereave, worker_name
 from bot.sandbox import StandIn
+from bot.showing import show_job
 from storage.database import open_database
 from storage.events import Events
 from storage.jobs import NewJob
@@ -227,6 +228,23 @@ async def test_a_link_that_must_wait_for_a_worker_is_greeted_meanwhile(slack: St
         assert replies(slack, second) == []
         greeted.set()
         await until(lambda: is_done(slack, second))
+
+
+async def test_messages_that_wait_for_leave_to_be_edited_keep_no_dump_waiting(slack: StandIn, tmp_path: Path) -> None:
+    routes = {"a.dmp": page(dump("seed", 1)), "b.dmp": page(dump("deadlock", 2))}
+    async with serving(**routes) as files, bot(slack, tmp_path, Analyst(), workers=1):
+        first = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_done(slack, first))
+        slack.faults.rate_limit(120, 60, "chat.update")
+        with Store.open(tmp_path / "pileup.sqlite") as store:
+            report = store.reports.report(1)
+            assert report is not None
+            (place,) = store.places(report)
+            for number in range(2):  # one for each who takes jobs
+                store.jobs.enqueue(show_job(str(number), place, alone=True))
+            await until(lambda: [job.state for job in store.jobs.active() if job.kind == "show"] == ["running"] * 2)
+        second = slack.workspace.say(CRASHES, ANNA, files.url("/b.dmp"))
+        await until(lambda: any("Confidence" in shown(reply) for reply in replies(slack, second)))
 
 
 @pytest.mark.parametrize("ends", [True, False])
