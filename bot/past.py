@@ -15,8 +15,9 @@ from bot.analyzing import FAULT, OK, USAGE, Stop, settings_or_stop
 from bot.console import Line, print_lines, printable, report_lines, when
 from bot.housekeeping import rename
 from bot.questions import Row, ask
+from bot.questions.parts import row_of
 from bot.settings import Settings
-from bot.standing import standing, standing_lines
+from bot.standing import act_json, known_json, standing, standing_lines
 from storage import Query, StorageError, Store, StoredReport
 from storage.clock import stamp, utc_now
 
@@ -28,7 +29,7 @@ def listing(words: str | None, limit: int, *, as_json: bool) -> int:
 
     def print_them(store: Store) -> int:
         found = store.search.find(Query(words=words, live=True), limit)
-        rows = [Row(line, store.threads.first(line.id)) for line in found]
+        rows = [row_of(store, line) for line in found]
         if as_json:
             print(json.dumps([_plain(row) for row in rows], indent=2))
         elif rows:
@@ -48,7 +49,7 @@ def show(number: int, *, as_json: bool) -> int:
         if document is None:
             raise Stop(f"history has no report {number}", USAGE)
         if as_json:
-            print(json.dumps(document, indent=2))
+            print(json.dumps(document | _said(store, document), indent=2))
             return OK
         report = Report.from_json(document)
         known: list[Line] = [("strong", printable(line)) for line in standing_lines(standing(store, report))]
@@ -56,6 +57,16 @@ def show(number: int, *, as_json: bool) -> int:
         return OK
 
     return with_store(print_it)
+
+
+def _said(store: Store, document: dict[str, Any]) -> dict[str, Any]:
+    # What people said and did; nothing beside a document of another version, which is printed as it is.
+    try:
+        report = Report.from_json(document)
+    except fastjsonschema.JsonSchemaException:
+        return {}
+    acts = [act_json(act) for act in store.acts(report)]
+    return {"people": {"known": known_json(store.known(report)), "acts": acts}}
 
 
 def answer(question: str, form: Literal["text", "json", "csv"]) -> int:
@@ -136,4 +147,6 @@ def _plain(row: Row) -> dict[str, Any]:
     line: StoredReport = row.report
     values = {name: getattr(line, name) for name in (field.name for field in dataclasses.fields(line))}
     times = {name: stamp(value) for name, value in values.items() if isinstance(value, datetime)}
-    return {**values, **times, "thread": row.thread.permalink if row.thread else None}
+    thread, stands = row.thread.permalink if row.thread else None, row.stands
+    known = known_json(stands.known) | {"is_regression": stands.is_regression}
+    return {**values, **times, "thread": thread, "known": known}

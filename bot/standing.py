@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from analysis.verdict.report import Report
 from bot.mrkdwn import plain
 from bot.slack_text import render
+from storage.clock import stamp
 from storage.grouping import Decision
-from storage.knowledge import NOTHING, Known
+from storage.knowledge import NOTHING, Act, Known
 from storage.store import Store
 from storage.suspicion import Suspicion
 
@@ -59,6 +61,30 @@ def standing(store: Store, report: Report, channel: str | None = None, *, whole:
     if culprit is None:
         return Standing(known, channel=channel, suspicion=suspicion, decision=decision)
     return Standing(known, culprit.module, culprit.version, channel, suspicion, decision)
+
+
+def known_json(known: Known) -> dict[str, Any]:
+    """What people have said of a failure, for programs."""
+    issue = known.issue
+    return {
+        "acknowledged_by": known.acknowledged_by,
+        "assigned_to": known.assigned_to,
+        "doubts": len(known.doubts),
+        "issue": None
+        if issue is None
+        else {
+            "note": issue.note,
+            "ticket": issue.ticket,
+            "fixed_in": issue.fixed_in,
+            "by": issue.by,
+            "at": stamp(issue.at),
+        },
+    }
+
+
+def act_json(act: Act) -> dict[str, Any]:
+    """One thing that somebody did about a failure, for programs."""
+    return {"deed": act.deed, "by": act.by, "at": stamp(act.at), "crash": act.report_id, **act.detail}
 
 
 def standing_lines(stands: Standing) -> Iterator[str]:

@@ -151,6 +151,14 @@ class Reports:
         rows = self._database.rows("SELECT signature FROM signatures WHERE report_id = ?", [number])
         return frozenset(row["signature"] for row in rows)
 
+    def aliases(self, signature: str) -> frozenset[str]:
+        """Every signature that a report which is called so now has or had, its own included."""
+        rows = self._database.rows(
+            "SELECT DISTINCT signature FROM signatures WHERE report_id IN (SELECT id FROM reports WHERE signature = ?)",
+            [storable(signature)],
+        )
+        return frozenset({signature, *(row["signature"] for row in rows)})
+
     def numbers(self) -> list[int]:
         """The number of every report, oldest first."""
         return [row["id"] for row in self._database.rows("SELECT id FROM reports ORDER BY id")]

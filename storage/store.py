@@ -25,7 +25,7 @@ from storage.held import HeldMentions
 from storage.ingests import Ingests
 from storage.installations import Installations
 from storage.jobs import Job, Jobs, NewJob
-from storage.knowledge import Deed, Knowledge, Known, TicketLink, no_link
+from storage.knowledge import Act, Deed, Knowledge, Known, TicketLink, no_link
 from storage.lanes import Holds, Lanes
 from storage.migrations import MIGRATIONS, migrate
 from storage.overview import Overview
@@ -174,6 +174,10 @@ class Store:
     def known(self, report: Report) -> Known:
         """What people have said of this failure, under any name that a crash of it has or had."""
         return self.knowledge.of(self.duplicates.names(report))
+
+    def acts(self, report: Report) -> tuple[Act, ...]:
+        """Everything that people did about this failure, oldest first."""
+        return self.knowledge.acts(self.duplicates.names(report))
 
     def act(
         self,

@@ -81,11 +81,12 @@ def is_open(stands: Standing) -> bool:
 
 
 def _standing(store: Store, failure: Failure) -> Standing:
-    known = store.knowledge.of({failure.signature} | store.grouping.merged(failure.signature))
-    if known.issue is None or known.issue.fixed_in is None:
-        return Standing(known)  # without a look at the report: the culprit's version does not matter
+    # Of most failures nobody said anything, under whatever name they had: their reports need not be read.
+    names = store.reports.aliases(failure.signature) | store.grouping.merged(failure.signature)
+    if not store.knowledge.acts(names):
+        return Standing()
     report = store.reports.report(failure.latest.id)
-    return Standing(known) if report is None else standing(store, report, whole=False)
+    return Standing() if report is None else standing(store, report, whole=False)
 
 
 def _assigned(store: Store, person: str) -> Iterator[tuple[Failure, Standing]]:

@@ -340,11 +340,14 @@ def _kill_on_bot_post(process: "asyncio.subprocess.Process", what: str, message:
         process.send_signal(signal.SIGKILL)
 
 
-@pytest.mark.parametrize("is_lost", [False, True])
+@pytest.mark.parametrize(("transport", "is_lost"), [("socket", False), ("socket", True), ("http", False)])
 async def test_what_was_to_stand_below_a_message_that_is_gone_never_stands_in_the_channel(
-    slack: StandIn, tmp_path: Path, is_lost: bool
+    slack: StandIn, tmp_path: Path, transport: str, is_lost: bool
 ) -> None:
-    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
+    async with (
+        serving(**{"a.dmp": page(dump("seed"))}) as files,
+        bot(slack, tmp_path, Analyst(), transport=transport),
+    ):
         slack.faults.rate_limit(0.5, retry_after=1, method="chat.postMessage")
         if is_lost:
             slack.faults.lose_answer("chat.postMessage")

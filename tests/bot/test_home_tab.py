@@ -155,6 +155,21 @@ def test_what_is_mended_is_not_open_and_what_came_back_is(store: Store, at: Cloc
     assert (later.open, later.drivers, len(later.mine)) == ((), (), 1)
 
 
+def test_what_was_said_of_a_failure_under_a_former_name_holds(
+    store: Store, at: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = told(store, at, "a former name", 1)
+    store.knowledge.note("a former name", "assign", BEN, {"to": ANNA}, number)
+    monkeypatch.setattr("storage.renaming.naming_identity", lambda: "new rules")
+    assert store.renaming.step() == (1, 1)
+    line = store.reports.get(number)
+    assert line is not None
+    told(store, at, line.signature, 1)  # which never had the former name
+    at.turn(1)
+    seen = page_of(store, ANNA, at())
+    assert [(item.count, item.stands.known.assigned_to) for item in (*seen.open, *seen.mine)] == [(2, ANNA)] * 2
+
+
 def test_nothing_of_what_somebody_does_not_see_is_on_his_tab(store: Store, at: Clock) -> None:
     history(store, at)
     made = tab(store, at)

@@ -217,9 +217,12 @@ async def test_a_direct_message_is_answered_below_it(slack: StandIn, tmp_path: P
         await until(lambda: is_told(slack, said, DIRECT))
 
 
-async def test_a_link_that_is_edited_in_counts_and_an_edit_without_one_does_not(slack: StandIn, tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["socket", "http"])
+async def test_a_link_that_is_edited_in_counts_and_an_edit_without_one_does_not(
+    slack: StandIn, tmp_path: Path, transport: str
+) -> None:
     analyst = Analyst()
-    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, analyst):
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, analyst, transport=transport):
         said = slack.workspace.say(CRASHES, ANNA, "wait, the link is")
         channel = slack.workspace.channels[CRASHES]
         slack.workspace.edit(channel, said, f"the link is {files.url('/a.dmp')}", [])

@@ -42,10 +42,13 @@ async def test_a_pressed_button_stops_a_download(slack: StandIn, tmp_path: Path)
     assert list(said.reactions) == ["x"]
 
 
-async def test_a_deleted_message_stops_its_jobs_running_or_waiting(slack: StandIn, tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["socket", "http"])
+async def test_a_deleted_message_stops_its_jobs_running_or_waiting(
+    slack: StandIn, tmp_path: Path, transport: str
+) -> None:
     analyst = Analyst(seconds=30)
     routes = {"a.dmp": page(dump("seed", 1)), "b.dmp": page(dump("seed", 2)), "c.dmp": page(dump("deadlock"))}
-    async with serving(**routes) as files, bot(slack, tmp_path, analyst, workers=1):
+    async with serving(**routes) as files, bot(slack, tmp_path, analyst, workers=1, transport=transport):
         said = slack.workspace.say(CRASHES, ANNA, f"{files.url('/a.dmp')} {files.url('/b.dmp')}")
         await analyst.running.wait()
         await until(lambda: replies(slack, said))

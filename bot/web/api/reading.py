@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from bot.standing import known_json
 from bot.web.api import asked, shapes
 from bot.web.api.problems import Problem
 from bot.web.api.shapes import Json
@@ -109,7 +110,7 @@ class Reading:
             "last_seen": None if span.last_seen is None else stamp(span.last_seen),
             "hosts": shapes.counts(store.search.top(query, "host", MAX_VALUES)),
             "builds": shapes.counts(store.search.top(query, "build", MAX_VALUES)),
-            "known": None if report is None else shapes.known(store.known(report)),
+            "known": None if report is None else known_json(store.known(report)),
             "latest": shapes.crash(latest, self.page),
         }
 

@@ -7,7 +7,6 @@ from typing import Any
 from bot.web.lines import is_web
 from storage import Store, StoredReport
 from storage.clock import stamp
-from storage.knowledge import Known
 from storage.overview import Problem
 
 Json = dict[str, Any]
@@ -46,22 +45,3 @@ def failure(problem: Problem, page: PageOf) -> Json:
 def counts(rows: Iterable[tuple[str, int]]) -> list[Json]:
     """Values with how often each came up."""
     return [{"value": value, "count": count} for value, count in rows]
-
-
-def known(said: Known) -> Json:
-    """What people have said of a failure."""
-    issue = said.issue
-    return {
-        "acknowledged_by": said.acknowledged_by,
-        "assigned_to": said.assigned_to,
-        "doubts": len(said.doubts),
-        "issue": None
-        if issue is None
-        else {
-            "note": issue.note,
-            "ticket": issue.ticket,
-            "fixed_in": issue.fixed_in,
-            "by": issue.by,
-            "at": stamp(issue.at),
-        },
-    }
