@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from bot.conversation import SEEN
 from bot.listeners.intake import ANALYZE
 from bot.sending import Unreachable
 from bot.workspaces import Workspaces
+from storage.errors import StorageError
 from storage.jobs import Job
 from storage.store import Store
 
@@ -39,6 +41,10 @@ class Greeter:
 
     async def _greet(self, job: Job) -> None:
         await asyncio.sleep(GREET_AFTER_SECONDS)
+        with suppress(StorageError):  # whoever takes the job greets, too
+            await self._greet_now(job)
+
+    async def _greet_now(self, job: Job) -> None:
         now = await asyncio.to_thread(self._store.jobs.get, job.id)
         if now is None or now.state != "waiting":
             return

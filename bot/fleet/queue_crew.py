@@ -16,6 +16,8 @@ import psycopg
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ProcrastinateException
 from procrastinate.jobs import Status
+from procrastinate.manager import JobManager
+from psycopg_pool import AsyncConnectionPool
 
 from bot.ending import Ending
 from bot.orphans import worker_name
@@ -32,6 +34,8 @@ POLL_SECONDS = 5.0
 SWEEP_SECONDS = 2.0  # for what became due, or may pass its gates now
 PAUSE_SECONDS = 1.0  # before the queue is tried again
 CONNECT_SECONDS = 10.0
+GIVE_UP_SECONDS = 4.0  # of a connection, so that whoever needs one next tries anew without a long pause
+SHARED = 3  # connections to the queue, beside those of listeners
 NEVER = "0 0 29 2 *"
 
 
@@ -46,34 +50,50 @@ class QueueCrew:
         self._tools, self._url, self._ending = tools, url, ending
         self._kinds = [*[ALL] * count, QUICK]
         self._news = asyncio.Event()
-        self._apps: dict[int, App] = {}  # those that are connected, by number of their worker
+        self._jobs: JobManager | None = None  # of a worker that is connected
 
     def announce(self) -> None:
         """Hand over what may go."""
         self._news.set()
 
     def start(self) -> list[asyncio.Task[None]]:
-        """A task for each worker, and one that looks after the queue."""
-        workers = [asyncio.create_task(self._work(number)) for number in range(len(self._kinds))]
-        return [*workers, asyncio.create_task(self._look_after())]
+        """The task of all of them."""
+        return [asyncio.create_task(self._run())]
 
-    async def _work(self, number: int) -> None:
+    async def _run(self) -> None:
+        # Connections that all share, beside the one of each worker that listens.
+        pool = AsyncConnectionPool(
+            self._url,
+            kwargs={**NETWORK, "application_name": "pileup"},
+            min_size=1,
+            max_size=SHARED,
+            open=False,
+            timeout=CONNECT_SECONDS,
+            reconnect_timeout=GIVE_UP_SECONDS,
+            check=AsyncConnectionPool.check_connection,
+        )
+        async with pool, asyncio.TaskGroup() as tasks:
+            for number in range(len(self._kinds)):
+                tasks.create_task(self._work(number, pool))
+            tasks.create_task(self._look_after())
+
+    async def _work(self, number: int, pool: AsyncConnectionPool) -> None:
         # A worker of procrastinate's, made anew whenever it lost the database.
         in_hand = InHand(self._tools, self._ending)
         while not self._ending.stop.is_set():
             try:
-                await self._serve(number, in_hand)
+                await self._serve(number, in_hand, pool)
             except (ProcrastinateException, psycopg.Error, OSError) as error:
                 log.warning("the queue is out of reach: %s", type(error).__name__)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.stop.wait(), PAUSE_SECONDS)
         await in_hand.end()
 
-    async def _serve(self, number: int, in_hand: InHand) -> None:
+    async def _serve(self, number: int, in_hand: InHand, pool: AsyncConnectionPool) -> None:
         lease = self._tools.lease_seconds
         app = self._app(number, in_hand)
-        async with app.open_async():
-            self._apps[number] = app
+        async with app.open_async(pool):
+            self._jobs = app.job_manager
             serving = asyncio.create_task(
                 app.run_worker_async(
                     queues=queues_of(self._kinds[number], FORM),
@@ -93,15 +113,9 @@ class QueueCrew:
                 serving.cancel()  # it fetches nothing more, and ends when what it has in hand does
                 with suppress(asyncio.CancelledError):
                     await serving
-                self._apps.pop(number, None)
 
     def _app(self, number: int, in_hand: InHand) -> App:
-        settings = {**NETWORK, "application_name": "pileup"}
-        app = App(
-            connector=PsycopgConnector(
-                conninfo=self._url, kwargs=settings, min_size=1, max_size=2, timeout=CONNECT_SECONDS
-            )
-        )
+        app = App(connector=PsycopgConnector())
 
         @app.task(name=TASK)
         async def bring(id: int) -> None:  # noqa: A002  # the argument's name in the queue
@@ -144,12 +158,11 @@ class QueueCrew:
 
     async def _rescue(self) -> None:
         # What dead workers had fetched leaves the queue: it comes back when its lease in the table of jobs runs out.
-        app = next(iter(self._apps.values()), None)
-        if app is None:
+        if self._jobs is None:
             return
-        for left in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=self._tools.lease_seconds):
+        for left in await self._jobs.get_stalled_jobs(seconds_since_heartbeat=self._tools.lease_seconds):
             with suppress(ProcrastinateException):  # another process was faster
-                await app.job_manager.finish_job(left, Status.ABORTED, delete_job=True)
+                await self._jobs.finish_job(left, Status.ABORTED, delete_job=True)
                 log.info("job %s was with a worker that gives no sign of life", left.task_kwargs.get("id"))
         if lost := await asyncio.to_thread(self._handover.find_lost):
             log.info("%d jobs were lost on their way to a worker", lost)

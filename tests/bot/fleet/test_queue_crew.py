@@ -25,6 +25,7 @@ from storage.jobs import FORM
 from storage.store import Store
 from tests.bot.kit import ANNA, BOT, CRASHES, Analyst, bot, dump, is_done, is_told, replies, settings, until
 from tests.bot.server import page, serving
+from tests.postgres import Server, name_of
 
 
 @pytest.fixture
@@ -230,21 +231,27 @@ async def test_where_notify_gets_lost_workers_look_for_themselves(
 ) -> None:
     monkeypatch.setattr("bot.fleet.queue_crew.POLL_SECONDS", 0.3)
     trigger = "procrastinate_jobs_notify_queue_job_inserted_v1"
+    routes = {"a.dmp": page(dump("seed")), "b.dmp": page(dump("deadlock"))}
     async with (
-        serving(**{"a.dmp": page(dump("seed"))}) as files,
+        serving(**routes) as files,
         bot(slack, tmp_path / "bot", None, database_url=postgres_url, workers=0),
         worker(slack, tmp_path / "a", postgres_url, Analyst()),
     ):
+        heard = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, heard) and queue_of(postgres_url) == 0)  # it waits by now
         with psycopg.connect(postgres_url, autocommit=True) as connection:
             connection.execute(f"ALTER TABLE procrastinate_jobs DISABLE TRIGGER {trigger}".encode())
-            said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+            said = slack.workspace.say(CRASHES, ANNA, files.url("/b.dmp"))
             await until(lambda: is_told(slack, said))
             connection.execute(f"ALTER TABLE procrastinate_jobs ENABLE TRIGGER {trigger}".encode())
 
 
-async def test_when_every_connection_breaks_work_goes_on(slack: StandIn, tmp_path: Path, postgres_url: str) -> None:
+async def test_while_nobody_can_connect_what_is_in_hand_goes_on_and_then_all_does(
+    slack: StandIn, tmp_path: Path, postgres: Server, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     analyst = Analyst(seconds=1)
     routes = {"a.dmp": page(dump("seed")), "b.dmp": page(dump("deadlock"))}
+    name = name_of(postgres_url)
     async with (
         serving(**routes) as files,
         bot(slack, tmp_path / "bot", None, database_url=postgres_url, workers=0),
@@ -252,11 +259,13 @@ async def test_when_every_connection_breaks_work_goes_on(slack: StandIn, tmp_pat
     ):
         first = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
         await analyst.running.wait()
-        with psycopg.connect(postgres_url, autocommit=True) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND pid <> pg_backend_pid()"
-            )
+        with psycopg.connect(postgres.maintenance_url, autocommit=True) as connection:
+            connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            try:
+                await until(lambda: caplog.text.count("Side task listener failed") == 3)
+            finally:
+                connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())
         second = slack.workspace.say(CRASHES, ANNA, files.url("/b.dmp"))
         await until(lambda: is_told(slack, first) and is_told(slack, second))
     assert analyst.runs == 2
