@@ -122,7 +122,7 @@ def _analyze(request: Request, outer: ExitStack) -> "tuple[dict[str, Any], Seen 
         for gap in settings.symbol_gaps(request.symbols):
             print(f"pileup: {printable(gap)}", file=sys.stderr)
         servers = settings.symbol_servers(request.symbols)
-        limits = ChildLimits(settings.analysis_seconds, int(settings.analysis_memory))
+        limits = settings.analysis_limits
 
         redaction = settings.redaction
         redact = None if redaction is None else redaction.document

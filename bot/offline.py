@@ -15,7 +15,7 @@ from analysis.symbols.image_file import ImageFile
 from analysis.symbols.names import ImageIdentity, PdbIdentity, Wanted
 from analysis.symbols.pdb import open_pdb
 from bot.analyzing import FAULT, OK, USAGE, Stop, settings_or_stop
-from bot.child import AnalysisFailed, ChildLimits, Order, start
+from bot.child import AnalysisFailed, Order, start
 from bot.console import printable, progress_on
 from bot.settings import Settings
 from bot.symbols import stores
@@ -129,7 +129,7 @@ def _ask_for(what: list[str], settings: Settings, servers: SymbolServers) -> Non
 # An analysis in a child, as any: only it looks into the dump, and it asks for whatever the modules name.
 def _analysed(dump: Path, settings: Settings, servers: SymbolServers) -> None:
     order = Order(dump, symbols=settings.symbol_paths(), servers=servers, every_symbol=True)
-    child = start(order, ChildLimits(settings.analysis_seconds, int(settings.analysis_memory)))
+    child = start(order, settings.analysis_limits)
     try:
         child.document()
     except AnalysisFailed as failed:

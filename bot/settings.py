@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.archives.limits import ArchiveLimits
+from bot.child import ChildLimits
 from bot.fetch.limits import FetchLimits, Keep, Policy
 from bot.home import default_home, symbol_directories
 from bot.permissions import Permissions, read_permissions
@@ -557,6 +558,11 @@ class Settings(BaseSettings):
     def archive_limits(self) -> ArchiveLimits:
         """What the unpacking of an archive may cost."""
         return ArchiveLimits(max_dumps=self.max_dumps, max_bytes=int(self.max_unpacked), seconds=self.download_seconds)
+
+    @property
+    def analysis_limits(self) -> ChildLimits:
+        """What an analysis may cost."""
+        return ChildLimits(self.analysis_seconds, int(self.analysis_memory))
 
     def symbol_paths(self, first: tuple[str, ...] = ()) -> tuple[Path, ...]:
         """The symbol directories in order: those of the command line, ours, WinDbg's."""

@@ -20,6 +20,7 @@ from bot.clients import FixedToken, Identity, reading_client
 from bot.fetch.download import Arrived, Fetched
 from bot.fetch.links import Link
 from bot.fetch.remote import reach
+from bot.ordering import order_of, redact_by
 from bot.orphans import bereave
 from bot.sending import PACE_SECONDS, Sender
 from bot.settings import Settings
@@ -156,24 +157,11 @@ def _fetch(settings: Settings, workspace: Workspace) -> Fetch:
 
 
 def _tools(settings: Settings, workspace: Workspace, analyse: Analyse | None) -> Tools:
-    redact = None if settings.redaction is None else settings.redaction.document
+    redact = redact_by(settings)
 
     async def analyse_in_child(fetched: Fetched, progress: child.Progress, symbols: SymbolServers | None) -> Report:
-        order = child.Order(
-            fetched.path,
-            fetched.source,
-            settings.symbol_paths(),
-            settings.home / "cache",
-            fetched.sha256,
-            round(fetched.seconds, 3),
-            symbols,
-            settings.rules,
-            fetched.pages,
-            fetched.note,
-            redact=redact,
-        )
-        limits = child.ChildLimits(settings.analysis_seconds, int(settings.analysis_memory))
-        return await child.analyze(order, limits, progress)
+        order = order_of(settings, fetched, symbols, redact)
+        return await child.analyze(order, settings.analysis_limits, progress)
 
     return Tools(
         store=workspace.store,

@@ -2,12 +2,11 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 
 from analysis.errors import Absence, Unreadable
 from analysis.formats.image import DataBlock
 from analysis.formats.raw import RawFile
-from analysis.memory.reader import Memory
+from analysis.memory.reader import Memory, readable
 
 
 class BlockMemory(Memory):
@@ -29,11 +28,7 @@ class BlockMemory(Memory):
 
     def read_available(self, address: int, size: int) -> bytes:
         """The longest readable prefix."""
-        parts: list[bytes] = []
-        with suppress(Unreadable):
-            for part in self._parts(address, size):
-                parts.append(part)  # noqa: PERF402 - a gap further on must not cost the parts before it
-        return b"".join(parts)
+        return readable(self._parts(address, size))
 
     def _parts(self, address: int, size: int) -> Iterator[bytes]:
         position, end = address, address + size

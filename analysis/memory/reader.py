@@ -3,6 +3,7 @@
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from analysis.address import is_kernel
 from analysis.errors import Absence, Unreadable
@@ -13,6 +14,15 @@ _LINKS = {4: struct.Struct("<II"), 8: struct.Struct("<QQ")}
 _STRINGS = {8: struct.Struct("<HH4xQ"), 4: struct.Struct("<HHI")}
 # 32-bit kernels live from here up, also where programs have 3 GiB.
 KERNEL_START_32, END_32 = 0x8000_0000, 1 << 32
+
+
+def readable(parts: Iterator[bytes]) -> bytes:
+    """What can be read of a range whose parts are read one after another: all before the first gap."""
+    found: list[bytes] = []
+    with suppress(Unreadable):
+        for part in parts:
+            found.append(part)  # noqa: PERF402 - a gap further on must not cost the parts before it
+    return b"".join(found)
 
 
 class Memory(ABC):

@@ -6,14 +6,13 @@ rest is a place in a page file, or a page never touched.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from analysis.address import KERNEL_START, KERNEL_START_57, PAGE_MASK, PAGE_SIZE, PhysAddr
 from analysis.errors import Absence, Unreadable
 from analysis.memory.physical import PhysicalMemory
 from analysis.memory.prefetch import Page, fetch_pages
-from analysis.memory.reader import Memory
+from analysis.memory.reader import Memory, readable
 
 _VALID, _LARGE, _PROTOTYPE, _TRANSITION = 1, 1 << 7, 1 << 10, 1 << 11
 _FRAME = 0x000F_FFFF_FFFF_F000
@@ -96,11 +95,7 @@ class AddressSpace(Memory):
 
     def read_available(self, address: int, size: int) -> bytes:
         """The longest readable prefix; no page is walked twice."""
-        parts: list[bytes] = []
-        with suppress(Unreadable):
-            for part in self._read_pages(address, size):
-                parts.append(part)  # noqa: PERF402 - a gap further on must not cost the parts before it
-        return b"".join(parts)
+        return readable(self._read_pages(address, size))
 
     def _read_pages(self, address: int, size: int) -> Iterator[bytes]:
         position, end = address, address + size

@@ -14,13 +14,14 @@ from analysis.verdict.report import Analyzer, Report
 from bot.archives.kinds import kind_of_file
 from bot.archives.limits import ArchiveFailed, ArchiveLimits
 from bot.archives.opening import open_archive
-from bot.child import AnalysisFailed, Child, ChildLimits, Order, start
+from bot.child import AnalysisFailed, Child, start
 from bot.fetch.download import Fetched
 from bot.fetch.links import link
 from bot.fetch.problems import FetchFailed
 from bot.fetch.remote import Terms, reach
 from bot.fetch.workspace import workspace
 from bot.ingest.sources import Item
+from bot.ordering import order_of, redact_by
 from bot.settings import Settings
 from bot.symbols.fetching import SymbolServers
 from storage.ingests import Failure
@@ -53,8 +54,7 @@ class Reader:
         self._settings = settings
         self._terms = terms
         self._analyzer = analyzer
-        self._limits = ChildLimits(settings.analysis_seconds, int(settings.analysis_memory))
-        self._redact = None if settings.redaction is None else settings.redaction.document
+        self._redact = redact_by(settings)
         self._children = set[Child]()
         self._lock = threading.Lock()
         self._stopping = False
@@ -146,21 +146,8 @@ class Reader:
                 servers.close()
 
     def _run(self, fetched: Fetched, servers: SymbolServers | None) -> Report:
-        settings = self._settings
-        order = Order(
-            fetched.path,
-            fetched.source,
-            settings.symbol_paths(),
-            settings.home / "cache",
-            fetched.sha256,
-            round(fetched.seconds, 3),
-            servers,
-            settings.rules,
-            fetched.pages,
-            fetched.note,
-            redact=self._redact,
-        )
-        child = start(order, self._limits)
+        order = order_of(self._settings, fetched, servers, self._redact)
+        child = start(order, self._settings.analysis_limits)
         with self._lock:
             self._children.add(child)
             is_late = self._stopping

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.child import PROGRAM, AnalysisFailed, Child, ChildLimits, Order, analyze, environment, start
+from tests.bot.kit import until
 from tests.storage.samples import report
 
 ROOT = Path(__file__).parents[2]
@@ -158,18 +159,17 @@ def test_no_token_reaches_the_child() -> None:
     assert theirs["PYTHONPATH"].endswith(os.pathsep + "/lib")
 
 
-async def test_the_event_loop_goes_on_while_a_child_works() -> None:
+async def test_the_event_loop_goes_on_while_a_child_works(tmp_path: Path) -> None:
     told: list[str] = []
-    code = say({"stage": "symbols"}) + "time.sleep(0.5)\n" + say({"report": report().to_json()})
+    # The child goes on when the loop did something: a loop that only waited for it would wait for ever.
+    wait = f"while not os.path.exists({str(tmp_path / 'ticked')!r}): time.sleep(0.01)\n"
+    code = say({"stage": "symbols"}) + wait + say({"report": report().to_json()})
     order = Order(Path("x.dmp"))
     task = asyncio.create_task(analyze(order, LIMITS, lambda stage, _: told.append(stage), program(code)))
-    ticks = 0
-    while not task.done():
-        await asyncio.sleep(0.01)
-        ticks += 1
+    await until(lambda: told == ["symbols"])
+    (tmp_path / "ticked").touch()
     assert await task == report()
     assert told == ["symbols"]
-    assert ticks > 20
 
 
 async def test_cancelling_kills_the_child(tmp_path: Path) -> None:
