@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check sample bench bench-remote bench-slack bench-pages slack-faults soak screens-slack slack-schema migration pdbs faults images questions score locks tables frames cover fuzz package clean
+.PHONY: demo test check sample bench bench-remote bench-slack bench-pages bench-acks slack-faults soak screens-slack slack-schema migration pdbs faults images questions score locks tables frames cover fuzz package clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -79,6 +79,9 @@ soak: $(VENV)/.dev  ## a thousand dumps, events twice, sockets cut, 429s, the pr
 
 screens-slack: $(VENV)/.dev  ## what people see in Slack, as pictures in build/screens: to be looked at
 	$(BIN)/python -m tests.slack_screens
+
+bench-acks: $(VENV)/.dev  ## from event to ack, from button to effect, under a hundred jobs; beside an app that only acknowledges
+	$(BIN)/python -m tests.bench.acks
 
 slack-faults: $(VENV)/.dev  ## everything that Slack can do to a bot, in both transports: what the person sees
 	$(BIN)/python -m tests.slack_faults

@@ -17,7 +17,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 
 from bot import modals
-from bot.auditing import note_jobs, note_refused
+from bot.auditing import keep_jobs, note_refused
 from bot.clients import bare_client
 from bot.home_tab import acting, showing
 from bot.home_tab import forms as home_forms
@@ -28,6 +28,8 @@ from bot.outbound import Message, checked
 from bot.stopping import stop_jobs
 from bot.web.guard import NO_PAGES, Access
 from bot.workspaces import Workspaces
+from storage.events import Request
+from storage.jobs import Job
 from storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -126,12 +128,10 @@ class Listeners:
         if not wanted:
             await note_refused(here.store, body, here.rules)
             return
-        await rooms.hear_kind(here.store, body, body["event"].get("user"))
-        made = await asyncio.to_thread(here.store.events.accept, body["event_id"], wanted)
+        made = await asyncio.to_thread(_taken, here.store, body, wanted)
         log.info("event %s: %d of %d requests are new", body["event_id"], len(made), len(wanted))
         if made:
             here.desk.announce(made)
-            await note_jobs(here.store, made, body["event"].get("user") or "")
 
     async def heed(self, body: dict[str, Any]) -> None:
         """Something happened to a channel."""
@@ -200,6 +200,16 @@ class Listeners:
             return None
         rules = replace(self.rules, bot_user=workspace.identity.user)
         return Here(self.desk.at(workspace), rules, workspace.store)
+
+
+def _taken(store: Store, body: dict[str, Any], wanted: list[Request]) -> list[Job]:
+    # Slack waits: all that is kept of an event is one transaction, in one thread.
+    user = body["event"].get("user") or ""
+    with store.at_once():
+        rooms.keep_kind(store, body, user)
+        made = store.events.accept(body["event_id"], wanted)
+        keep_jobs(store, made, user)
+    return made
 
 
 def team_of(body: Mapping[str, Any]) -> str:

@@ -11,17 +11,13 @@ from storage.store import Store
 DEEDS = {ANALYZE: "analyze", ASK: "ask", UNLOCK: "password"}
 
 
-async def note_jobs(store: Store, jobs: Iterable[Job], by: str) -> None:
+def keep_jobs(store: Store, jobs: Iterable[Job], by: str) -> None:
     """Somebody asked for these."""
-
-    def note() -> None:
-        for job in jobs:
-            asked = job.payload
-            words = asked.get("question") or asked.get("shown") or ""  # of a password, nothing
-            team, channel = asked.get("team") or "", asked.get("channel") or ""
-            store.audit.note(DEEDS.get(job.kind, job.kind), by, team=team, channel=channel, detail=words)
-
-    await asyncio.to_thread(note)
+    for job in jobs:
+        asked = job.payload
+        words = asked.get("question") or asked.get("shown") or ""  # of a password, nothing
+        team, channel = asked.get("team") or "", asked.get("channel") or ""
+        store.audit.note(DEEDS.get(job.kind, job.kind), by, team=team, channel=channel, detail=words)
 
 
 async def note_refused(store: Store, body: Mapping[str, Any], rules: Rules) -> None:

@@ -1,6 +1,7 @@
 """The store: one database and what can be asked of it."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -139,6 +140,10 @@ class Store:
     def seen_at(self, team: str, channel: str) -> "Store":
         """The same history as every member of one channel may see it; as ``seen_from``."""
         return self.seen_as(self.channels.seen_at(team, channel))
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """One transaction for several changes; it belongs to the thread that began it."""
+        return self._database.write()
 
     @property
     def sees_all(self) -> bool:

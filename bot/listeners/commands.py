@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from bot.auditing import note_deed, note_jobs
+from bot.auditing import keep_jobs, note_deed
 from bot.fetch.links import find_links
 from bot.listeners.buttons import Desk
 from bot.listeners.intake import ANALYZE, Rules, is_allowed, requests
@@ -68,7 +68,7 @@ async def _take(
     wanted = [one for one in requests(event, rules) if not kinds or one.job.kind in kinds]
     made = await asyncio.to_thread(desk.store.events.accept, None, wanted)
     desk.announce(made)
-    await note_jobs(desk.store, made, message["user"])
+    await asyncio.to_thread(keep_jobs, desk.store, made, message["user"])
     return len(wanted) if made or not wanted else None
 
 

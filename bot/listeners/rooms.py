@@ -52,11 +52,11 @@ def is_about_room(event: Json) -> bool:
     return event.get("subtype") in CHANGES
 
 
-async def hear_kind(store: Store, body: Json, user: str | None) -> None:
+def keep_kind(store: Store, body: Json, user: str | None) -> None:
     """Take of what kind a message's channel is: the event says it, and costs no call."""
     event = body["event"]
     kind = TYPES.get(str(event.get("channel_type")))
     team = str(body.get("team_id") or event.get("team") or "")
     if kind is not None and team:
         person = user if kind == "im" else None
-        await asyncio.to_thread(store.channels.hear, team, event["channel"], kind, person)
+        store.channels.hear(team, event["channel"], kind, person)
