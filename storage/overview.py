@@ -3,6 +3,7 @@
 A crash belongs to the day on which it happened, as ``seen_at`` has it. Live and manual dumps are no crashes.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -55,15 +56,20 @@ class Overview:
         )
         return [self.problem(row) for row in rows]
 
-    def drivers(self, since: datetime, limit: int = 10) -> list[tuple[str, int]]:
-        """The modules that were blamed most since then, with how often."""
+    def tallies(self, since: datetime) -> dict[str, list[tuple[str, int]]]:
+        """How often each module, code and host came up since then, the most frequent first, in one look at the rows."""
         sight, seen = self._sight.of_reports()
         rows = self._database.rows(
-            "SELECT module, count(*) AS n FROM reports WHERE live = 0 AND seen_at >= ? "  # noqa: S608
-            f"AND +module IS NOT NULL AND {sight} GROUP BY +module ORDER BY n DESC, module LIMIT ?",
-            [stamp(since), *seen, limit],
+            "SELECT module, code, host, count(*) AS n FROM reports WHERE live = 0 AND seen_at >= ? "  # noqa: S608
+            f"AND {sight} GROUP BY +module, +code, +host",
+            [stamp(since), *seen],
         )
-        return [(row["module"], row["n"]) for row in rows]
+        found: dict[str, Counter[str]] = {name: Counter() for name in ("module", "code", "host")}
+        for row in rows:
+            for name, counter in found.items():
+                if row[name] is not None:
+                    counter[row[name]] += int(row["n"])
+        return {name: sorted(counter.items(), key=lambda pair: (-pair[1], pair[0])) for name, counter in found.items()}
 
     def daily(self, since: datetime, until: datetime, signature: str | None = None) -> list[tuple[date, int]]:
         """Crashes of each day in UTC, days without any included; of one failure or of all."""

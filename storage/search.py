@@ -118,6 +118,8 @@ class Search:
         """The values of a column among matching crashes with their counts, most frequent first, but for the first
         ``skip``."""
         where, values = self._where(query)
+        if query == Query():  # all of history: any index that has the column will do, not only the one by time
+            where = where.replace("live = 0", "+live = 0", 1)
         # The plus keeps SQLite from walking the column's own index, with a look at each row, not the condition's.
         rows = self._database.rows(
             f"SELECT {column} AS value, count(*) AS n FROM reports WHERE {where} AND +{column} IS NOT NULL "  # noqa: S608

@@ -3,6 +3,7 @@
 A crash belongs to the day on which it happened, as ``seen_at`` has it, in UTC.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -22,6 +23,18 @@ class Rising:
 
     problem: Problem
     spike: Spike
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How many crashes there are of something, from when to when, on which named hosts and builds, the most frequent
+    first."""
+
+    count: int
+    first_seen: datetime | None
+    last_seen: datetime | None
+    hosts: tuple[tuple[str, int], ...]
+    builds: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +71,20 @@ class Trends:
         every = [since + timedelta(days=number) for number in range((until - since).days + 1)]
         return [(day, counts.get(day.isoformat(), 0)) for day in every]
 
+    def year(self, query: Query, now: datetime) -> list[tuple[date, int]]:
+        """How many crashes that match happened on each day of the last 52 weeks, today the last."""
+        today = now.astimezone(UTC).date()
+        return self.daily(query, today - timedelta(days=52 * DAYS - 1), today)
+
     def spike(self, query: Query, now: datetime) -> Spike | None:
         """Whether the last week has unusually many of the crashes that match."""
         today = now.astimezone(UTC).date()
-        weeks = in_weeks(self.daily(query, _first(today), today))
-        return spike_of(weeks, self._known(today)) if weeks[-1] >= LEAST else None
+        return self.spike_in(self.daily(query, _first(today), today))
+
+    def spike_in(self, days: list[tuple[date, int]]) -> Spike | None:
+        """The same of crashes by day, up to today and from 9 weeks before at the latest."""
+        weeks = in_weeks(days)
+        return spike_of(weeks, self._known(days[-1][0])) if weeks[-1] >= LEAST else None
 
     def rising(self, now: datetime, limit: int = 10) -> list[Rising]:
         """The failures whose last week is a spike, the most frequent first."""
@@ -90,6 +112,29 @@ class Trends:
             [*values, limit, skip],
         )
         return [self._overview.problem(row) for row in rows]
+
+    def spread(self, query: Query) -> Spread:
+        """Where the crashes that match happened, in one look at them."""
+        condition, values = where(query, self._sight, self._database.dialect)
+        rows = self._database.rows(
+            "SELECT host, build, count(*) AS n, min(seen_at) AS first, max(seen_at) AS last FROM reports "  # noqa: S608
+            f"WHERE {condition} GROUP BY +host, +build",
+            values,
+        )
+        hosts, builds = Counter[str](), Counter[str]()
+        for row in rows:
+            for counter, name in ((hosts, row["host"]), (builds, row["build"])):
+                if name is not None:
+                    counter[name] += int(row["n"])
+        first = min((row["first"] for row in rows), default=None)
+        last = max((row["last"] for row in rows), default=None)
+        return Spread(
+            sum(int(row["n"]) for row in rows),
+            None if first is None else moment(first),
+            None if last is None else moment(last),
+            _ranked(hosts),
+            _ranked(builds),
+        )
 
     def versions(self, driver: str, limit: int = 50) -> list[LoadedVersion]:
         """The versions of a driver in all crashes, blamed or merely loaded, those blamed most often first."""
@@ -141,6 +186,10 @@ class Trends:
             if row is not None:
                 return weeks
         return 0
+
+
+def _ranked(counter: Counter[str]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(counter.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def _first(today: date) -> date:

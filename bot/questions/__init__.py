@@ -1,6 +1,6 @@
 """Questions about the past, in plain words."""
 
-from bot.questions.answers import EXAMPLES, ask, help_answer, matching
+from bot.questions.answers import EXAMPLES, Matched, ask, help_answer, match
 from bot.questions.parts import Answer, Row
 
-__all__ = ["EXAMPLES", "Answer", "Row", "ask", "help_answer", "matching"]
+__all__ = ["EXAMPLES", "Answer", "Matched", "Row", "ask", "help_answer", "match"]

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from bot.questions.grammar import OF_ONE_CRASH, Kind, Question, read_question
@@ -48,12 +49,43 @@ COUNTED: dict[str, Column] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The answer to a question, and the query for all crashes that match it; None where it is about anything else.
+    ``names`` are what its words name, ``kind`` is what was asked."""
+
+    answer: Answer
+    kind: Kind
+    query: Query | None = None
+    names: tuple[Named, ...] = ()
+
+
 def ask(store: Store, text: str, now: datetime, about: int | None = None) -> Answer:
     """Answer a question about the past; ``now`` is what "since May" counts from.
 
     ``about`` is the number of the report that the conversation is about: what "have we seen this before?" means.
     """
+    return match(store, text, now, about).answer
+
+
+def match(store: Store, text: str, now: datetime, about: int | None = None, *, stands: bool = True) -> Matched:
+    """Answer a question, and tell the query behind it. Not ``stands``: without how the failures of its rows stand."""
     question = read_question(text, now)
+    found = _told(store, text, question, now, about)
+    if found is not None:
+        return Matched(found, question.kind)
+    names = name_words(question.subject, store.search.vocabulary(), store.search.mentions)
+    if len(names) >= TOO_MANY_UNKNOWN and not any(name.is_known for name in names):
+        return Matched(_unclear(f"I did not understand “{_quoted(text)}”.", text), "unclear")
+    query = narrow(names, Query(since=question.since, until=question.until))
+    asked = Asked(store, question, names, query, now, stands=stands)
+    said = _ANSWERS[question.kind](asked)
+    corrected = dataclasses.replace(said, lines=(*_corrections(names), *said.lines))
+    return Matched(corrected, question.kind, _widened(asked)[0].query, tuple(names))
+
+
+def _told(store: Store, text: str, question: Question, now: datetime, about: int | None) -> Answer | None:
+    # The answer to a question that is about no list of crashes; None for the others.
     if question.kind == "help":
         return help_answer()
     if question.kind == "unclear":
@@ -66,31 +98,7 @@ def ask(store: Store, text: str, now: datetime, about: int | None = None) -> Ans
         return _numbered(store, question.number or 0)
     if question.unknown_date is not None:
         return _unclear(f"I do not know when “{_quoted(question.unknown_date)}” is.", text)
-    if question.points:
-        return _pointed(store, question, about, now)
-    names = name_words(
-        question.subject,
-        store.search.vocabulary(),
-        store.search.mentions,
-    )
-    if len(names) >= TOO_MANY_UNKNOWN and not any(name.is_known for name in names):
-        return _unclear(f"I did not understand “{_quoted(text)}”.", text)
-    query = narrow(names, Query(since=question.since, until=question.until))
-    asked = Asked(store, question, names, query, now)
-    said = _ANSWERS[question.kind](asked)
-    return dataclasses.replace(said, lines=(*_corrections(names), *said.lines))
-
-
-def matching(store: Store, text: str, now: datetime) -> Query | None:
-    """The query behind a question about crashes, for all that match it; None for one about anything else."""
-    question = read_question(text, now)
-    if question.kind not in _ANSWERS or question.unknown_date is not None or question.points:
-        return None
-    names = name_words(question.subject, store.search.vocabulary(), store.search.mentions)
-    if len(names) >= TOO_MANY_UNKNOWN and not any(name.is_known for name in names):
-        return None
-    query = narrow(names, Query(since=question.since, until=question.until))
-    return _widened(Asked(store, question, names, query, now))[0].query
+    return _pointed(store, question, about, now) if question.points else None
 
 
 def _of_one(store: Store, question: Question, about: int | None) -> Answer:

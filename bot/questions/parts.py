@@ -43,13 +43,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question with what its words name, and the query that this comes to."""
+    """A question with what its words name, and the query that this comes to. Not ``stands``: nobody needs to know how
+    the failures of its rows stand."""
 
     store: Store
     question: Question
     names: list[Named]
     query: Query
     now: datetime
+    stands: bool = True
 
     @property
     def until(self) -> datetime:
@@ -75,11 +77,15 @@ class Asked:
     def rows(self, limit: int) -> tuple[Row, ...]:
         """The latest crashes that match."""
         found = self.store.search.find(self.query, limit)
-        return tuple(row_of(self.store, line) for line in found)
+        return tuple(self.row(line) for line in found)
+
+    def row(self, crash: StoredReport) -> Row:
+        """A crash of history as a row of the answer."""
+        return row_of(self.store, crash) if self.stands else Row(crash, self.store.threads.first(crash.id))
 
 
 def row_of(store: Store, crash: StoredReport) -> Row:
-    """A crash of history as a row of an answer."""
+    """A crash of history as a row, with how its failure stands."""
     return Row(crash, store.threads.first(crash.id), stands_of(store, crash.id))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.questions.dates import add_months
-from bot.questions.parts import Answer, Asked, crashes, day, row_of, times
+from bot.questions.parts import Answer, Asked, crashes, day, times
 from bot.wording import count as counted
 from storage import Query, Store
 from storage.spikes import Spike
@@ -77,7 +77,7 @@ def fresh(asked: Asked) -> Answer:
     found = asked.store.search.fresh(query, SHOWN)
     if not found:
         return Answer((f"Nothing new{time}: every failure had been seen before.",))
-    rows = tuple(row_of(asked.store, one.first) for one in found)
+    rows = tuple(asked.row(one.first) for one in found)
     lines = [f"{counted(len(found), 'new failure')}{time}:"]
     lines += [
         f"{row.text}: first on {day(one.first.seen_at)}, {times(one.count)} so far"

@@ -1,74 +1,80 @@
-"""What the pages of history show, from a store: dashboard, search, one failure, and what surrounds one crash."""
+"""What the pages of history show, from a store: dashboard, search, and what surrounds one crash."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from analysis.verdict.report import Report
-from bot.questions import EXAMPLES, Row, ask
+from bot.questions import EXAMPLES, Matched, Row, match
 from bot.standing import standing
 from bot.web.charts import bars
-from bot.web.lines import failure, group_link, is_web, row, rows, title_of
-from storage import Query, Store
-from storage.knowledge import NOTHING
+from bot.web.lines import failure, group_link, is_web, row, rows
+from bot.web.paging import Place, place_of, read_place
+from storage import Query, Store, StoredReport
 
 WEEK, MONTH = timedelta(days=7), timedelta(days=28)
-LISTED = 50
-MAX_HOSTS = 20
+DAYS = 28
+LISTED, TALLIED = 50, 10
 MAX_OTHERS, MAX_THREADS = 5, 5
+ROWS_ALONE = ("fresh", "memory")  # kinds of questions whose answer's rows are not all that matches
 
 
 def dashboard(store: Store, now: datetime) -> dict[str, Any]:
-    """Open problems, drivers and new failures of the last weeks, and crashes a day."""
+    """Open problems, spikes and new failures of the last weeks, crashes a day, what came up most."""
+    today = now.astimezone(UTC).date()
     since = now - MONTH
-    daily = store.overview.daily(since, now)
+    daily = store.trends.daily(Query(), today - timedelta(days=DAYS - 1), today)
+    tallies = store.overview.tallies(since)
     return {
         "total": sum(count for _, count in daily),
         "daily": daily,
         "chart": bars(daily, "Crashes a day"),
         "problems": [failure(store, problem) for problem in store.overview.problems(since)],
-        "drivers": store.overview.drivers(since),
         "rising": [failure(store, one.problem, one.spike) for one in store.trends.rising(now)],
         "fresh": [failure(store, problem) for problem in store.overview.fresh(now - WEEK)],
+        "drivers": tallies["module"][:TALLIED],
+        "codes": tallies["code"][:TALLIED],
+        "hosts": tallies["host"][:TALLIED],
     }
 
 
-def search(store: Store, question: str, now: datetime) -> dict[str, Any]:
-    """The answer to a question, asked as in Slack; without one the latest crashes."""
+def search(store: Store, question: str, now: datetime, after: str = "") -> dict[str, Any]:
+    """The answer to a question, asked as in Slack, with all crashes that match it, from ``after`` on; without a
+    question the latest crashes."""
+    place = read_place(after)
     if question.strip():
-        said = ask(store, question, now)
-        lines, shown = said.lines, [row(one) for one in said.rows]
+        matched = match(store, question, now, stands=False)
+        lines, named = matched.answer.lines, [(one.kind, one.value) for one in matched.names if one.is_known]
+        found, has_more = _matching(store, matched, place)
     else:
-        found = store.search.find(Query(live=True), LISTED)
-        lines = ("The latest crashes:",) if found else ("No crash in history.",)
-        shown = rows(store, found)
-    return {"question": question, "lines": lines, "rows": shown, "examples": EXAMPLES}
-
-
-def group(store: Store, signature: str, now: datetime) -> dict[str, Any] | None:
-    """One failure: how often, where, with which versions of its driver, and what people know. None where unseen."""
-    query = Query(signature=signature, live=True)
-    found = store.search.find(query, LISTED)
-    if not found:
-        return None
-    latest = found[0]
-    span = store.search.span(query)
-    report = store.reports.report(latest.id)
-    known = NOTHING if report is None else store.known(report)
-    daily = store.overview.daily(now - MONTH, now, latest.signature)
+        found, has_more = _page(store, Query(live=True), place)
+        named = []
+        lines = ("The latest crashes:" if place is None else "Older crashes:",) if found else ("No crash in history.",)
     return {
-        "signature": signature,
-        "title": title_of(latest),
-        "latest": latest,
-        "span": span,
-        "daily": daily,
-        "chart": bars(daily, "Crashes a day"),
-        "hosts": store.search.top(query, "host", MAX_HOSTS),
-        "builds": store.search.top(query, "build", MAX_HOSTS),
-        "versions": store.search.versions(latest.module, Query()) if latest.module else [],
-        "known": known,
-        "spike": store.trends.spike(query, now),
+        "question": question,
+        "lines": lines,
         "rows": rows(store, found),
+        "next": place_of(found[-1]) if has_more else None,
+        "is_first": place is None,
+        "subjects": [
+            ({"module": "driver"}.get(kind, kind), name) for kind, name in named if kind in ("module", "host")
+        ],
+        "examples": EXAMPLES,
     }
+
+
+def _matching(store: Store, matched: Matched, place: Place | None) -> tuple[list[StoredReport], bool]:
+    # The crashes to show, and whether there are more behind them.
+    told = [one.report for one in matched.answer.rows]
+    if matched.query is None or matched.kind in ROWS_ALONE:
+        return told, False
+    if matched.kind == "last" and place is None:  # as many as were asked for, and on from there
+        return told, bool(told) and bool(store.search.page(matched.query, (told[-1].seen_at, told[-1].id), 1))
+    return _page(store, matched.query, place)
+
+
+def _page(store: Store, query: Query, place: Place | None) -> tuple[list[StoredReport], bool]:
+    found = store.search.page(query, place, LISTED + 1)
+    return found[:LISTED], len(found) > LISTED
 
 
 def around(store: Store, number: int, report: Report) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from bot.web.api.description import description, operations
 from bot.web.api.tokens import Bearers
 from bot.web.crash import crash_values
 from bot.web.doors import Doors, Rules
+from bot.web.failures import group, groups
 from bot.web.guard import COOKIE, MAX_TOKENS, Access, Guard, Rates, tokens
 from bot.web.health.pages import HealthPages
 from bot.web.metrics import metrics_text
@@ -64,6 +65,7 @@ def create_site(
         Route("/crashes", site.search),
         Route("/crashes/{number:int}", site.crash),
         Route("/crashes/{number:int}.json", site.document),
+        Route("/groups", site.groups),
         Route("/groups/{signature:path}", site.group),
         *(Route(f"/{kind}", site.subjects) for kind in KINDS),
         *(Route(f"/{kind}/{{name:path}}", site.subject) for kind in KINDS),
@@ -103,11 +105,17 @@ class _Site:
 
     async def search(self, request: Request) -> Response:
         question = request.query_params.get("q", "")[:MAX_QUESTION]
-        return await self._page(request, "search", lambda store: history.search(store, question, self._clock()))
+        after = request.query_params.get("after", "")
+        return await self._page(request, "search", lambda store: history.search(store, question, self._clock(), after))
 
     async def group(self, request: Request) -> Response:
         signature = request.path_params["signature"]
-        return await self._page(request, "group", lambda store: history.group(store, signature, self._clock()))
+        after = request.query_params.get("after", "")
+        return await self._page(request, "group", lambda store: group(store, signature, self._clock(), after))
+
+    async def groups(self, request: Request) -> Response:
+        page = _page_number(request)
+        return await self._page(request, "groups", lambda store: groups(store, page))
 
     async def subject(self, request: Request) -> Response:
         kind, name = KINDS[request.url.path.split("/")[1]], request.path_params["name"]
@@ -119,10 +127,7 @@ class _Site:
         )
 
     async def subjects(self, request: Request) -> Response:
-        kind, asked = KINDS[request.url.path.strip("/")], request.query_params.get("page", "1")
-        page = int(asked) if re.fullmatch("[0-9]{1,3}", asked) else 0
-        if not 1 <= page <= MAX_PAGE:
-            raise HTTPException(404)
+        kind, page = KINDS[request.url.path.strip("/")], _page_number(request)
         return await self._page(request, "subjects", lambda store: subjects(store, kind, page))
 
     def _routes(self, visitor: Visitor) -> tuple[RoutingRule, ...]:
@@ -252,3 +257,12 @@ class _Site:
             sign_in=sign_in,
         )
         return HTMLResponse(html, error.status_code, error.headers)
+
+
+def _page_number(request: Request) -> int:
+    # Which page of a list is asked for. Raises: HTTPException, for what is none.
+    asked = request.query_params.get("page", "1")
+    page = int(asked) if re.fullmatch("[0-9]{1,3}", asked) else 0
+    if not 1 <= page <= MAX_PAGE:
+        raise HTTPException(404)
+    return page

@@ -4,7 +4,7 @@ from the same queries, and what an answer has no room for.
 
 import dataclasses
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from bot.questions.trends import change_of
@@ -17,7 +17,7 @@ from storage.routes import Route
 from storage.search import Column
 from storage.spikes import in_weeks
 
-DAYS, WEEKS = 28, 52
+DAYS = 28
 LISTED, FAILURES, MAX_TALLY, MAX_VERSIONS = 50, 20, 10, 50
 MAX_PAGE = 200
 
@@ -60,8 +60,7 @@ def subject(
     versions = store.trends.versions(name, MAX_VERSIONS + 1) if kind.noun == "driver" else []
     if not span.count and not versions:
         return None
-    today = now.astimezone(UTC).date()
-    daily = store.trends.daily(query, today - timedelta(days=7 * WEEKS - 1), today)
+    daily = store.trends.year(query, now)
     month = daily[-DAYS:]
     found = store.search.page(query, read_place(after), LISTED + 1)
     failures = store.trends.failures(query, FAILURES + 1)
@@ -70,7 +69,7 @@ def subject(
         "name": name,
         "span": span,
         "change": change_of(store, query, now).words,
-        "spike": store.trends.spike(query, now),
+        "spike": store.trends.spike_in(daily),
         "daily": month,
         "chart": bars(month, "Crashes a day"),
         "weekly": weekly(daily),

@@ -59,7 +59,7 @@ ASKED: dict[str, Callable[[Store], object]] = {
     "names": lambda store: store.search.vocabulary(),
     "problems": lambda store: store.overview.problems(NOON - WEEK),
     "new problems": lambda store: store.overview.fresh(NOON - WEEK),
-    "drivers": lambda store: store.overview.drivers(NOON - WEEK),
+    "drivers": lambda store: store.overview.tallies(NOON - WEEK)["module"],
     "one": lambda store: store.reports.get(3),
     "its document": lambda store: store.reports.document(3),
     "duplicates": lambda store: store.seen(report("other", host="PC-9")),

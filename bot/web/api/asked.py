@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from starlette.datastructures import QueryParams
 
-from bot.questions import ask, matching
+from bot.questions import match
 from bot.web.api.problems import Problem
 from bot.web.paging import Place, read_place
 from storage import Query, Store
@@ -48,13 +48,12 @@ def query_of(store: Store, given: QueryParams, now: datetime) -> tuple[Query, tu
     said: tuple[str, ...] = ()
     query = Query(live=True)
     if question.strip():
-        answer = ask(store, question, now)
-        found = matching(store, question, now)
-        if not answer.understood:
-            raise Problem(400, " ".join(answer.lines)[:1000])
-        if found is None:
+        matched = match(store, question, now, stands=False)
+        if not matched.answer.understood:
+            raise Problem(400, " ".join(matched.answer.lines)[:1000])
+        if matched.query is None:
             raise Problem(400, "This question is about no list of crashes; one crash is at /api/crashes/{id}.")
-        query, said = found, answer.lines
+        query, said = matched.query, matched.answer.lines
     narrowed = {name: value for name in FILTERS if (value := _text(given, name)) is not None}
     if "code" in narrowed:
         code = _CODE.fullmatch(narrowed["code"])
