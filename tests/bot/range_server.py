@@ -29,6 +29,8 @@ class RangeServer:
     lie: Callable[[int, int, int], bytes | None] | None = None
     port: int = 0
     heard: int = 0
+    waiting: int = 0  # requests that are heard and not answered yet
+    most_waiting: int = 0
     sent: int = 0
     asked: list[tuple[int, int] | None] = field(default_factory=list)
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -50,9 +52,13 @@ class RangeServer:
                 lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
                 headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
                 self.heard += 1
-                if self.delay:
+                self.waiting += 1
+                self.most_waiting = max(self.most_waiting, self.waiting)
+                try:
                     await asyncio.sleep(self.delay)
-                await self._answer(headers, writer)
+                    await self._answer(headers, writer)
+                finally:
+                    self.waiting -= 1
 
     async def _answer(self, headers: dict[str, str], writer: asyncio.StreamWriter) -> None:
         size = self.path.stat().st_size

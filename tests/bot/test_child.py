@@ -112,7 +112,7 @@ def test_the_kill_timer_stops_a_child_and_all_it_started(tmp_path: Path) -> None
     """
     started = time.monotonic()
     failed = failure(code, ChildLimits(seconds=1.0))
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50  # of the 60 that it would take
     assert failed.line == "stopped: the analysis was not finished after 1 s"
     assert (failed.kind, failed.exit_code) == ("time", 5)
     assert len(pids.read_text().split()) == 2

@@ -10,6 +10,7 @@ from bot.conversation import Conversation, Place
 from bot.outbound import Message
 from bot.sending import Sender
 from storage.store import Store
+from tests.bot.kit import until
 from tests.bot.test_sending import Client, sender
 
 
@@ -63,7 +64,7 @@ async def test_a_reply_that_waited_tells_the_latest_stage_and_is_edited_in_the_e
     here = talk(await busy(client), store)
     await here.begin("Downloading")
     here.progress("Analysing", 0.5)
-    await asyncio.sleep(0.5)
+    await until(lambda: client.of("chat.postMessage"))
     (first,) = client.of("chat.postMessage")
     assert "Analysing" in first["text"]
     await here.end(Message("verdict"), fine=True)
@@ -91,7 +92,7 @@ async def test_a_long_analysis_shows_itself_once_there_are_edits_again(store: St
     await here.begin("Downloading")
     now[0] += 61
     here.progress("Analysing", 0.5)
-    await asyncio.sleep(0.1)
+    await until(lambda: client.of("chat.postMessage"))
     assert "Analysing" in client.of("chat.postMessage")[0]["text"]
     await here.end(Message("verdict"), fine=True)
     assert client.of("chat.update")[-1]["text"] == "verdict"

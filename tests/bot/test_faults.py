@@ -48,14 +48,14 @@ async def test_every_event_twice_is_one_answer(slack: StandIn, tmp_path: Path) -
 
 
 async def test_events_are_acknowledged_in_time_while_an_analysis_runs(slack: StandIn, tmp_path: Path) -> None:
-    analyst = Analyst(seconds=2)
+    analyst = Analyst(seconds=60)
     async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, analyst):
-        slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
         await analyst.running.wait()
         for number in range(50):
             slack.workspace.say(CRASHES, ANNA, f"chatter {number}")
         await until(lambda: all(delivery.acked_after is not None for delivery in slack.deliveries.all))
-    assert max(delivery.acked_after or 0 for delivery in slack.deliveries.all) < 1.0
+        assert not is_done(slack, said)
     assert all(delivery.attempts == 1 for delivery in slack.deliveries.all)
 
 
@@ -65,7 +65,7 @@ async def test_slow_answers_delay_neither_acknowledgements_nor_the_end(slack: St
         said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
         await until(lambda: is_told(slack, said))
     assert len(replies(slack, said)) == 6
-    assert max(delivery.acked_after or 0 for delivery in slack.deliveries.all) < 1.5
+    assert all(delivery.attempts == 1 for delivery in slack.deliveries.all)
 
 
 async def test_a_proxy_of_the_environment_is_not_asked_for_an_address_on_this_machine(

@@ -127,9 +127,7 @@ def test_a_fault_gives_a_reason_and_leaves_no_file(
 ) -> None:
     server.faults[PLACE] = fault
     server.files[PLACE] = body or server.files[PLACE]
-    started = time.monotonic()
     answer = fetch(server, tmp_path)
-    assert time.monotonic() - started < 4
     assert answer.path is None
     assert answer.reason.startswith(reason)
     assert names(tmp_path) == {MISSING}

@@ -144,13 +144,13 @@ def test_cut_or_damaged_it_is_told_quickly(tmp_path: Path, kind: str) -> None:
     whole = KINDS[kind](Machine32())
     rng = random.Random(kind)
     ends = [0, 7, 8, 100, 0xFFF, 0x1000, 0x1001, 0x1060, 0x1068, *rng.sample(range(0x1068, len(whole)), 6)]
-    started = time.perf_counter()
+    started = time.process_time()
     for data in (*(whole[:end] for end in ends), *(damaged(whole, rng) for _ in range(20))):
         try:
             told(tmp_path, data)
         except (BadDump, NotADump) as refused:
             assert "\n" not in str(refused)  # noqa: PT017 - both outcomes are right
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 def damaged(whole: bytes, rng: random.Random) -> bytes:
