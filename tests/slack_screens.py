@@ -8,6 +8,7 @@ wide, and as narrow as a telephone. They are there to be looked at.
 import argparse
 import asyncio
 import dataclasses
+import re
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from tests.storage.samples import Clock, identity_of
 
 WIDTHS = {"": 1280, "-narrow": 390}
 ASIDE = 'aside[aria-label="Thread"]'
+PAGES = "https://pileup.example"
 DAY = timedelta(days=1)
 ROOM = 40  # below the last line, in pixels
 # Days ago, what, on which machine: what the channel has seen before.
@@ -134,6 +136,13 @@ async def story(desk: Desk, files: str, home: Path) -> None:
     await desk.read(CRASHES, first)
     await desk.take("acted-on")
 
+    page_link = re.search(rf"{PAGES}[^|>]+", str(replies(desk.slack, first)[0].blocks))
+    assert page_link is not None
+    linked = desk.slack.workspace.say(CRASHES, ANNA, f"is this the one of last night? <{page_link[0]}>")
+    await until(lambda: linked.unfurled)
+    await desk.read(CRASHES, linked)
+    await desk.take("unfurl")
+
     await desk.read("D0ANNA0001", tab="home")
     await desk.browser.see("Settings", "#home")
     await desk.take("home")
@@ -162,8 +171,9 @@ async def play(directory: Path, scratch: Path) -> None:
         StandIn(pages=add_pages) as slack,
         chromium(scratch / "profile") as browser,
         serving(**{"seed.dmp": page(dump), "beside.dmp": page(beside)}) as files,
-        bot(slack, home, None, symbols=str(demo.store)),
+        bot(slack, home, None, symbols=str(demo.store), web_url=PAGES, web_secret="0123456789abcdef"),
     ):
+        slack.workspace.unfurl_domains.add("pileup.example")
         await story(Desk(slack, browser, directory), files.url("").rstrip("/"), home)
     assert browser.problems == []
     print(f"pictures in {directory}")

@@ -40,30 +40,32 @@ def rule_words(rule: Route) -> str:
 
 
 def _blocks(page: Page, chosen: Chosen, address: Address, note: str) -> Iterator[Block]:
+    mine = {item.number for item in page.mine}
     yield from render("home_note", why=note).blocks
     yield from render("home_head", page=page).blocks
     for item in page.open:
-        yield from _failure(item, address, recent=True)
+        yield from _failure(item, address, recent=True, is_mine=item.number in mine)
     yield from render("home_more", more=page.more, is_cut=page.is_cut).blocks
     yield from render("home_mine", page=page).blocks
     for item in page.mine:
-        yield from _failure(item, address, recent=False)
+        yield from _failure(item, address, recent=False, is_mine=True)
     yield from render("home_more", more=page.more_mine, is_cut=False).blocks
     yield from render("home_drivers", page=page).blocks
     yield from _settings(chosen)
 
 
-def _failure(item: Item, address: Address, *, recent: bool) -> Iterator[Block]:
+def _failure(item: Item, address: Address, *, recent: bool, is_mine: bool) -> Iterator[Block]:
     link = None if item.place is None else address(item.place)
     yield from render("home_failure", item=item, address=link, recent=recent).blocks
     if item.place is not None:
-        yield from blocks.button_row(_buttons(item))
+        yield from blocks.button_row(_buttons(item, is_mine=is_mine))
 
 
-def _buttons(item: Item) -> tuple[Button, ...]:
+def _buttons(item: Item, *, is_mine: bool) -> tuple[Button, ...]:
     number, known = str(item.number), item.stands.known
     row = [] if known.acknowledged_by is not None else [button(ACKNOWLEDGE, number, about=item.text)]
-    row.append(button(ASSIGN_ME, number, about=item.text))
+    if not is_mine:
+        row.append(button(ASSIGN_ME, number, about=item.text))
     row.append(button(KNOWN, number, KNOWN if known.issue is None else f"{KNOWN}-edit", item.text))
     return tuple(row)
 

@@ -186,7 +186,7 @@ def test_every_line_says_its_state_in_words(store: Store, at: Clock) -> None:
     history(store, at)
     said = words(tab(store, at).blocks)
     for phrase in (
-        "5 crashes on 3 hosts in four weeks, first 2026-11-23, last 2026-11-23 17:00 UTC — thread — report",
+        "5 crashes on 3 hosts reported in four weeks, first 2026-11-23, last 2026-11-23 17:00 UTC — thread — report",
         f"\nacknowledged by @{BEN}",
         "Regression: this failure was fixed in acmenet.sys 2.0, and 2.1 crashes the same way.",
         "nobody has acknowledged it",
