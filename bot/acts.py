@@ -8,6 +8,7 @@ from storage.threads import Thread
 ACKNOWLEDGE, ASSIGN_ME, ASSIGN, KNOWN, WRONG = "acknowledge", "assign-me", "assign", "known", "wrong"
 UNKNOWN, MERGE, SPLIT, UNDO = "not-known", "merge", "split", "undo-decision"
 MUTE, UNMUTE, AGAIN, THREADS, DETAILS = "mute", "unmute", "again", "threads", "details"
+EXPORT = "export"  # below an answer
 
 
 def buttons_at(place: Thread, stands: Standing, *, seen_before: bool) -> tuple[Button | Picker, ...]:

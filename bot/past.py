@@ -1,11 +1,8 @@
 """``pileup history``: lists, whole reports and answers from the database, for people and as JSON."""
 
-import csv
-import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
 from typing import Any, Literal
 
 import fastjsonschema
@@ -18,10 +15,9 @@ from bot.questions import Row, ask
 from bot.questions.parts import row_of
 from bot.settings import Settings
 from bot.standing import act_json, known_json, standing, standing_lines
-from storage import Query, StorageError, Store, StoredReport
-from storage.clock import stamp, utc_now
-
-FORMULA_STARTS = tuple("=+-@\t\r")
+from bot.tables import crash_table, crash_values
+from storage import Query, StorageError, Store
+from storage.clock import utc_now
 
 
 def listing(words: str | None, limit: int, *, as_json: bool) -> int:
@@ -75,7 +71,7 @@ def answer(question: str, form: Literal["text", "json", "csv"]) -> int:
     def print_it(store: Store) -> int:
         said = ask(store, question, utc_now())
         if form == "csv":
-            _write_table(said.rows)
+            print(crash_table((row.report, row.thread) for row in said.rows), end="")
         elif form == "json":
             rows = [_plain(row) for row in said.rows]
             print(json.dumps({"understood": said.understood, "lines": said.lines, "rows": rows}, indent=2))
@@ -128,25 +124,7 @@ def _rows(rows: Iterable[Row]) -> Iterator[Line]:
         yield "plain", printable(f"{row.report.id:>5}  {when(row.report.seen_at)}  {row.text}  {place}{known}")
 
 
-def _write_table(rows: Iterable[Row]) -> None:
-    names = [*(field.name for field in dataclasses.fields(StoredReport)), "thread"]
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow(names)
-    for row in rows:
-        values = _plain(row)
-        table.writerow([_cell(values[name]) for name in names])
-
-
-def _cell(value: Any) -> str:
-    # A spreadsheet runs a cell that begins like a formula, and names in a dump are anybody's.
-    text = "" if value is None else printable(str(value))
-    return f"'{text}" if text[:1] in FORMULA_STARTS else text
-
-
 def _plain(row: Row) -> dict[str, Any]:
-    line: StoredReport = row.report
-    values = {name: getattr(line, name) for name in (field.name for field in dataclasses.fields(line))}
-    times = {name: stamp(value) for name, value in values.items() if isinstance(value, datetime)}
-    thread, stands = row.thread.permalink if row.thread else None, row.stands
+    stands = row.stands
     known = known_json(stands.known) | {"is_regression": stands.is_regression}
-    return {**values, **times, "thread": thread, "known": known}
+    return {**crash_values(row.report), "thread": row.thread.permalink if row.thread else None, "known": known}

@@ -138,7 +138,7 @@ def _in(workspace: Workspace, tools: Tools, settings: Settings) -> Tools:
         sender=workspace.sender,
         membership=workspace.membership,
         permalink=workspace.identity.permalink,
-        answer=functools.partial(answers.answer, workspace.store, utc_now),
+        answer=functools.partial(answers.answer, workspace.store, utc_now, page=settings.access.report_link),
         fetch=_fetch(settings, workspace),
         flights=WeakValueDictionary(),  # what one workspace reads is no other's business
         locks=WeakValueDictionary(),
@@ -170,7 +170,7 @@ def _tools(settings: Settings, workspace: Workspace, analyse: Analyse | None) ->
         fetch=_fetch(settings, workspace),
         analyse=analyse or analyse_in_child,
         analyzer=functools.partial(present_analyzer, settings.rules),
-        answer=functools.partial(answers.answer, workspace.store, utc_now),
+        answer=functools.partial(answers.answer, workspace.store, utc_now, page=settings.access.report_link),
         permalink=workspace.identity.permalink,
         membership=workspace.membership,
         symbols=settings.symbol_servers,

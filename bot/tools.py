@@ -8,13 +8,13 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from analysis.verdict.report import Analyzer, Report
+from bot.answers import Reply
 from bot.archives.limits import ArchiveLimits
 from bot.conversation import Place
 from bot.fetch.download import Arrived, Fetched
 from bot.fetch.limits import Keep
 from bot.fetch.links import Link
 from bot.membership import Membership
-from bot.outbound import Message
 from bot.sending import Sender
 from bot.shelf import Shelf
 from bot.stopping import Stops
@@ -28,7 +28,7 @@ from storage.threads import Thread
 # The link, where to, progress, the tag of a content that need not come again, why it must come whole.
 Fetch = Callable[[Link, Path, Callable[[Arrived], None], str | None, str | None], Awaitable[Fetched]]
 Analyse = Callable[[Fetched, Callable[[str, float | None], None], SymbolServers | None], Awaitable[Report]]
-Answer = Callable[[str, Place, Sight], Message]
+Answer = Callable[[str, Place, Sight], Reply]
 Present = Callable[[], Analyzer]
 
 

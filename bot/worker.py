@@ -264,8 +264,11 @@ async def _conversation(tools: Tools, job: Job, told: asyncio.Event) -> Conversa
 
 async def _reply(tools: Tools, job: Job, talk: Conversation) -> None:
     sight = await tools.membership.sight_in(talk.place.channel, job.payload.get("user"))
-    message = await asyncio.to_thread(tools.answer, job.payload["question"], talk.place, sight)
-    await talk.reply(message)
+    said = await asyncio.to_thread(tools.answer, job.payload["question"], talk.place, sight)
+    if said.file is None or not job.payload.get("export"):  # whoever wants the table has the answer before his eyes
+        await talk.reply(said.message)
+    if said.file is not None:
+        await talk.attach("table", said.file)
     await asyncio.to_thread(tools.store.jobs.finish, job)
 
 

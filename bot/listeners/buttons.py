@@ -13,9 +13,10 @@ from typing import Any
 
 from bot import acts, modals
 from bot.again import again_job
+from bot.answers import AS_TABLE
 from bot.auditing import note_deed
 from bot.home_tab.watching import Watchers
-from bot.listeners.intake import Rules, is_allowed
+from bot.listeners.intake import ASK, MAX_QUESTION, Rules, is_allowed
 from bot.membership import Membership
 from bot.modals import About
 from bot.outbound import View
@@ -25,10 +26,11 @@ from bot.sending import Refused, Sender, Unreachable
 from bot.showing import details_job, show_job
 from bot.slack_text import render
 from bot.stopping import Stops, stop_jobs
+from bot.urgency import TALK
 from bot.workspaces import Workspace
 from storage.choices import NO_DEFAULTS, Defaults
 from storage.grouping import Decision
-from storage.jobs import Job
+from storage.jobs import Job, NewJob
 from storage.knowledge import Deed
 from storage.sight import Sight
 from storage.store import Store
@@ -198,6 +200,16 @@ async def _again(desk: Desk, what: Pressed) -> None:
         desk.announce([(await asyncio.to_thread(desk.store.jobs.enqueue, again_job(place, what.user))).job])
 
 
+async def _export(desk: Desk, what: Pressed) -> None:
+    # The question anew, with a table: of what is known by now, and of what the channel may see.
+    if await _is_first(desk, what):
+        about = what.about
+        payload = {"team": about.team, "channel": about.channel, "ts": about.message, "user": what.user}
+        payload |= {"thread": what.thread or about.message, "question": f"{what.value[:MAX_QUESTION]} {AS_TABLE}"}
+        job = NewJob(f"export:{what.trigger}", payload | {"export": "yes"}, ASK, priority=TALK)
+        desk.announce([(await asyncio.to_thread(desk.store.jobs.enqueue, job)).job])
+
+
 async def _known(desk: Desk, what: Pressed) -> None:
     def form(place: Thread, _: Sight) -> View:
         report = desk.store.reports.report(place.report_id)
@@ -327,6 +339,7 @@ ACTIONS: dict[str, Action] = {
     acts.AGAIN: Action(_again, "again"),
     acts.THREADS: Action(_threads),
     acts.DETAILS: Action(_details),
+    acts.EXPORT: Action(_export),
 }
 SPECIAL = frozenset({acts.UNMUTE, acts.UNKNOWN, acts.SPLIT, acts.UNDO})  # deeds that take something back or apart
 WINDOWS = frozenset({acts.KNOWN, acts.WRONG, acts.MERGE})  # those that only open a form

@@ -30,9 +30,11 @@ EXAMPLES = (
     "show me the wininit stack (in the thread of a crash)",
     "top 5 drivers in Q2",
     "crashes before June 3",
+    "0x9f this month as CSV",
 )
 SHOWN_HOSTS = 5
 SHOWN_ROWS = 5
+MAX_EXPORTED = 10_000  # crashes of one table
 TOO_MANY_UNKNOWN = 3  # words of which history knows none: a question about something else
 WHICH_CRASH = "I do not know which crash you mean: ask in its thread, or name a driver or a code."
 COUNTED: dict[str, Column] = {
@@ -99,6 +101,20 @@ def _told(store: Store, text: str, question: Question, now: datetime, about: int
     if question.unknown_date is not None:
         return _unclear(f"I do not know when “{_quoted(question.unknown_date)}” is.", text)
     return _pointed(store, question, about, now) if question.points else None
+
+
+def exported(store: Store, text: str, now: datetime, about: int | None = None) -> tuple[Query, int] | None:
+    """The query behind a question for a table, and how many crashes of it were asked for at most; None for a question
+    that is not about crashes."""
+    question = read_question(text, now)
+    crash = None if about is None else store.reports.get(about)
+    if question.points and crash is not None and question.kind in _ANSWERS:
+        query = Query(signature=crash.signature, since=question.since, until=question.until, live=crash.live)
+        return query, MAX_EXPORTED
+    found = match(store, text, now, about, stands=False).query
+    if found is None or question.kind in ("top", "memory", "versions", "clean"):
+        return None
+    return found, question.limit if question.kind == "last" and question.counted else MAX_EXPORTED
 
 
 def _of_one(store: Store, question: Question, about: int | None) -> Answer:

@@ -47,7 +47,7 @@ class Question:
 
     ``unknown_date`` is a time phrase that was not understood; ``phrase`` is the time as it was said. ``points`` is true
     when nothing is named but "this" or "it": the crash that the conversation is about. ``number`` is a crash's, as
-    history counts them.
+    history counts them. ``counted``: so many were asked for. ``as_table``: all of it is wanted as CSV, too.
     """
 
     kind: Kind
@@ -60,11 +60,27 @@ class Question:
     limit: int = DEFAULT_LIMIT
     points: bool = False
     number: int | None = None
+    counted: bool = False
+    as_table: bool = False
 
 
 def read_question(text: str, now: datetime) -> Question:
     """The question of a text (mentions and markup of Slack are ignored); kind "unclear" when there is none."""
     words = _words(text)
+    wanted = _table_words(words)
+    if wanted:
+        return dataclasses.replace(_read(words[:-wanted], now), as_table=True)
+    return _read(words, now)
+
+
+def _table_words(words: list[str]) -> int:
+    # How many words at the end ask for a table: "as csv", "as a csv file", "csv".
+    end = " ".join(words).lower()
+    match = re.search(r"(?:^| )((?:(?:as|in|to) )?(?:an? )?csv(?: file| table)?)$", end)
+    return len(match[1].split()) if match else 0
+
+
+def _read(words: list[str], now: datetime) -> Question:
     if not words:
         return Question("help")
     pointing = _points(words)
@@ -118,6 +134,7 @@ class _Reading:
             unknown_date=self.unknown,
             limit=self.limit,
             number=self.number,
+            counted=self.counted,
         )
 
     def _item(self, item: "Tree[Any]") -> None:

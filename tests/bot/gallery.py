@@ -133,7 +133,9 @@ def _said(past: Past) -> Iterator[tuple[str, Shown]]:
     rows = (Row(past.crashes[2], past.places[0], replace(stands, suspicion=None)), Row(past.crashes[1], None))
     people = stands.people
     lines = ("Yes: rassstp.sys was seen 2 times.", "Bugchecks: 0x9F (2).")
-    yield "answer", render("answer", people, lines=lines, rows=rows, standing=stands)
+    told = render("answer", people, lines=lines, rows=rows, standing=stands, page=lambda _: PAGE)
+    yield "answer", blocks.with_buttons(told, (blocks.button("export", "have we seen rassstp?"),))
+    yield "table", render("table", shown=10_000, found=12_345)
     yield "help", render("help", examples=EXAMPLES)
     asked = {"person": ANNA, "links": (), "words": "have we seen rassstp?"}
     yield "asked", render("asked", [ANNA], **asked)

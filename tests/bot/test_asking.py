@@ -1,13 +1,21 @@
 """Questions in a mention or a direct message are answered from history, once, in the thread."""
 
+import csv
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bot.sandbox import StandIn
+from bot import acts
+from bot.sandbox import Message, StandIn
+from bot.sandbox.workspace import Channel
+from storage.store import Store
 from tests.bot.kit import ANNA, BOT, CRASHES, DIRECT, Analyst, bot, dump, is_told, replies, shown, until
 from tests.bot.server import page, serving
+
+SECRET = "C0SECRET01"
 
 
 @pytest.fixture
@@ -80,3 +88,47 @@ async def test_this_is_the_dump_of_the_thread_it_is_asked_in(slack: StandIn, tmp
         await until(lambda: replies(slack, elsewhere))
     assert "Yes: this failure (" in shown(replies(slack, posted)[-1])
     assert "I do not know which crash you mean" in shown(replies(slack, elsewhere)[0])
+
+
+@pytest.mark.parametrize("transport", ["socket", "http"])
+async def test_an_answer_is_shared_as_a_table_and_leads_to_pages(
+    slack: StandIn, tmp_path: Path, transport: str
+) -> None:
+    def tables(parent: Message, channel: str = CRASHES) -> list[list[dict[str, str]]]:
+        found = [f for m in replies(slack, parent, channel) for f in m.files if f.name.endswith(".csv")]
+        return [list(csv.DictReader(io.StringIO(f.content.decode()))) for f in found]
+
+    space = slack.workspace
+    space.channels[SECRET] = Channel(SECRET, "merger", {space.bot.id, ANNA}, is_private=True)
+    routes = {"a.dmp": page(dump("seed")), "b.dmp": page(dump("deadlock")), "c.dmp": page(dump("exception"))}
+    pages: dict[str, Any] = {"web_url": "https://pileup.example", "web_secret": "0123456789abcdef"}
+    async with serving(**routes) as files, bot(slack, tmp_path, Analyst(), transport=transport, **pages):
+        for name, channel in (("a", CRASHES), ("b", CRASHES), ("c", SECRET)):
+            posted = space.say(channel, ANNA, files.url(f"/{name}.dmp"))
+            await until(lambda posted=posted, channel=channel: is_told(slack, posted, channel))  # type: ignore[misc]  # bound at once
+        asked = space.say(CRASHES, ANNA, f"{BOT} 0x9f as csv")
+        await until(lambda: tables(asked))
+        answer, file = replies(slack, asked)
+        assert "DRIVER_POWER_STATE_FAILURE" in shown(answer)
+        assert "https://pileup.example/open/C0CRASHES1." in str(answer.blocks)
+        assert "1 crash as a table (CSV)" in file.text + shown(file)
+        assert [(row["module"], row["host"]) for row in tables(asked)[0]] == [("rassstp.sys", "WS-0417")]
+        assert "/archives/C0CRASHES1/p" in tables(asked)[0][0]["thread"]
+
+        other = space.say(CRASHES, ANNA, f"{BOT} last 1 crashes")
+        await until(lambda: replies(slack, other))
+        pressed = slack.press(CRASHES, replies(slack, other)[0].ts, acts.EXPORT, "U0BEN00001")
+        slack.deliveries.interact(pressed.payload)  # twice
+        await until(lambda: tables(other))
+        assert [row["code"] for row in tables(other)[0]] == ["0xe2"]
+        every = space.say(CRASHES, ANNA, f"{BOT} have we seen crashes this year? as a CSV file")
+        await until(lambda: tables(every))
+        assert len(tables(every)[0]) == 2  # what was told in private is in no table for others
+        inside = space.say(SECRET, ANNA, f"{BOT} last 5 crashes csv")
+        await until(lambda: tables(inside, SECRET))
+        assert len(tables(inside, SECRET)[0]) == 3
+        nothing = space.say(CRASHES, ANNA, f"{BOT} have we seen ndisfoo? as csv")
+        await until(lambda: replies(slack, nothing))
+        assert [len(replies(slack, one)) for one in (other, nothing)] == [2, 1]
+    with Store.open(tmp_path / "pileup.sqlite") as store:
+        assert ("export", "U0BEN00001") in [(entry.deed, entry.by) for entry in store.audit.entries()]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.questions import EXAMPLES, Answer, ask
+from bot.questions import EXAMPLES, Answer, ask, exported
 from bot.questions.dates import add_months, period
 from bot.questions.grammar import read_question
 from storage.search import Query
@@ -334,6 +334,36 @@ def test_every_example_is_understood(store: Store) -> None:
     answers: list[Answer] = [ask(store, example, NOW) for example in EXAMPLES]
     assert all(answer.understood for answer in answers)
     assert all(example in said(store, "help") for example in EXAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("question", "kind", "as_table"),
+    [
+        ("0x9f as csv", "seen", True),
+        ("last 5 crashes in CSV", "last", True),
+        ("have we seen ndis? as a CSV file.", "seen", True),
+        ("csv", "help", True),
+        ("have we seen csvfs.sys", "seen", False),
+        ("csv driver", "seen", False),
+    ],
+)
+def test_a_table_is_asked_for_at_the_end(question: str, kind: str, as_table: bool) -> None:
+    read = read_question(question, NOW)
+    assert (read.kind, read.as_table) == (kind, as_table)
+
+
+def test_a_table_has_all_that_an_answer_is_about(store: Store) -> None:
+    first = exported(store, "have we seen rassstp", NOW)
+    assert first is not None
+    assert (len(store.search.find(*first)), store.search.count(first[0])) == (4, 4)
+    last = exported(store, "last 2 crashes", NOW)
+    assert last is not None
+    assert len(store.search.find(*last)) == 2
+    pointed = exported(store, "have we seen this before?", NOW, 1)
+    assert pointed is not None
+    assert len(store.search.find(*pointed)) == 4
+    for other in ("top 5 drivers", "crash 1", "who held the lock?", "delete crash 1", "which versions of ndis crash?"):
+        assert exported(store, other, NOW, 1) is None
 
 
 def test_what_is_new_and_what_is_not(store: Store) -> None:

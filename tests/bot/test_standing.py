@@ -94,7 +94,7 @@ def test_history_and_answers_say_it_too(
     place = Place("T", "C", "1.1", "1.1")
     store.threads.note(Told(report_id=number, team="T", channel="C", ts="1.1", summary_ts="1.2", form="pointer"))
     for question in ("have we seen this before?", "who held the lock?", f"crash {number}", "have we seen rassstp?"):
-        message = answer(store, utc_now, question, place, EVERYTHING)
+        message = answer(store, utc_now, question, place, EVERYTHING).message
         checked(message, "k")
         for words in ("Regression", "fixed in rassstp.sys 4.2.1", "https://tracker.example/DRV-7", "U0BEN00001"):
             assert plain(message.text + said(message)).count(words) >= 1, (question, words)
