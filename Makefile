@@ -89,7 +89,7 @@ slack-faults: $(VENV)/.dev  ## everything that Slack can do to a bot, in both tr
 slack-schema: $(VENV)/.dev  ## make the schema of Slack's blocks and views again, from Slack's own types
 	$(BIN)/python -m tests.slack_types
 
-bench-pages: $(VENV)/.dev  ## the bot's pages over a history of 100,000 crashes
+bench-pages: $(VENV)/.dev  ## the pages over a history of 100,000 crashes, on SQLite and on PostgreSQL, beside a plain LIKE
 	$(BIN)/python -m tests.bench.pages
 
 .PHONY: pages

@@ -12,7 +12,7 @@ from bot.analyzing import FAULT, OK, USAGE, Stop, settings_or_stop
 from bot.console import Line, print_lines, printable, report_lines, when
 from bot.housekeeping import rename
 from bot.questions import Row, ask
-from bot.questions.parts import row_of
+from bot.questions.parts import rows_of
 from bot.settings import Settings
 from bot.standing import act_json, known_json, standing, standing_lines
 from bot.tables import crash_table, crash_values
@@ -25,7 +25,7 @@ def listing(words: str | None, limit: int, *, as_json: bool) -> int:
 
     def print_them(store: Store) -> int:
         found = store.search.find(Query(words=words, live=True), limit)
-        rows = [row_of(store, line) for line in found]
+        rows = rows_of(store, found)
         if as_json:
             print(json.dumps([_plain(row) for row in rows], indent=2))
         elif rows:

@@ -5,6 +5,7 @@ and stay out unless asked for.
 """
 
 import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from storage.sight import EVERYTHING, Sight
 from storage.words import says
 
 Column = Literal["module", "code", "host", "build", "lock", "device", "service", "signature", "owner"]
+NAMES: tuple[Column, ...] = ("module", "code", "host", "lock", "device", "service")
 MAX_HOSTS = 1000  # that are named
 MAX_VALUES = 10_000  # of a column, in the vocabulary
 
@@ -155,34 +157,26 @@ class Search:
         firsts = seen_rows(self._database, self._sight, rows)
         return [Fresh(first, count) for first, count in zip(firsts, counts, strict=True)]
 
-    def vocabulary(self) -> dict[Column, list[str]]:
+    def vocabulary(self) -> "Vocabulary":
         """The names history knows, column by column: what a mistyped word may have meant."""
-        names: tuple[Column, ...] = ("module", "code", "host", "lock", "device", "service")
-        if self._database.dialect == "postgresql" and not self._sight.is_whole:
-            return self._seen_values(names)
-        return {name: self._values(name) for name in names}
+        return Vocabulary(self._seen_values if self._database.dialect == "postgresql" else self._values)
 
     def mentions(self, words: str) -> bool:
         """Whether any report says these words."""
         where, values = self._where(Query(words=words, live=True))
         return bool(self._database.rows(f"SELECT 1 FROM reports WHERE {where} LIMIT 1", values))  # noqa: S608
 
-    def _seen_values(self, columns: tuple[Column, ...]) -> dict[Column, list[str]]:
-        # PostgreSQL answers at once what SQLite answers value by value.
+    def _seen_values(self, column: Column) -> list[str]:
+        # PostgreSQL answers at once what SQLite answers value by value; where all is seen, it steps, too.
+        if self._sight.is_whole:
+            return self._values(column)
         sight, seen = self._sight.of_reports()
-        parts = " UNION ALL ".join(
-            f"(SELECT '{column}' AS kind, {column} AS value FROM seen WHERE {column} IS NOT NULL "  # noqa: S608
-            f"GROUP BY {column} ORDER BY {column} LIMIT {MAX_VALUES})"
-            for column in columns
-        )
         rows = self._database.rows(
-            f"WITH seen AS MATERIALIZED (SELECT {', '.join(columns)} FROM reports WHERE {sight}) {parts}",  # noqa: S608
+            f"SELECT {column} AS value FROM reports WHERE {column} IS NOT NULL AND {sight} "  # noqa: S608
+            f"GROUP BY {column} ORDER BY {column} LIMIT {MAX_VALUES}",
             seen,
         )
-        found: dict[Column, list[str]] = {column: [] for column in columns}
-        for row in rows:
-            found[row["kind"]].append(row["value"])
-        return found
+        return [row["value"] for row in rows]
 
     def _values(self, column: Column) -> list[str]:
         # From one value to the next in the column's index: as many steps as there are values, however many rows.
@@ -226,6 +220,27 @@ def where(query: Query, sight: Sight, dialect: Dialect, table: str = "reports") 
         values += said
     seen, channels = sight.of_reports(table)
     return " AND ".join([*clauses, seen]), [*values, *channels]
+
+
+class Vocabulary(Mapping[Column, list[str]]):
+    """The names of each of NAMES, read when they are first asked for: most questions need those of a column or two."""
+
+    def __init__(self, read: Callable[[Column], list[str]]) -> None:
+        self._read = read
+        self._found: dict[Column, list[str]] = {}
+
+    def __getitem__(self, column: Column) -> list[str]:
+        if column not in NAMES:
+            raise KeyError(column)
+        if column not in self._found:
+            self._found[column] = self._read(column)
+        return self._found[column]
+
+    def __iter__(self) -> Iterator[Column]:
+        return iter(NAMES)
+
+    def __len__(self) -> int:
+        return len(NAMES)
 
 
 def _maybe(text: str | None) -> datetime | None:

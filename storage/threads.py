@@ -93,6 +93,14 @@ class Threads:
         """The first place where the report was told."""
         return next(iter(self.of_report(report_id)), None)
 
+    def firsts(self, numbers: Iterable[int]) -> dict[int, Thread]:
+        """The first place where each of these reports was told, of those that were told anywhere."""
+        found: dict[int, Thread] = {}
+        for thread in self.of_reports(numbers):
+            if thread.form != "pointer":
+                found.setdefault(thread.report_id, thread)
+        return found
+
     def at(self, team: str, channel: str, ts: str) -> list[Thread]:
         """The dumps told below one user message, oldest first: what a question in that thread is about."""
         rows = self._database.rows(

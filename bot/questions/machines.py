@@ -23,4 +23,4 @@ def memory(asked: Asked) -> Answer:
     lines = [line for one in found[:SHOWN_HOSTS] for line in standing_lines(Standing(suspicion=one))]
     if len(found) > SHOWN_HOSTS:
         lines.append(f"… and {len(found) - SHOWN_HOSTS} more machines.")
-    return Answer(tuple(lines), tuple(asked.row(crash) for crash in found[0].crashes[-SHOWN_CRASHES:][::-1]))
+    return Answer(tuple(lines), asked.of(found[0].crashes[-SHOWN_CRASHES:][::-1]))

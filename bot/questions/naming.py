@@ -38,7 +38,9 @@ def name_words(
     words: Iterable[str], vocabulary: Mapping[Column, list[str]], is_mentioned: Callable[[str], bool]
 ) -> list[Named]:
     """What each word names. A word that stands in some report as it is (``is_mentioned``) is never put right."""
-    rest, found = _phrases(list(words), vocabulary)
+    rest, found = list(words), list[Named]()
+    if len(rest) > 1:
+        rest, found = _phrases(rest, vocabulary)
     return found + [_exact(word, vocabulary) or _unnamed(word, vocabulary, is_mentioned) for word in rest]
 
 
@@ -81,6 +83,8 @@ def code_text(code: str) -> str:
 
 def _exact(word: str, vocabulary: Mapping[Column, list[str]]) -> Named | None:
     lower = word.lower()
+    if lower.startswith("0x") and (code := _code(lower)) is not None:
+        return Named("code", code, code_text(code))
     for module in vocabulary["module"]:
         if lower in (module.lower(), _stem(module)):
             return Named("module", module, module)

@@ -1,5 +1,6 @@
 """What an answer is made of: lines of text, and the crashes they speak of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -76,17 +77,18 @@ class Asked:
 
     def rows(self, limit: int) -> tuple[Row, ...]:
         """The latest crashes that match."""
-        found = self.store.search.find(self.query, limit)
-        return tuple(self.row(line) for line in found)
+        return self.of(self.store.search.find(self.query, limit))
 
-    def row(self, crash: StoredReport) -> Row:
-        """A crash of history as a row of the answer."""
-        return row_of(self.store, crash) if self.stands else Row(crash, self.store.threads.first(crash.id))
+    def of(self, found: Sequence[StoredReport]) -> tuple[Row, ...]:
+        """Crashes of history as rows of the answer."""
+        return rows_of(self.store, found, stands=self.stands)
 
 
-def row_of(store: Store, crash: StoredReport) -> Row:
-    """A crash of history as a row, with how its failure stands."""
-    return Row(crash, store.threads.first(crash.id), stands_of(store, crash.id))
+def rows_of(store: Store, found: Sequence[StoredReport], *, stands: bool = True) -> tuple[Row, ...]:
+    """Crashes of history as rows. Not ``stands``: without how the failures of each stand."""
+    places = store.threads.firsts(crash.id for crash in found)
+    known = [stands_of(store, crash.id) if stands else UNKNOWN for crash in found]
+    return tuple(Row(crash, places.get(crash.id), how) for crash, how in zip(found, known, strict=True))
 
 
 def stands_of(store: Store, number: int) -> Standing:

@@ -77,7 +77,7 @@ def fresh(asked: Asked) -> Answer:
     found = asked.store.search.fresh(query, SHOWN)
     if not found:
         return Answer((f"Nothing new{time}: every failure had been seen before.",))
-    rows = tuple(asked.row(one.first) for one in found)
+    rows = asked.of([one.first for one in found])
     lines = [f"{counted(len(found), 'new failure')}{time}:"]
     lines += [
         f"{row.text}: first on {day(one.first.seen_at)}, {times(one.count)} so far"

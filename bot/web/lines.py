@@ -43,7 +43,8 @@ def row(said: Row) -> dict[str, Any]:
 
 def rows(store: Store, found: list[StoredReport]) -> list[dict[str, Any]]:
     """Crashes as rows."""
-    return [row(Row(line, store.threads.first(line.id))) for line in found]
+    places = store.threads.firsts(line.id for line in found)
+    return [row(Row(line, places.get(line.id))) for line in found]
 
 
 def group_link(signature: str) -> str:

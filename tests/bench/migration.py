@@ -16,7 +16,7 @@ from typing import TypeVar
 from storage.database import Place, open_database
 from storage.migrations import migrate
 from storage.transfer import Copied, copy, lines
-from tests.bench.pages import fill
+from tests.bench.long_history import fill
 from tests.postgres import Cluster, unavailable
 
 T = TypeVar("T")

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from storage.channels import Kind
-from storage.search import Query
+from storage.search import Column, Query, Vocabulary, where
 from storage.sight import Sight
 from storage.store import Store
 from storage.threads import Told
@@ -56,7 +57,7 @@ ASKED: dict[str, Callable[[Store], object]] = {
     "modules": lambda store: store.search.top(Query(), "module"),
     "a span": lambda store: store.search.span(Query()),
     "new ones": lambda store: store.search.fresh(Query(since=NOON - WEEK)),
-    "names": lambda store: store.search.vocabulary(),
+    "names": lambda store: dict(store.search.vocabulary()),
     "problems": lambda store: store.overview.problems(NOON - WEEK),
     "new problems": lambda store: store.overview.fresh(NOON - WEEK),
     "drivers": lambda store: store.overview.tallies(NOON - WEEK)["module"],
@@ -178,3 +179,37 @@ def test_channels_are_looked_up_again_after_a_while_those_unknown_first(store: S
     assert store.channels.unchecked(hour) == [(TEAM, "C-new")]
     clock.turn(seconds=3601)
     assert store.channels.unchecked(hour) == [(TEAM, "C-new"), (TEAM, "C-known")]
+
+
+@pytest.mark.parametrize("query", [Query(), Query(since=NOON - WEEK), Query(code="0x9f"), Query(host="PC-1")])
+def test_sqlite_counts_what_is_seen_without_a_look_at_the_rows(tmp_path: Path, query: Query) -> None:
+    with Store.open(tmp_path / "pileup.sqlite", Clock()) as opened:
+        condition, values = where(query, Sight(frozenset({OPEN}), TEAM), "sqlite")
+        plan = opened.reports._database.rows(
+            f"EXPLAIN QUERY PLAN SELECT host, count(*), min(seen_at) FROM reports WHERE {condition} GROUP BY +host",
+            values,
+        )
+    steps = [row["detail"] for row in plan if " reports " in row["detail"] or " threads " in row["detail"]]
+    assert len(steps) == 2
+    assert all("COVERING INDEX" in step for step in steps), steps
+
+
+def test_names_are_read_column_by_column_and_once() -> None:
+    asked: list[str] = []
+
+    def read(column: Column) -> list[str]:
+        asked.append(column)
+        return [f"a {column}"]
+
+    names = Vocabulary(read)
+    assert (names["module"], names["module"], asked) == (["a module"], ["a module"], ["module"])
+    assert "build" not in names
+
+
+def test_the_first_threads_of_many_crashes_are_those_of_each(told: Store) -> None:
+    told.threads.note(Told(report_id=1, team=TEAM, channel=SECRET, ts="9", summary_ts="91", form="pointer"))
+    numbers = [1, 2, 3, 4]
+    for store in (told, told.seen_as(PUBLIC)):
+        firsts = store.threads.firsts(numbers)
+        assert firsts == {number: first for number in numbers if (first := store.threads.first(number))}
+    assert set(told.seen_as(PUBLIC).threads.firsts(numbers)) == {1}
