@@ -96,6 +96,12 @@ bench-pages: $(VENV)/.dev  ## the pages over a history of 100,000 crashes, on SQ
 pages: $(VENV)/.dev  ## every page in Chromium, wide and narrow, light and dark, on paper, by keyboard; pictures in build/screens
 	$(BIN)/python -m tests.look
 
+throughput: $(VENV)/.dev  ## dumps a minute on SQLite and on PostgreSQL, with workers on hosts of their own; what a fleet would do
+	$(BIN)/python -m tests.bench.throughput
+
+fleet-faults: $(VENV)/.dev  ## a fleet on PostgreSQL while processes die, cables are pulled, disks fill, clocks jump (half an hour; root)
+	$(BIN)/python -m tests.fleet.table
+
 migration: $(VENV)/.dev  ## 100,000 crashes from SQLite to PostgreSQL and back, compared byte for byte
 	$(BIN)/python -m tests.bench.migration
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,13 +19,18 @@ STOP_SECONDS = 60.0
 
 @dataclass
 class BotProcess:
-    """``pileup serve`` against the stand-in; ``more`` are settings. What it logs is in ``home``, in ``bot.log``."""
+    """``pileup serve`` against the stand-in; ``more`` are settings. What it logs is in ``home``, in ``bot.log``.
+
+    ``prefix`` goes before the command, to run it on another host, whose address is ``address``.
+    """
 
     slack: StandIn
     home: Path
     transport: str = "socket"
     more: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
+    prefix: tuple[str, ...] = ()
+    address: str = "127.0.0.1"
     children_seconds: float = 0.0
     own_seconds: float = 0.0
     peak_kb: int = 0
@@ -34,18 +40,20 @@ class BotProcess:
         """Start it; the seconds until it takes events. Raises: TimeoutError, RuntimeError: it ended."""
         began = time.monotonic()
         before = len(self.slack.calls_of("apps.connections.open"))
-        with (self.home / "bot.log").open("ab") as log:
-            process = self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", SERVE, "serve", env=self._environment(), stdout=log, stderr=log
-            )
-        await until(lambda: process.returncode is not None or self._hears(before), START_SECONDS)
-        if process.returncode is not None:
-            raise RuntimeError(
-                f"the bot ended with {process.returncode}:\n{(self.home / 'bot.log').read_text()[-2000:]}"
-            )
+        await self._launched("serve", lambda: self._hears(before))
         if self.transport == "http" and self.slack.deliveries.over_http is None:
-            await self.slack.use_http(f"http://127.0.0.1:{self.port}/slack/events", SECRET)
+            await self.slack.use_http(f"http://{self.address}:{self.port}/slack/events", SECRET)
         return time.monotonic() - began
+
+    @property
+    def pid(self) -> int | None:
+        """The process, while it runs."""
+        return None if self._process is None or self._process.returncode is not None else self._process.pid
+
+    @property
+    def said(self) -> str:
+        """What it has logged so far."""
+        return (self.home / "bot.log").read_text(errors="replace")
 
     async def kill(self) -> None:
         """Kill it as an out-of-memory killer does."""
@@ -68,14 +76,27 @@ class BotProcess:
             await self.kill()
             return None
 
+    async def _launched(self, command: str, is_there: Callable[[], bool]) -> None:
+        with (self.home / "bot.log").open("ab") as log:
+            process = self._process = await asyncio.create_subprocess_exec(
+                *(*self.prefix, sys.executable, "-c", SERVE, command), env=self._environment(), stdout=log, stderr=log
+            )
+        await until(lambda: process.returncode is not None or is_there(), START_SECONDS)
+        if process.returncode is not None:
+            raise RuntimeError(f"pileup {command} ended with {process.returncode}:\n{self.said[-2000:]}")
+
     def _hears(self, opened_before: int) -> bool:
         if self.transport == "http":
-            return is_open(self.port)
+            return is_open(self.port, self.address)
         is_new = len(self.slack.calls_of("apps.connections.open")) > opened_before
         return is_new and bool(self.slack.socket_mode.connections)
 
     def _environment(self) -> dict[str, str]:
-        by_http = {"PILEUP_SLACK_SIGNING_SECRET": SECRET, "PILEUP_HTTP_PORT": str(self.port)}
+        by_http = {
+            "PILEUP_SLACK_SIGNING_SECRET": SECRET,
+            "PILEUP_HTTP_PORT": str(self.port),
+            "PILEUP_HTTP_ADDRESS": self.address,
+        }
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith("PILEUP_")},
             "PILEUP_HOME": str(self.home / "home"),

@@ -139,7 +139,7 @@ class Cluster(Server):
 
     def kill(self) -> None:
         """End the server as a power cut would end it, and every process of it."""
-        backends = [] if self.pid is None else _children_of(self.pid)
+        backends = [] if self.pid is None else children_of(self.pid)
         self._end(signal.SIGKILL)
         for process in backends:
             _signal(process, signal.SIGKILL)
@@ -296,7 +296,8 @@ def _signal(process: int, number: signal.Signals) -> None:
         return
 
 
-def _children_of(parent: int) -> list[int]:
+def children_of(parent: int) -> list[int]:
+    """The processes that one has started and that still run."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -1,4 +1,4 @@
-"""The stand-in as a running server on a loopback port."""
+"""The stand-in as a running server, on a loopback port unless told otherwise."""
 
 import asyncio
 from collections.abc import Callable
@@ -35,6 +35,7 @@ class StandIn:
         scopes: frozenset[str] | None = None,
         events: frozenset[str] | None = None,
         port: int = 0,
+        host: str = "127.0.0.1",
         pages: Callable[["StandIn", web.Application], None] | None = None,
     ) -> None:
         self.workspace = workspace or Workspace()
@@ -45,6 +46,7 @@ class StandIn:
         self.workspaces = [self.workspace]
         self.base = ""
         self._port = port
+        self._host = host
         self._api = Api(self.workspace, self.faults, self.socket_mode.open_ticket, scopes)
         self.deliveries.hears = hears(self.workspace, scopes, events, self._api.used_scopes)
         self._app = web.Application(client_max_size=MAX_BODY)
@@ -157,10 +159,10 @@ class StandIn:
     async def start(self) -> Self:
         """Listen. Raises: OSError when the port is taken."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        site = web.TCPSite(self._runner, self._host, self._port)
         await site.start()
         port = self._runner.addresses[0][1]
-        self.base = self.workspace.base = f"http://127.0.0.1:{port}/"
+        self.base = self.workspace.base = f"http://{self._host}:{port}/"
         self.workspace.listeners.append(self._changed)
         return self
 

@@ -126,11 +126,11 @@ def free_port() -> int:
         return int(place.getsockname()[1])
 
 
-def is_open(port: int) -> bool:
+def is_open(port: int, address: str = "127.0.0.1") -> bool:
     """Whether somebody listens at a port."""
     with socket.socket() as probe:
         probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((address, port)) == 0
 
 
 async def until(condition: Callable[[], Any], seconds: float = PATIENCE, poll: float = 0.02) -> None:

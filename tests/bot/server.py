@@ -20,12 +20,13 @@ class Request:
 @dataclass
 class Server:
     port: int = 0
+    host: str = "127.0.0.1"
     requests: list[Request] = field(default_factory=list)
     routes: dict[str, Answer] = field(default_factory=dict)
     handlers: set["asyncio.Task[None]"] = field(default_factory=set)
 
-    def url(self, path: str, host: str = "127.0.0.1") -> str:
-        return f"http://{host}:{self.port}{path}"
+    def url(self, path: str, host: str | None = None) -> str:
+        return f"http://{host or self.host}:{self.port}{path}"
 
     def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self.handle(reader, writer))
@@ -45,7 +46,7 @@ class Server:
 @asynccontextmanager
 async def serving(host: str = "127.0.0.1", /, **routes: Answer) -> AsyncIterator[Server]:
     """Serve ``/name`` for each route until the block ends."""
-    server = Server(routes={f"/{name}": answer for name, answer in routes.items()})
+    server = Server(host=host, routes={f"/{name}": answer for name, answer in routes.items()})
     listener = await asyncio.start_server(server.connected, host, 0)
     server.port = listener.sockets[0].getsockname()[1]
     try:

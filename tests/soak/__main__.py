@@ -14,56 +14,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.sandbox import Channel, Message, StandIn
+from bot.sandbox import StandIn
 from storage.store import Store
-from tests.bot.kit import ANNA, until
-from tests.bot.server import Server, serving
+from tests.bot.kit import until
+from tests.bot.server import serving
 from tests.bot_process import BotProcess
 from tests.postgres import Cluster
 from tests.postgres import Server as Databases
-from tests.soak.counting import Posted, counted, is_final
-from tests.soak.dumps import SAID, Dumps
+from tests.soak.counting import counted
+from tests.soak.dumps import Dumps
+from tests.soak.posting import Run
 from tests.soak.trouble import Rates, Trouble
 
-CHANNELS = ("C0CRASHES1", "C0GENERAL1", "D0ANNA0001")
 KILL_AT = (0.25, 0.5, 0.75)  # of all dumps, answered
 PATIENCE = 3600.0
-
-
-@dataclass
-class Run:
-    """One soak as it goes: what was posted when, and when its verdict stood there."""
-
-    slack: StandIn
-    chance: random.Random
-    posted: list[Posted] = field(default_factory=list)
-    at: dict[str, float] = field(default_factory=dict)
-    answered: dict[str, float] = field(default_factory=dict)
-
-    async def post(self, files: Server, dumps: Dumps, events: int, seconds: float) -> None:
-        """Post all links, at moments drawn within ``seconds``."""
-        gaps = [self.chance.expovariate(1.0) for _ in range(events)]
-        scale = seconds / sum(gaps)
-        for number, gap in enumerate(gaps):
-            await asyncio.sleep(gap * scale)
-            story, channel = self.chance.choice(list(SAID)), self.chance.choice(CHANNELS)
-            message = self.slack.workspace.say(channel, ANNA, dumps.offer(files, story, number))
-            self.posted.append(Posted(channel, message, SAID[story]))
-            self.at[message.ts] = time.monotonic()
-
-    def changed(self, what: str, _channel: Channel, message: Message) -> None:
-        """Hears of everything in the workspace: notes when a verdict stands in its thread."""
-        thread = message.thread_ts or ""
-        if what in ("posted", "edited") and thread in self.at and thread not in self.answered and is_final(message):
-            self.answered[thread] = time.monotonic()
-
-    @property
-    def is_marked(self) -> bool:
-        """Every message has its final reaction."""
-        return all("white_check_mark" in dump.message.reactions for dump in self.posted)
 
 
 def main() -> int:
@@ -172,7 +138,7 @@ def _print(run: Run, trouble: Trouble, bot: BotProcess, times: tuple[float, floa
     links = {dump.message.ts for dump in run.posted}
     of_links = [delivery for delivery in sent if delivery.payload.get("event", {}).get("ts") in links]
     again = sum(delivery.attempts > 1 for delivery in of_links)
-    waits = sorted(run.answered[ts] - at for ts, at in run.at.items() if ts in run.answered)
+    waits = run.waits
     acks = sorted(delivery.acked_after for delivery in sent if delivery.acked_after is not None)
     refused = faults.refused if isinstance(faults, Rates) else 0
     print(f"{len(run.posted)} links posted within {times[0]:.0f} s; all told and quiet after {times[1]:.0f} s")
