@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 Clock = Callable[[], float]
+Turn = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -18,10 +19,10 @@ class Lane:
 
 
 class InLane:
-    """Holds a channel's lane, and leaves it free only after the pace."""
+    """Holds a channel's lane, and leaves it free only after the pace. ``turn`` waits for other processes' messages."""
 
-    def __init__(self, lane: Lane, pace: float, clock: Clock, *, urgent: bool) -> None:
-        self._lane, self._pace, self._clock, self._urgent = lane, pace, clock, urgent
+    def __init__(self, lane: Lane, pace: float, clock: Clock, *, urgent: bool, turn: Turn | None = None) -> None:
+        self._lane, self._pace, self._clock, self._urgent, self._turn = lane, pace, clock, urgent, turn
 
     async def __aenter__(self) -> None:
         self._lane.urgent += self._urgent
@@ -32,6 +33,12 @@ class InLane:
                 await self._wait()
         finally:
             self._lane.urgent -= self._urgent
+        if self._turn is not None:
+            try:
+                await self._turn()
+            except BaseException:
+                self._lane.lock.release()
+                raise
 
     async def _wait(self) -> None:
         await self._lane.lock.acquire()

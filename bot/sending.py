@@ -7,6 +7,7 @@ into the channel itself, because the message it was to stand below is gone, is t
 """
 
 import asyncio
+import functools
 import json
 import logging
 import time
@@ -33,6 +34,8 @@ TOO_RICH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too
 _TIER_3_METHODS = ("chat.update", "reactions.add", "reactions.remove")
 _DONE_ALREADY = frozenset({"already_reacted", "no_reaction"})
 
+Turn = Callable[[str, float], Awaitable[None]]  # of a channel, with the pace in seconds
+
 __all__ = ["TOO_RICH", "Refused", "Sender", "Unreachable", "Upload"]
 
 
@@ -48,7 +51,8 @@ class Upload:
 
 
 class Sender:
-    """Every call that changes something in Slack. ``client`` must not retry by itself."""
+    """Every call that changes something in Slack. ``client`` must not retry by itself. ``turn`` waits until no other
+    process has posted to a channel in the last so many seconds."""
 
     def __init__(
         self,
@@ -58,7 +62,9 @@ class Sender:
         edits_a_minute: int = EDITS_A_MINUTE,
         patience_seconds: float = PATIENCE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        turn: Turn | None = None,
     ) -> None:
+        self._turn = turn
         self._calls = Calls(client, patience_seconds, clock)
         self._pace = pace_seconds
         self._budget = edits_a_minute
@@ -296,7 +302,8 @@ class Sender:
 
     def _lane(self, channel: str, *, urgent: bool) -> InLane:
         lane = self._lanes.setdefault(channel, Lane())
-        return InLane(lane, self._pace, self._clock, urgent=urgent)
+        turn = None if self._turn is None else functools.partial(self._turn, channel, self._pace)
+        return InLane(lane, self._pace, self._clock, urgent=urgent, turn=turn)
 
     def _affordable(self) -> bool:
         windows = (self._windows["chat.update"], self._windows["reactions.add"])

@@ -32,6 +32,7 @@ from bot.workspaces import ManyWorkspaces, OneWorkspace, Workspace, Workspaces, 
 from storage.clock import utc_now
 from storage.database import is_postgresql, spoken
 from storage.errors import StorageError
+from storage.lanes import Lanes
 from storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,8 @@ async def open_workspaces(settings: Settings, store: Store, pace_seconds: float 
     """
 
     def sender(client: AsyncWebClient) -> Sender:
-        return Sender(client, pace_seconds=pace_seconds)
+        turn = None if store.handover is None else functools.partial(_turn, store.lanes)
+        return Sender(client, pace_seconds=pace_seconds, turn=turn)
 
     keys = settings.installs
     if keys is not None:
@@ -98,6 +100,14 @@ async def open_workspaces(settings: Settings, store: Store, pace_seconds: float 
     identity = await identify(reading_client(token, settings.slack_api_url))
     one = workspace_of(identity, token, store, settings.slack_api_url, make_sender=sender)
     return OneWorkspace(one)
+
+
+async def _turn(lanes: Lanes, channel: str, pace_seconds: float) -> None:
+    try:
+        wait = await asyncio.to_thread(lanes.reserve, channel, pace_seconds)
+    except StorageError:  # then Slack says when it is too much
+        return
+    await asyncio.sleep(wait)
 
 
 def tools_of(settings: Settings, workspaces: Workspaces, analyse: Analyse | None) -> Tools:

@@ -8,6 +8,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from analysis.verdict.report import Analyzer, Report
+from bot.alone import Alone
 from bot.answers import Reply
 from bot.archives.limits import ArchiveLimits
 from bot.conversation import Place
@@ -90,12 +91,14 @@ class Tools:
         """The address of a report's page for those who read it at a place, and what begins a ticket about it."""
         return self.page(place), self.new_ticket(report)
 
-    def alone(self, identity: str) -> asyncio.Lock:
-        """The lock of one dump: two links to it at the same time are one analysis and one story."""
+    def alone(self, identity: str) -> Alone:
+        """Alone with one dump: two links to it at the same time are one analysis and one story, whichever workers have
+        them."""
         lock = self.locks.get(identity)
         if lock is None:
             lock = self.locks[identity] = asyncio.Lock()
-        return lock
+        holds = None if self.store.handover is None else self.store.holds
+        return Alone(lock, holds, f"{self.store.tenant or ''} {identity}", self.lease_seconds)
 
     def flight(self, link: str) -> Flight:
         """The reading of one link, by its fingerprint, for as long as a job holds it."""

@@ -68,6 +68,27 @@ async def test_messages_of_a_channel_keep_their_order_and_a_distance() -> None:
     assert min(later - earlier for earlier, later in itertools.pairwise(times)) >= 0.095
 
 
+async def test_before_each_message_to_a_channel_other_processes_have_their_turn() -> None:
+    turns: list[tuple[str, float]] = []
+
+    async def turn(channel: str, pace: float) -> None:
+        if len(turns) == 1:
+            turns.append(("broken", 0))
+            raise ConnectionError
+        turns.append((channel, pace))
+
+    client = Client()
+    out = sender(client, turn=turn)
+    await out.post("C1", None, Message("one", ()), "k1")
+    with pytest.raises(ConnectionError):
+        await out.post("C1", None, Message("two", ()), "k2")
+    async with asyncio.timeout(5):  # the lane is free again
+        await out.post("C1", None, Message("three", ()), "k3")
+    await out.edit("C1", "1.1", Message("four", ()), "k4", final=True)
+    assert turns == [("C1", 0.0), ("broken", 0), ("C1", 0.0)]
+    assert [arguments["text"] for arguments in client.of("chat.postMessage")] == ["one", "three"]
+
+
 async def test_a_verdict_overtakes_the_details_of_earlier_ones_and_its_edit_keeps_no_distance() -> None:
     client = Client()
     out = sender(client, pace_seconds=0.1)

@@ -111,6 +111,27 @@ async def test_several_workers_share_the_work_and_no_dump_is_read_twice(
     assert min(runs) >= 1
 
 
+async def test_one_dump_behind_two_links_is_read_once_and_told_once_in_full_whoever_has_them(
+    slack: StandIn, tmp_path: Path, postgres_url: str
+) -> None:
+    crowd = Crowd(0.5)
+    routes = {"a.dmp": page(dump("seed")), "b.dmp": page(dump("seed"))}
+    async with (
+        serving(**routes) as files,
+        bot(slack, tmp_path / "bot", None, database_url=postgres_url, workers=0),
+        worker(slack, tmp_path / "a", postgres_url, crowd.member()),
+        worker(slack, tmp_path / "b", postgres_url, crowd.member()),
+    ):
+        said = [slack.workspace.say(CRASHES, ANNA, files.url(f"/{name}")) for name in routes]
+        await until(lambda: all(is_done(slack, one) for one in said) and any(is_told(slack, one) for one in said))
+        with Store.open(postgres_url) as store:
+            await until(lambda: not store.jobs.active())
+            assert store._database.value("SELECT count(*) FROM lanes") == 1
+            assert store._database.value("SELECT count(*) FROM holds") == 0
+    assert len(crowd.order) == 1
+    assert sorted(len(replies(slack, one)) for one in said) == [1, 6]
+
+
 async def test_the_job_of_a_killed_worker_is_done_by_another_and_answered_once(
     slack: StandIn, tmp_path: Path, postgres_url: str
 ) -> None:
