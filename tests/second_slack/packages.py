@@ -5,6 +5,7 @@ import hashlib
 import re
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,9 @@ import pytest
 OLDEST = (22, 15)  # emulate 0.12.2 needs it
 HERE = Path(__file__).parent
 KEPT = HERE.parents[1] / "build" / "npm"  # ignored by git
+FAILED_SECONDS = 300.0
 _LISTS = ("package.json", "package-lock.json")
+_QUIETLY = ("--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +43,35 @@ def installed(lists: Path = HERE) -> tuple[Node, Path]:
 
 
 def fetch(node: Node, lists: Path) -> str | None:
-    """Bring ``build`` in line with a lock file; why that was not possible, or None. One process at a time."""
+    """Bring ``build`` in line with a lock file; why that was not possible, or None. One process at a time; what failed
+    is not tried again for a while.
+    """
     place = KEPT / lists.name
     place.mkdir(parents=True, exist_ok=True)
     wanted = hashlib.sha256(b"".join((lists / name).read_bytes() for name in _LISTS)).hexdigest()
-    stamp = place / ".installed"
+    stamp, failed = place / ".installed", place / ".failed"
     with (place / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if stamp.exists() and stamp.read_text() == wanted:
+        if stamp.exists() and stamp.read_text("utf-8") == wanted:
             return None
+        if failed.exists() and time.time() - failed.stat().st_mtime < FAILED_SECONDS:
+            return failed.read_text("utf-8")
         for name in _LISTS:
             shutil.copy(lists / name, place / name)
-        command = [node.program, node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
-        try:
-            done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=90, check=False)
-        except subprocess.TimeoutExpired:
-            return "npm did not end"
-        if done.returncode:
-            return (done.stderr.strip().splitlines() or ["npm failed"])[0][:200]
-        stamp.write_text(wanted)
-    return None
+        reason = _npm_ci(node, place)
+        (failed if reason else stamp).write_text(reason or wanted, "utf-8")
+        return reason
+
+
+def _npm_ci(node: Node, place: Path) -> str | None:
+    options = [*_QUIETLY, "--fetch-retries=1", "--fetch-retry-mintimeout=500", "--fetch-timeout=20000"]
+    command = [node.program, node.npm, "ci", *options]
+    try:
+        done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=90, check=False)
+    except subprocess.TimeoutExpired:
+        return "npm did not end"
+    errors = [line for line in done.stderr.splitlines() if "error" in line] or ["npm failed"]
+    return errors[0][:200] if done.returncode else None
 
 
 @cache

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -11,6 +12,7 @@ import pytest
 from bot.sandbox import StandIn
 from bot.sandbox.grants import BOT_TOKEN
 from tests.second_slack import emulated as second
+from tests.second_slack import packages
 
 NOBODY, NOWHERE, NEVER = "U0NOBODY01", "C0NOWHERE1", "1700000000.000001"
 WORDS = {"type": "plain_text", "text": "words"}
@@ -129,3 +131,15 @@ async def test_both_answer_alike_and_their_differences_are_known(ours: Asked, th
     assert otherwise == [(mine, other) for *_, mine, other in OTHERWISE]
     assert await ours.ask("auth.test", {}, "xoxb-of-nobody") == "invalid_auth"
     assert await theirs.ask("auth.test", {}, "xoxb-of-nobody") is None  # anybody is taken for its first user
+
+
+def test_without_node_there_is_no_second_opinion_and_it_is_said_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "find_node", lambda: None)
+    with pytest.raises(pytest.skip.Exception, match=r"no Node\.js 22\.15"):
+        packages.installed()
+
+
+def test_what_could_not_be_fetched_is_not_tried_again_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "KEPT", tmp_path)
+    assert packages.fetch(packages.Node("/bin/false", "npm"), packages.HERE) == "npm failed"
+    assert packages.fetch(packages.Node("/nowhere", "npm"), packages.HERE) == "npm failed"
