@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from bot.web.crash import crash_file
 from bot.web.doors import Doors
 from bot.web.guard import Access, Rates
+from bot.web.health.premises import Premises
 from bot.web.pages import create_site
 from bot.web.running import open_socket, serve_pages
 from bot.web.signin.flow import Terms
@@ -30,6 +31,7 @@ from bot.web.uploads.intake import Intake
 from storage import Store
 from storage.jobs import NewJob
 from storage.sight import Sight
+from storage.sources import Said
 from storage.uploads import Quota
 from tests.bot.web.issuer import CLIENT, CLIENT_SECRET, Claims, Fake
 from tests.bot.web.sites import SECRET
@@ -72,7 +74,7 @@ async def staged(home: Path, kinds: Sequence[str] = tuple(FORGED), rates: Rates 
             Access(SECRET, url),
             clock,
             rates or Rates(burst=ENDLESS),
-            Doors(_terms(fake, url, others), intake=intake),
+            Doors(_terms(fake, url, others), intake=intake, premises=_premises(store, home)),
         )
         file = home / "crash.html"
         report = store.reports.report(gallery.crashes["three" if "three" in gallery.crashes else "whole"])
@@ -109,6 +111,18 @@ def _terms(fake: Fake, url: str, issuer_url: str) -> Terms:
 
     issuer = Issuer(Client(issuer_url, CLIENT, CLIENT_SECRET, f"{url}/signin/callback"), fake.http)
     return Terms(issuer, SECRET, is_ours, sight_of, timedelta(hours=12))
+
+
+def _premises(store: Store, home: Path) -> Premises:
+    # What the page of health has to tell: a worker, places of symbols that answered and one that did not.
+    server = "https://symbols.example.com/download"
+    store.workers.sign_in("build-7:4711:0:", "0.1.0", 2)
+    store.webhooks.add("https://hooks.example.com/pileup")
+    told = (Said(server, "found", "ntkrnlmp.pdb", 40), Said(server, "missing", "acme.pdb", 3))
+    store.sources.note("build-7", (*told, Said("/srv/old", "failed", "acme.pdb in old is refused: another age")))
+    return Premises(
+        home, str(home / "pileup.sqlite"), ((str(home / "symbols"), server), ("/srv/old",)), (home,), 10**10
+    )
 
 
 def _others(fake: Fake) -> ASGIApp:

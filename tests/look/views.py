@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from tests.look.gallery import HOSTS
 from tests.look.stage import Stage
 
 SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
@@ -41,6 +42,17 @@ def views(stage: Stage) -> Iterator[View]:
             yield View(
                 f"failure-{kind}", f"{site}/groups/{quote(stage.gallery.signatures[kind], safe='', errors='replace')}"
             )
+    yield View("search-stacks", f"{site}/crashes/{stage.gallery.crashes['whole']}?stack=ndis", verdict=True)
+    subjects = {
+        "driver": "drivers/rassstp.sys", "host": f"hosts/{HOSTS[0]}", "team": f"teams/{quote('Network drivers')}",
+        "build": "builds/10.0.19041.804",
+    }  # fmt: skip
+    for kind, path in subjects.items():
+        yield View(kind, f"{site}/{path}")
+    yield View("hosts", f"{site}/hosts")
+    yield View("failures", f"{site}/groups")
+    yield View("teams", f"{site}/teams")
+    yield View("health", f"{site}/health")
     yield View("missing", f"{site}/crashes/{stage.gallery.crashes['private']}", status=404)
     yield View("upload", f"{site}/upload")
     for state, upload in stage.uploads.items():

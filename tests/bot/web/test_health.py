@@ -84,7 +84,7 @@ async def test_who_is_at_the_machine_reads_how_everything_stands(store: Store, t
         "Worker build7:4711 gave no sign of life for 2 h.",
         "1 waiting, 1 running, 0 done, 0 failed.",
         f"/srv/cache, then {SYMBOLS}",
-        f"{SYMBOLS} build7 found ntkrnlmp.pdb",
+        f"{SYMBOLS} build7 found, 2 h ago: ntkrnlmp.pdb 7 found, 0 missing, 0 failed",
         "/var/lib/pileup/pileup.sqlite, SQLite 3.",
         "3 reports",
         "hooks.example",
