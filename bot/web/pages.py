@@ -57,7 +57,7 @@ def create_site(
     doors = doors or Doors()
     sign_in = doors.sign_in
     sight_of, premises = None if sign_in is None else sign_in.sight_of, doors.premises
-    visitors = Visitors(store, access, clock, sight_of, premises)
+    visitors = Visitors(store, access, clock, sight_of, premises, has_uploads=doors.intake is not None)
     site = _Site(store, access, clock, visitors, doors.rules, can_sign_in=sign_in is not None)
     bearers = Bearers(store, access, doors.per_minute)
     routes = [
@@ -248,11 +248,13 @@ class _Site:
         if self._can_sign_in and error.status_code == HTTPStatus.FORBIDDEN:
             wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             sign_in = f"{BEGIN}?next={quote(local(wanted), safe='')}"
+        visitor = await self._visitors.of(request)
         html = page(
             "problem",
             css=None,
             policy=None,
             path="",
+            visitor=None if visitor.is_stranger else self._visitors.about(visitor),
             said=said if error.detail == usual else error.detail,
             sign_in=sign_in,
         )

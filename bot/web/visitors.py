@@ -58,12 +58,15 @@ class Visitors:
         clock: Clock,
         sight_of: SightOf | None = None,
         premises: Premises | None = None,
+        *,
+        has_uploads: bool = False,
     ) -> None:
         self._store = store
         self._access = access
         self._clock = clock
         self._sight_of = sight_of
         self._premises = premises
+        self._has_uploads = has_uploads
         self._key = access.secret or secrets.token_urlsafe(32)
 
     @property
@@ -129,7 +132,9 @@ class Visitors:
     def about(self, visitor: Visitor) -> dict[str, Any]:
         """What the head of a page says of who signed in, and what it leads to."""
         name = None if visitor.session is None else visitor.session.name
-        return {"name": name, "form": self.form_token(visitor), "is_operator": visitor.is_operator}
+        can_upload = self._has_uploads and visitor.owner is not None
+        form = self.form_token(visitor)
+        return {"name": name, "form": form, "is_operator": visitor.is_operator, "can_upload": can_upload}
 
     def is_our_form(self, visitor: Visitor, token: str) -> bool:
         """Whether a form that came back was given to this very browser."""

@@ -353,3 +353,20 @@ async def test_the_bot_s_own_server_serves_and_stops(store: Store) -> None:
         assert (await client.get(f"http://127.0.0.1:{port}/crashes/{HUNG}")).status_code == 200
     stop.set()
     await asyncio.wait_for(serving, 10)
+
+
+async def test_the_head_leads_to_every_list_and_says_where_one_is(store: Store) -> None:
+    async with browser(store, OPEN) as client:
+        page = parsed((await client.get(f"/crashes/{HUNG}")).text)
+        missing = parsed((await client.get("/crashes/99")).text)
+    places = {a["href"]: a.get("aria-current") for tag, a in page.elements if tag == "a" and "aria-current" in a}
+    assert {"/", "/crashes", "/groups", "/drivers", "/hosts", "/builds", "/teams"} <= set(page.values("href"))
+    assert places == {"/crashes": "true"}
+    assert "/upload" not in page.values("href")
+    assert "/drivers" in missing.values("href")
+
+
+async def test_a_stranger_gets_no_head(store: Store) -> None:
+    async with browser(store, SIGNED) as client:
+        denied = parsed((await client.get(f"/crashes/{HUNG}")).text)
+    assert denied.values("href") == ["/static/pages.css", "/static/icon.svg"]
