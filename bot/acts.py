@@ -8,6 +8,7 @@ from storage.threads import Thread
 ACKNOWLEDGE, ASSIGN_ME, ASSIGN, KNOWN, WRONG = "acknowledge", "assign-me", "assign", "known", "wrong"
 UNKNOWN, MERGE, SPLIT, UNDO = "not-known", "merge", "split", "undo-decision"
 MUTE, UNMUTE, AGAIN, THREADS, DETAILS = "mute", "unmute", "again", "threads", "details"
+RAW = "raw"
 EXPORT = "export"  # below an answer
 
 
@@ -41,6 +42,7 @@ def _buttons(place: Thread, number: str, stands: Standing, *, seen_before: bool)
         row.append(button(UNDO, number, "undo-split" if decision.deed == "split" else "undo-merge"))
     row.append(button(UNMUTE if stands.is_muted else MUTE, number))
     row.append(button(AGAIN, number))
+    row.append(button(RAW, number))
     if seen_before:
         row.append(button(THREADS, number))
     return row

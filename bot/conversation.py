@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from analysis.verdict.report import Report
 from bot import blocks
-from bot.detail_parts import parts_of
+from bot.detail_parts import parts_of, report_file, report_slot
 from bot.outbound import Message
 from bot.sending import Refused, Sender, Upload
 from storage.choices import Mode
@@ -227,6 +227,14 @@ class Conversation:
                     await self._say(slot, part, urgent=False)
             except Refused as refused:
                 log.warning("%s of %s was refused: %s", slot, self.key[:60], refused.word)
+
+    async def share_report(self, report: Report, number: int | None = None) -> bool:
+        """Share the report as a file, unless this edition of it is in the thread: false. Raises: Unreachable."""
+        slot = report_slot(report) if number is None else f"{report_slot(report)}-{number}"
+        if await asyncio.to_thread(self._posts.known, self.key, slot) is not None:
+            return False
+        await self.attach(slot, await asyncio.to_thread(report_file, report, f"-{slot.partition('-')[2]}"))
+        return True
 
     async def _change(self, slot: str, message: Message | None) -> None:
         # What stands there already, or what says that nothing of it is left.

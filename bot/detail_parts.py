@@ -23,7 +23,7 @@ def parts_of(report: Report, before: Report | None) -> Iterator[tuple[str, Calla
         yield f"picture{edition}", lambda: _picture(report, edition)
     yield "evidence", lambda: blocks.evidence(report)
     yield "next-steps", lambda: blocks.next_steps(report)
-    yield f"report{edition}", lambda: _file(report, edition)
+    yield report_slot(report), lambda: report_file(report, edition)
 
 
 def _picture(report: Report, edition: str) -> Upload | None:
@@ -38,7 +38,13 @@ def _picture(report: Report, edition: str) -> Upload | None:
     )
 
 
-def _file(report: Report, edition: str) -> Upload:
+def report_slot(report: Report) -> str:
+    """The part that is this very edition of a report as a file."""
+    return f"report-{_digest(report)}"
+
+
+def report_file(report: Report, edition: str) -> Upload:
+    """The report as a file, whose name tells editions apart."""
     comment = render("report_file", is_edited=bool(edition)).text
     return Upload(f"pileup-report-{_mark(report)}{edition}.json", _document(report), "Full report", comment)
 

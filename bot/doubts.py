@@ -9,6 +9,8 @@ from bot.questions.parts import crashes, day, times
 from storage import Store
 from storage.clock import stamp
 
+WHAT = {"no-driver": "no driver problem: ", "other-driver": "another driver: "}
+
 
 def listing(*, as_json: bool) -> int:
     """Print every doubted rule, the most doubted first. The exit status."""
@@ -33,7 +35,8 @@ def listing(*, as_json: bool) -> int:
         for one in found:
             print(printable(f"{one.rule}: called wrong {times(one.doubts)}, {one.crashes} of {crashes(one.told)}"))
             for act in one.latest:
-                print(printable(f"    {act.by}, {day(act.at)}: {act.detail.get('reason', '')}"))
+                what = WHAT.get(act.detail.get("what", ""), "")
+                print(printable(f"    {act.by}, {day(act.at)}: {what}{act.detail.get('reason', '')}"))
         return OK
 
     return with_store(list_them)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.elements import chosen
-from bot.fields import text_field
+from bot.fields import choice_field, text_field
 from bot.outbound import View
 from bot.slack_text import render
 from bot.words import window_words
@@ -21,7 +21,7 @@ from storage.threads import Thread
 
 KNOWN_FORM, WRONG_FORM, MERGE_FORM, LIST = "known-form", "wrong-form", "merge-form", "list"
 MAX_LISTED = 40
-NOTE, TICKET, FIXED_IN, REASON, CRASH = "note", "ticket", "fixed_in", "reason", "crash"
+NOTE, TICKET, FIXED_IN, REASON, CRASH, WHAT = "note", "ticket", "fixed_in", "reason", "crash", "what"
 MAX_ALIKE = 5
 
 
@@ -72,7 +72,8 @@ def known_form(about: About, issue: KnownIssue | None) -> View:
 def wrong_form(about: About) -> View:
     """Why a verdict is wrong."""
     words = window_words(WRONG_FORM)
-    return View(WRONG_FORM, words.title, (text_field(words[REASON], lines=True),), words.send, about.pack())
+    fields = (choice_field(words[WHAT], "other"), text_field(words[REASON], lines=True))
+    return View(WRONG_FORM, words.title, fields, words.send, about.pack())
 
 
 def merge_form(about: About, alike: Sequence[Similar]) -> View:

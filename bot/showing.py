@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 SHOW = "show"  # the kind of jobs that bring messages up to date
 DETAILS = "details"  # the kind of jobs that follow a short answer with its details
+RAW = "raw"  # the kind of jobs that share a report as a file
 
 
 def message_at(
@@ -81,13 +82,19 @@ def details_job(place: Thread) -> NewJob:
     return NewJob(f"details:{place.team}:{place.channel}:{place.summary_ts}", job.payload, DETAILS, priority=TALK)
 
 
+def raw_job(place: Thread, user: str, key: str) -> NewJob:
+    """The job that shares the report of a place as a file, for a person who asked for it."""
+    job = show_job("", place, alone=True)
+    return NewJob(f"raw:{key}", {**job.payload, "by": user}, RAW, priority=TALK)
+
+
 async def unfold(tools: Tools, payload: dict[str, str]) -> tuple[Thread, Report] | None:
     """Turn a short answer into the whole summary: its place and report; None where history knows neither.
 
     Raises:
         Unreachable.
     """
-    found = await _of_payload(tools, payload)
+    found = await told_at(tools, payload)
     if found is not None and found[0].form == "short":
         await _change(tools, replace(found[0], form="full"))
     return found
@@ -103,7 +110,8 @@ async def _change(tools: Tools, place: Thread) -> None:
     await restate(tools, place)
 
 
-async def _of_payload(tools: Tools, payload: dict[str, str]) -> tuple[Thread, Report] | None:
+async def told_at(tools: Tools, payload: dict[str, str]) -> tuple[Thread, Report] | None:
+    """The place that a job names, and its report; None where history knows neither."""
     threads = tools.store.threads
     place = await asyncio.to_thread(threads.of_summary, payload["team"], payload["channel"], payload["summary"])
     report = None if place is None else await asyncio.to_thread(tools.store.reports.report, place.report_id)
@@ -116,7 +124,7 @@ async def show(tools: Tools, payload: dict[str, str]) -> None:
     Raises:
         Unreachable.
     """
-    found = await _of_payload(tools, payload)
+    found = await told_at(tools, payload)
     if found is None:
         return  # it has left history since
     place, report = found

@@ -18,6 +18,7 @@ from storage.duplicates import Seen
 from storage.threads import Form, Thread
 
 MAX_COUNTERS = 20  # private channels whose first verdict counts on
+FORMER = "Edited: this dump was posted again and analyzed anew at"
 INSIDE = " › "  # between an archive and what is in it
 
 
@@ -54,6 +55,8 @@ async def tell(
         fine=True,
     )
     place = await _note(tools, report, plan, ts)
+    if anew:
+        await _edit_former(tools, place)
     await route(tools, talk, report, place)
     unfolded = await asyncio.to_thread(tools.store.posts.known, talk.key, "evidence")
     if plan.place.form == "full" or unfolded is not None:
@@ -197,6 +200,20 @@ async def _note(tools: Tools, report: Report, plan: _Plan, ts: str) -> Thread:
     for number, other in enumerate(await asyncio.to_thread(_counting_on, tools, report, place)):
         await asyncio.to_thread(tools.store.jobs.enqueue, show_job(f"{key}:elsewhere-{number}", other, alone=True))
     return place
+
+
+async def _edit_former(tools: Tools, place: Thread) -> None:
+    # The dump was told before, with a verdict that no longer holds: no two stand side by side.
+    line = f"{FORMER} {utc_now():%Y-%m-%d %H:%M} UTC: this is the verdict of then; the details below are from before."
+    others = [
+        one
+        for one in await asyncio.to_thread(tools.store.threads.of_report, place.report_id)
+        if (one.channel, one.summary_ts) != (place.channel, place.summary_ts)
+    ]
+    for number, other in enumerate(others):
+        await asyncio.to_thread(tools.store.threads.note, replace(other, line=line))
+        job = show_job(f"{place.job}:{place.slot}:former-{number}", other, alone=True)
+        await asyncio.to_thread(tools.store.jobs.enqueue, job)
 
 
 def _counting_on(tools: Tools, report: Report, place: Thread) -> list[Thread]:

@@ -27,7 +27,8 @@ from bot.placing import mode_of
 from bot.reading import Desk, LostJob, NothingToSay, remember, retold, story
 from bot.routing import HELD, tell_held
 from bot.sending import Refused, Unreachable
-from bot.showing import DETAILS, SHOW, posted_as, show, unfold
+from bot.showing import DETAILS, RAW, SHOW, posted_as, show, told_at, unfold
+from bot.slack_text import render
 from bot.stopping import SAID
 from bot.symbols.fetching import SymbolServers
 from bot.tools import Tools
@@ -43,9 +44,19 @@ PASSWORD_SECONDS = 24 * 3600.0
 
 AWAY = (DatabaseUnreachable, DatabaseBusy, DatabaseFull)  # what a database that works again may have said
 
-QUICK = (ASK, UNLOCK, SHOW, DETAILS, AGAIN, HELD, DIGEST, posted.POSTED)  # kinds of jobs that take no time to speak of
+QUICK = (
+    ASK,
+    UNLOCK,
+    SHOW,
+    DETAILS,
+    RAW,
+    AGAIN,
+    HELD,
+    DIGEST,
+    posted.POSTED,
+)  # kinds of jobs that take no time to speak of
 ALL = (ANALYZE, *QUICK)
-TELLING = (SHOW, DETAILS, HELD, DIGEST)  # kinds that only wait for Slack's leave: nobody waits for them
+TELLING = (SHOW, DETAILS, RAW, HELD, DIGEST)  # kinds that only wait for Slack's leave: nobody waits for them
 
 
 async def work(tools: Tools, number: int, news: asyncio.Event, ending: Ending, kinds: tuple[str, ...] = ALL) -> None:
@@ -224,6 +235,8 @@ async def _do(tools: Tools, job: Job, told: asyncio.Event) -> None:
             await asyncio.to_thread(tools.store.jobs.finish, job)
         elif job.kind == DETAILS:
             await _unfold(tools, job)
+        elif job.kind == RAW:
+            await _share_report(tools, job)
         elif job.kind == AGAIN:
             if await ask_again(tools, job):
                 await asyncio.to_thread(tools.store.jobs.finish, job)
@@ -291,6 +304,15 @@ async def _unfold(tools: Tools, job: Job) -> None:
     if place is not None and report is not None and place.job is not None:
         talk = await _conversation(tools, replace(job, key=place.job), asyncio.Event())
         await talk.details(posted_as(report, place.source), number=dump_number(place.slot))
+    await asyncio.to_thread(tools.store.jobs.finish, job)
+
+
+async def _share_report(tools: Tools, job: Job) -> None:
+    place, report = await told_at(tools, job.payload) or (None, None)
+    if place is not None and report is not None and place.job is not None:
+        talk = await _conversation(tools, replace(job, key=place.job), asyncio.Event())
+        if not await talk.share_report(posted_as(report, place.source), dump_number(place.slot)):
+            await tools.sender.whisper(place.channel, place.ts, job.payload["by"], render("report_is_there"))
     await asyncio.to_thread(tools.store.jobs.finish, job)
 
 

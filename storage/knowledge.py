@@ -27,7 +27,8 @@ class Act:
     """One thing that somebody did about a failure. ``detail`` depends on the deed.
 
     acknowledge: nothing; assign: ``to``; known: ``note``, ``ticket``, ``fixed_in``; forget: nothing, it takes a known
-    issue back; wrong: ``reason``, for a verdict that was wrong; mute and unmute: ``channel``.
+    issue back; wrong: ``reason``, for a verdict that was wrong, and ``what`` is (no-driver, other-driver, other);
+    mute and unmute: ``channel``.
     """
 
     signature: str

@@ -23,7 +23,7 @@ from bot.outbound import View
 from bot.permissions import may
 from bot.regrouping import follow
 from bot.sending import Refused, Sender, Unreachable
-from bot.showing import details_job, show_job
+from bot.showing import details_job, raw_job, show_job
 from bot.slack_text import render
 from bot.stopping import Stops, stop_jobs
 from bot.urgency import TALK
@@ -194,6 +194,13 @@ async def _details(desk: Desk, what: Pressed) -> None:
         desk.announce([(await asyncio.to_thread(desk.store.jobs.enqueue, details_job(place))).job])
 
 
+async def _raw(desk: Desk, what: Pressed) -> None:
+    place = await _place(desk, what)
+    if place is not None and await _is_first(desk, what):
+        job = raw_job(place, what.user, what.trigger)
+        desk.announce([(await asyncio.to_thread(desk.store.jobs.enqueue, job)).job])
+
+
 async def _again(desk: Desk, what: Pressed) -> None:
     place = await _place(desk, what)
     if place is not None and await _is_first(desk, what):
@@ -339,6 +346,7 @@ ACTIONS: dict[str, Action] = {
     acts.AGAIN: Action(_again, "again"),
     acts.THREADS: Action(_threads),
     acts.DETAILS: Action(_details),
+    acts.RAW: Action(_raw),
     acts.EXPORT: Action(_export),
 }
 SPECIAL = frozenset({acts.UNMUTE, acts.UNKNOWN, acts.SPLIT, acts.UNDO})  # deeds that take something back or apart

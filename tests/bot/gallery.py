@@ -153,7 +153,7 @@ def _whispered(_past: Past) -> Iterator[tuple[str, Shown]]:
     # What one person alone sees.
     for name in (
         "denied", "denied_here", "forgotten", "no_dump", "not_invited", "not_regrouped", "out_of_reach", "told_already",
-        "window_missed",
+        "window_missed", "report_is_there",
     ):  # fmt: skip
         yield name.replace("_", "-"), render(name)
     yield "shortcut-taken", render("shortcut_taken", found=2)

@@ -1,6 +1,7 @@
 """Buttons below a verdict: each does what it says, once, and it shows wherever the failure is shown."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -81,8 +82,8 @@ async def test_what_is_said_of_one_crash_shows_wherever_the_failure_is_shown(
 
         slack.press(GENERAL, places[1].ts, acts.WRONG, BEN)
         form = await window(slack)
-        await slack.submit(form.id, {"reason": "it was the <b>SSD</b>"})
-        await all_say(f"<@{BEN}> calls the verdict wrong: it was the &lt;b&gt;SSD&lt;/b&gt;")
+        await slack.submit(form.id, {"reason": "it was the <b>SSD</b>", "what": "no-driver"})
+        await all_say(f"<@{BEN}> calls the verdict wrong, no driver problem: it was the &lt;b&gt;SSD&lt;/b&gt;")
 
         slack.press(CRASHES, places[0].ts, acts.THREADS, BEN)
         listed = await window(slack)
@@ -125,6 +126,35 @@ async def test_a_muted_failure_is_told_in_a_line_where_it_is_muted(slack: StandI
         assert "Confidence" in shown(short)
         assert acts.DETAILS not in actions(short)
         assert len(replies(slack, after)) == 6
+
+
+@pytest.mark.parametrize("transport", ["socket", "http"])
+async def test_the_report_comes_as_a_file_where_it_is_not_yet(slack: StandIn, tmp_path: Path, transport: str) -> None:
+    def documents(parent: Message) -> list[dict[str, Any]]:
+        found = [f for m in replies(slack, parent) for f in m.files if f.name.endswith(".json")]
+        return [json.loads(f.content) for f in found]
+
+    routes = {"a.dmp": page(dump("seed")), "b.dmp": page(dump("seed", 1))}
+    async with serving(**routes) as files, bot(slack, tmp_path, Analyst(), transport=transport):
+        first = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, first))
+        second = slack.workspace.say(CRASHES, ANNA, files.url("/b.dmp"))
+        await until(lambda: is_done(slack, second))
+        short = replies(slack, second)[0]
+        assert documents(second) == []
+        press = slack.press(CRASHES, short.ts, acts.RAW, BEN)
+        slack.deliveries.interact(press.payload)  # twice
+        await until(lambda: documents(second))
+        assert documents(second)[0]["dump"]["identity"] != documents(first)[0]["dump"]["identity"]
+        slack.press(CRASHES, short.ts, acts.RAW, BEN)
+        slack.press(CRASHES, replies(slack, first)[0].ts, acts.RAW, ANNA)
+        await until(lambda: len(slack.workspace.whispers) == 2)
+        assert {one.user for one in slack.workspace.whispers} == {ANNA, BEN}
+        assert all("in the thread already" in one.text for one in slack.workspace.whispers)
+        slack.press(CRASHES, short.ts, acts.DETAILS, BEN)
+        await until(lambda: len(replies(slack, second)) == 6)
+        assert [len(documents(one)) for one in (first, second)] == [1, 1]
+        assert mishaps(slack) == []
 
 
 async def test_a_dump_is_analysed_again_and_its_story_edited_in_place(slack: StandIn, tmp_path: Path) -> None:

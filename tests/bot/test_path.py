@@ -123,6 +123,7 @@ async def test_a_dump_is_analysed_again_and_told_whole_after_the_rules_changed(s
     rules.write_text('[[ours]]\nmodule = "acme*"\nteam = "Drivers"\n')
     analyst = Analyst(rules=rules)
     routes = {"a.dmp": tagged(dump("seed"), '"v1"')}
+    parents = []
     async with serving(**routes) as files, bot(slack, tmp_path, analyst, rules=rules):
         for expected in (1, 1, 2):
             if expected == 2:
@@ -130,7 +131,11 @@ async def test_a_dump_is_analysed_again_and_told_whole_after_the_rules_changed(s
             said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
             await until(lambda said=said: is_done(slack, said))  # type: ignore[misc]  # bound at once
             assert analyst.runs == expected
+            parents.append(said)
         await until(lambda: is_told(slack, said))
+        former = replies(slack, parents[0])[0]  # which no second verdict may stand beside
+        await until(lambda: "Edited: this dump was posted again and analyzed anew at" in shown(former))
+        assert "Edited" not in shown(replies(slack, said)[0])
         rules.write_text("nonsense")
         last = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
         await until(lambda: is_done(slack, last))
