@@ -15,6 +15,7 @@ from bot.conversation import Conversation
 from bot.mrkdwn import Mrkdwn
 from bot.outbound import Message
 from bot.questions import Row
+from bot.questions.trends import spike_words
 from bot.sending import Upload
 from bot.slack_text import render
 from bot.standing import Standing, standing
@@ -27,6 +28,7 @@ from storage.periods import Failure, Noisy
 from storage.reports import StoredReport
 from storage.store import Store
 from storage.threads import Thread
+from storage.trends import Rising
 
 DIGEST = "digest"  # the kind of jobs that send one
 SHOWN, SHOWN_NEW, SHOWN_HOSTS, SHOWN_DRIVERS = 5, 5, 5, 3
@@ -38,7 +40,8 @@ BEFORE = {"day": "the day before", "week": "the week before"}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One failure of a digest: what it is, how often on how many hosts, how it stands, and where to read on."""
+    """One failure of a digest: what it is, how often on how many hosts, how it stands, and where to read on; ``spike``
+    says how much more often than before, where it is one."""
 
     text: str
     count: int
@@ -46,11 +49,13 @@ class Line:
     stands: Standing
     thread: str | None
     page: str | None
+    spike: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What a digest says. ``before`` is the number of crashes of the period before, ``due`` when it came late."""
+    """What a digest says. ``before`` is the number of crashes of the period before, ``due`` when it came late. A weekly
+    one tells of ``rising`` failures, too."""
 
     period: Period
     zone: str
@@ -63,6 +68,7 @@ class Digest:
     drivers: tuple[tuple[str, int], ...]
     bars: tuple[Bar, ...]
     is_late: bool = False
+    rising: tuple[Line, ...] = ()
 
     @property
     def trend(self) -> str:
@@ -111,6 +117,7 @@ def digest_of(store: Store, channel: str, plan: Plan, period: Period, page: Page
         tuple(periods.drivers(start, end, SHOWN_DRIVERS)),
         _bars(store, plan, period, earlier),
         is_late,
+        shown.rising(store.trends.rising(end, SHOWN)) if plan.every == "week" else (),
     )
 
 
@@ -199,6 +206,12 @@ class _Lines:
         return tuple(
             self._line(mine[0][0], len(mine), len({crash.host for crash, _ in mine if crash.host}))
             for mine in found.values()
+        )
+
+    def rising(self, found: list[Rising]) -> tuple[Line, ...]:
+        return tuple(
+            replace(self._line(one.problem.latest, one.problem.count, one.problem.hosts), spike=spike_words(one.spike))
+            for one in found
         )
 
     def _line(self, crash: StoredReport, count: int, hosts: int) -> Line:

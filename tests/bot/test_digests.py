@@ -123,6 +123,31 @@ def test_a_crash_of_a_mended_version_is_told_as_a_regression(store: Store, at: C
     assert "fixed in 1.9" in said(message)
 
 
+def test_a_spike_is_told_once_a_week_and_only_to_who_sees_it(store: Store, at: Clock) -> None:
+    for weeks in range(8, 0, -1):
+        at.now = datetime(2026, 11, 23, 6, tzinfo=UTC) - timedelta(days=7 * weeks + 3)
+        told(store, at, "9f/4 rassstp PiEngineLock", 1)
+        told(store, at, "calm", 1, module="calm.sys")
+    at.now = datetime(2026, 11, 20, 6, tzinfo=UTC)
+    told(store, at, "9f/4 rassstp PiEngineLock", 8)
+    at.now = datetime(2026, 11, 20, 6, tzinfo=UTC)
+    told(store, at, "elsewhere", 9, "C0PRIVATE1", module="secret.sys")
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    seen = store.seen_at(TEAM, CRASHES)
+    weekly, daily = (
+        digest_message(digest_of(seen, CRASHES, plan, store.digests.period(plan, plan.latest(now)), lambda _: None))
+        for plan in (WEEKLY, DAILY)
+    )
+    checked(weekly, "k")
+    words = "0x9F rassstp.sys, nt!PiEngineLock: 8 crashes on 3 hosts"
+    assert f"Spikes: {words}." in plain(weekly.text)
+    assert "*Spikes*" in said(weekly)
+    assert "8 crashes in the last 7 days, against 1 a week in the 8 weeks before" in said(weekly)
+    assert said(weekly).count("calm.sys") == 0
+    assert "secret.sys" not in said(weekly)
+    assert "Spikes" not in said(daily)
+
+
 def test_an_empty_day_is_two_lines(store: Store) -> None:
     period = store.digests.period(DAILY, DAILY.latest(datetime(2026, 11, 23, 12, tzinfo=UTC)))
     message = digest_message(digest_of(store, CRASHES, DAILY, period, lambda _: None))
