@@ -25,8 +25,9 @@ NOT_THERE = {"users.conversations"}  # emulate has no such method; who sees what
 
 
 @asynccontextmanager
-async def listening(slack: Emulated, home: Path, **more: Any) -> AsyncIterator[None]:
+async def listening(slack: Emulated, home: Path, analyst: Analyst | None = None, **more: Any) -> AsyncIterator[None]:
     """The bot, which takes the events of this Slack, until the block ends."""
+    analyst = analyst or Analyst()
     given = {
         "transport": "http",
         "http_port": slack.bot_port,
@@ -36,7 +37,7 @@ async def listening(slack: Emulated, home: Path, **more: Any) -> AsyncIterator[N
     }
     stop = asyncio.Event()
     running = asyncio.create_task(
-        serve(settings(slack, home, **(given | more)), analyse=Analyst(), stop=stop, pace_seconds=0.01)
+        serve(settings(slack, home, **(given | more)), analyse=analyst, stop=stop, pace_seconds=0.01)
     )
     try:
         await until(lambda: is_open(slack.bot_port) or running.done())
@@ -122,6 +123,35 @@ async def test_windows_and_the_home_tab_open_with_triggers_of_its_own(tmp_path: 
         assert {method for method, _ in slack.refused()} <= NOT_THERE | {"views.open"}
 
 
+async def test_messages_are_edited_deleted_and_their_channel_is_archived(tmp_path: Path) -> None:
+    analyst = Analyst(seconds=0.2)
+    routes = {"a.dmp": page(dump("seed")), "b.dmp": page(dump("exception")), "c.dmp": page(dump("deadlock"))}
+    async with emulated() as slack, serving(**routes) as files, listening(slack, tmp_path, analyst):
+        crashes, lab = slack.channels["crashes"], slack.channels["lab"]
+        said = await slack.say(crashes, "the lab hung again")
+        await slack.call("chat.update", channel=crashes, ts=said, text=f"here: <{files.url('/a.dmp')}>")
+        await until(lambda: done(slack, said) and whole(slack))
+        assert "rassstp.sys holds nt!PiEngineLock" in (await slack.thread(crashes, said))[0]["text"]
+
+        analyst.seconds = 60.0
+        analyst.running.clear()
+        gone = await slack.say(crashes, files.url("/b.dmp"))
+        await asyncio.wait_for(analyst.running.wait(), 20)
+        await slack.call("chat.delete", channel=crashes, ts=gone)
+        await until(lambda: ("reactions.remove", "message_not_found") in slack.refused())  # it gives up at once
+        assert "amdppm" not in str(await slack.thread(crashes, gone))
+
+        analyst.seconds = 0.5
+        analyst.running.clear()
+        shut = await slack.say(lab, files.url("/c.dmp"))
+        await asyncio.wait_for(analyst.running.wait(), 20)
+        await slack.call("conversations.archive", channel=lab)
+        await until(lambda: ("chat.postMessage", "is_archived") in slack.refused())
+        asked = await slack.say(crashes, f"<@{BOT}> last 5 crashes")
+        await until(lambda: answered(slack, asked))  # it goes on, elsewhere
+        assert "blocked" not in str(await slack.thread(lab, shut))
+
+
 async def test_the_scopes_of_the_manifest_suffice_and_are_needed(tmp_path: Path) -> None:
     scopes = tuple(scope for scope in bot_scopes() if scope != "files:write")
     async with (
@@ -139,7 +169,7 @@ async def test_the_scopes_of_the_manifest_suffice_and_are_needed(tmp_path: Path)
 async def test_a_workspace_installs_the_bot(tmp_path: Path) -> None:
     async with emulated(seeded=False) as slack, serving(**{"a.dmp": page(dump("seed"))}) as files:
         own = f"http://127.0.0.1:{slack.bot_port}"
-        keys = {"slack_client_id": CLIENT_ID, "slack_client_secret": CLIENT_SECRET, "http_url": own}
+        keys: dict[str, Any] = {"slack_client_id": CLIENT_ID, "slack_client_secret": CLIENT_SECRET, "http_url": own}
         async with listening(slack, tmp_path, slack_bot_token=None, **keys):
             assert "It works in Second now" in await approve(f"{own}/slack/install")
             said = await slack.say(slack.channels["crashes"], files.url("/a.dmp"))
