@@ -72,6 +72,10 @@ class Suspicions:
         at = moment(own["seen_at"])
         return _best(self._crashes(own["host"], at - WINDOW, at + WINDOW), around=at)
 
+    def of_host(self, host: str, now: datetime) -> Suspicion | None:
+        """Whether the memory of a machine is suspect by what it did of late."""
+        return _best(self._crashes(host, now - WINDOW, now))
+
     def hosts(self, since: datetime, until: datetime) -> tuple[Suspicion, ...]:
         """Every machine whose memory is suspect by what it did in that time, most crashes first."""
         sight, seen = self._sight.of_reports()

@@ -79,6 +79,7 @@ def subject(
         "tallies": [(noun, store.search.top(query, column, MAX_TALLY)) for noun, column in kind.counted],
         "versions": versions[:MAX_VERSIONS],
         "more_versions": len(versions) > MAX_VERSIONS,
+        "suspicion": store.suspicion.of_host(span.hosts[0], now) if kind.noun == "host" else None,
         "routes": [route for route in routes if kind.noun == "team" and route.team == name],
         "rows": rows(store, found[:LISTED]),
         "next": place_of(found[LISTED - 1]) if len(found) > LISTED else None,

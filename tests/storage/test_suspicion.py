@@ -43,6 +43,9 @@ def test_unrelated_crashes_of_one_machine_are_suspect_with_the_evidence(store: S
     assert dict(found.culprits) == {"a.sys": 2, "b.sys": 1, "c.sys": 1}
     (listed,) = store.suspicion.hosts(NOON - timedelta(days=30), NOON + timedelta(days=1))
     assert [one.id for one in listed.crashes] == [5, 4, 3, 2, 1]
+    assert store.suspicion.of_host("PC-1", NOON) == listed
+    assert store.suspicion.of_host("PC-1", NOON + timedelta(days=40)) is None
+    assert store.suspicion.of_host("PC-2", NOON) is None
 
 
 @pytest.mark.parametrize(

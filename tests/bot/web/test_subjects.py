@@ -15,7 +15,8 @@ from bot.web import links, subjects
 from bot.web.doors import Doors
 from bot.web.guard import Access, Rates
 from bot.web.pages import create_site
-from storage import Store
+from bot.web.paging import place_of
+from storage import Query, Store
 from storage.routes import Route
 from storage.threads import Told
 from tests.bot.web.documents import Document, parsed
@@ -122,6 +123,17 @@ async def test_a_subject_leads_on_to_its_failures_and_to_other_subjects(store: S
     assert "/drivers/rassstp.sys" in (await page(store, "/hosts/PC%201%2Fa")).values("href")
     crash = await page(store, "/crashes/1")
     assert {"/drivers/rassstp.sys", "/hosts/PC%201%2Fa", "/builds/10.0.19041.804"} <= set(crash.values("href"))
+
+
+async def test_a_host_with_suspect_memory_says_so_with_the_evidence(store: Store) -> None:
+    for number, code in enumerate(("0xa", "0x1a", "0x50", "0x3b", "0xa")):
+        add(store, number, "PC-1", code=code, module=f"{number}.sys", signature=str(number))
+    add(store, 1, "PC-2")
+    told = await page(store, "/hosts/pc-1")
+    assert "Suspect memory: PC-1 crashed 5 times within 5 days with 4 different stop codes" in told.text
+    assert "Suspect memory" not in (await page(store, "/hosts/PC-2")).text
+    beyond = place_of(store.search.find(Query(host="PC-1"), 50)[-1])
+    assert "Suspect memory" in (await page(store, f"/hosts/PC-1?after={beyond}")).text
 
 
 async def test_crashes_are_told_page_by_page_each_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
