@@ -45,13 +45,14 @@ class Overview:
 
     def fresh(self, since: datetime, limit: int = 10) -> list[Problem]:
         """Failures whose very first crash is not older than that, the newest first."""
+        # By failure first: whether one had come up before is asked once, not for each of its crashes.
         sight, seen = self._sight.of_reports()
         earlier, _ = self._sight.of_reports("e")
         rows = self._database.rows(
-            "SELECT signature AS name, count(*) AS n, count(DISTINCT host) AS hosts, min(seen_at) AS first, "  # noqa: S608
-            f"max(seen_at) AS last FROM reports WHERE live = 0 AND seen_at >= ? AND {sight} AND NOT EXISTS "
-            "(SELECT 1 FROM reports AS e WHERE e.signature = reports.signature AND e.live = 0 AND e.seen_at < ? "
-            f"AND {earlier}) GROUP BY signature ORDER BY first DESC LIMIT ?",
+            "SELECT * FROM (SELECT signature AS name, count(*) AS n, count(DISTINCT host) AS hosts, "  # noqa: S608
+            f"min(seen_at) AS first, max(seen_at) AS last FROM reports WHERE live = 0 AND seen_at >= ? AND {sight} "
+            "GROUP BY signature) AS late WHERE NOT EXISTS (SELECT 1 FROM reports AS e WHERE e.signature = late.name "
+            f"AND e.live = 0 AND e.seen_at < ? AND {earlier}) ORDER BY first DESC LIMIT ?",
             [stamp(since), *seen, stamp(since), *seen, limit],
         )
         return [self.problem(row) for row in rows]

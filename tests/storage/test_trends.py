@@ -129,3 +129,15 @@ def test_what_a_version_before_did_not_keep_is_read_again(store: Store) -> None:
     assert store.search.top(Query(), "owner") == [("Storage", 1)]
     assert store.search.count(Query(build="10.0.19041.804", owner="Storage")) == 1
     assert store.search.count(Query(build="10.0.1", owner="Storage")) == 0
+
+
+def test_a_failure_is_new_to_whoever_saw_none_of_its_crashes_before(store: Store) -> None:
+    week = NOON - timedelta(days=7)
+    add(store, 10, channel="G9", signature="a")
+    for days, signature in ((1, "a"), (2, "a"), (3, "b"), (30, "c"), (4, "c")):
+        add(store, days, signature=signature)
+    assert [(one.signature, one.count) for one in store.overview.fresh(week)] == [("b", 1)]
+    seen = store.seen_as(WHERE["C1"]).overview.fresh(week)
+    assert [(one.signature, one.count) for one in seen] == [("a", 2), ("b", 1)]
+    assert [one.signature for one in store.seen_as(WHERE["C1"]).overview.fresh(week, 1)] == ["a"]
+    assert store.seen_as(Sight(frozenset({"C2"}))).overview.fresh(week) == []
