@@ -21,31 +21,31 @@ MEBI = 1 << 20
 @pytest.mark.parametrize(
     "body",
     [
-        "a" * (4 * MEBI),
-        "nt!" + "a" * (4 * MEBI),
-        "f0711728 " * (MEBI // 2),
-        "f0711728 804f7b9d nt!Foo+0x1\n" * 100_000,
-        "ffffd000`2a76eb18 fffff801`a364b7c6 : " * 50_000,
-        "Resource @ nt!Foo (0xfffff80002c9b2a0)    Exclusively owned\n" * 60_000,
-        "     Threads: " + "fffffa8003cf5040-01<*> " * 100_000,
-        "THREAD ffffa50c12bb6080  Cid 0264.0268  Teb: 0 Win32Thread: 0 WAIT: (WrResource) KernelMode\n" * 60_000,
-        "".join(f"THREAD {0xFFFFA50C12BB6000 + at * 64:x}  Cid 0004.0004  WAIT: (Executive)\n" for at in range(50_000)),
-        "0: kd> !irp ffffe70f60dd8a20\nIrp is active with 6 stacks 4 is current\n" * 50_000,
-        "start    end        module name\n" + "80000000 80001000 a (b)\n" * 100_000,
-        "Key  : A\nValue: " * 100_000,
-        ("A_FIELD_" + "X" * 30 + ": v\n") * 100_000,
-        "nt!Foo+0x1 \x01\x1b[31m\x07\n" * 100_000,
-        "<http://" * 300_000,
-        "`" * MEBI + "(" * MEBI + "[" * MEBI,
-        "\n" * (2 * MEBI),
-        "x+0x1:\n" * 200_000,
+        "a" * MEBI,
+        "nt!" + "a" * MEBI,
+        "f0711728 " * (MEBI // 8),
+        "f0711728 804f7b9d nt!Foo+0x1\n" * 25_000,
+        "ffffd000`2a76eb18 fffff801`a364b7c6 : " * 12_500,
+        "Resource @ nt!Foo (0xfffff80002c9b2a0)    Exclusively owned\n" * 15_000,
+        "     Threads: " + "fffffa8003cf5040-01<*> " * 25_000,
+        "THREAD ffffa50c12bb6080  Cid 0264.0268  Teb: 0 Win32Thread: 0 WAIT: (WrResource) KernelMode\n" * 15_000,
+        "".join(f"THREAD {0xFFFFA50C12BB6000 + at * 64:x}  Cid 0004.0004  WAIT: (Executive)\n" for at in range(12_500)),
+        "0: kd> !irp ffffe70f60dd8a20\nIrp is active with 6 stacks 4 is current\n" * 12_500,
+        "start    end        module name\n" + "80000000 80001000 a (b)\n" * 25_000,
+        "Key  : A\nValue: " * 25_000,
+        ("A_FIELD_" + "X" * 30 + ": v\n") * 25_000,
+        "nt!Foo+0x1 \x01\x1b[31m\x07\n" * 25_000,
+        "<http://" * 75_000,
+        "`" * (MEBI // 4) + "(" * (MEBI // 4) + "[" * (MEBI // 4),
+        "\n" * (MEBI // 2),
+        "x+0x1:\n" * 50_000,
     ],
     ids=lambda body: repr(body[:24]),
 )
 def test_bulk_costs_little_time(body: str, tmp_path: Path) -> None:
     started = time.process_time()
     report_of(tmp_path, HEAD + body)
-    assert time.process_time() - started < 6
+    assert time.process_time() - started < 2
 
 
 def test_a_stack_without_end_is_cut() -> None:
