@@ -22,16 +22,17 @@ DRAW_SECONDS = 20
 MAX_PICTURE = 4 << 20
 NO_LINKS: Mapping[str, str] = {}
 
+_ACROSS, _DOWN = "rankdir=LR, nodesep=0.25, ranksep=0.7", "rankdir=TB, nodesep=0.1, ranksep=0.35"
 _HEAD = """digraph pileup {
-  graph [rankdir=LR, bgcolor=white, dpi=110, pad=0.3, nodesep=0.25, ranksep=0.7];
+  graph [%s, bgcolor=white, dpi=110, pad=0.3];
   node [fontname=Helvetica, fontsize=11, shape=box, style=filled, fillcolor="#eef2f7", color="#44546a"];
   edge [fontname=Helvetica, fontsize=9, color="#44546a"];
 """
 
 
-def wait_graph(report: Report, links: Mapping[str, str] = NO_LINKS) -> str | None:
+def wait_graph(report: Report, links: Mapping[str, str] = NO_LINKS, *, down: bool = False) -> str | None:
     """DOT text of who waits for whom; None where nobody does. ``links`` has a target for the boxes of some threads,
-    by their address."""
+    by their address. ``down``: from top to bottom, which makes chains narrow, and not from left to right."""
     chains = report.blocking.chains[:MAX_LOCKS]
     if not chains:
         return None
@@ -54,7 +55,7 @@ def wait_graph(report: Report, links: Mapping[str, str] = NO_LINKS) -> str | Non
         if hidden > 0:
             lines[f'  "more {chain.lock.address}" [label="and {hidden} more", style=dashed];'] = None
             lines[f'  "more {chain.lock.address}" -> "{chain.lock.address}";'] = None
-    return _HEAD + "\n".join(lines) + "\n}\n"
+    return _HEAD % (_DOWN if down else _ACROSS) + "\n".join(lines) + "\n}\n"
 
 
 def draw(dot: str) -> bytes | None:

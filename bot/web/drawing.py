@@ -6,6 +6,7 @@ and attributes pass, links only to a place on the same page, and colours are lef
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from markupsafe import Markup, escape
@@ -29,14 +30,33 @@ _ATTRIBUTES = {
 }
 _SCALE = 0.85  # the drawing is made for 110 dpi and large letters; a page's text is smaller
 _MAX_DEPTH = 12
+ROOM = 1200  # pixels across on a wide screen
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    # ``width`` in pixels.
+    svg: Markup
+    width: int
 
 
 def pile_up_svg(report: Report, links: Mapping[str, str]) -> Markup | None:
-    """Who waits for whom as an ``<svg>`` element; ``links`` are places on the page ("#s1") by thread address.
+    """Who waits for whom as ``<svg>``; ``links`` are places on the page ("#s1") by thread address.
 
-    None where nobody waits, or where it cannot be drawn.
+    There are two drawings, of which the style sheet shows one: from left to right where a wide screen has room for it,
+    for a narrow screen whichever way is narrower. None where nobody waits, or where it cannot be drawn.
     """
-    dot = wait_graph(report, links)
+    across, down = (_drawn(report, links, down=down) for down in (False, True))
+    if across is None or down is None:
+        return None
+    narrow = min(down, across, key=lambda one: one.width)
+    wide = across if across.width <= ROOM else narrow
+    both = '<div class="on-wide">{}</div><div class="on-narrow">{}</div>'
+    return Markup(both).format(wide.svg, narrow.svg)  # noqa: S704  # our own text
+
+
+def _drawn(report: Report, links: Mapping[str, str], *, down: bool) -> _Drawn | None:
+    dot = wait_graph(report, links, down=down)
     drawn = None if dot is None else draw_svg(dot)
     if drawn is None:
         return None
@@ -47,9 +67,10 @@ def pile_up_svg(report: Report, links: Mapping[str, str]) -> Markup | None:
         return None
     width, height = (round(float(side) * _SCALE) for side in box.groups())
     inner = Markup("").join(piece for child in root for piece in _safe(child, 0))
-    return Markup(
+    svg = Markup(
         '<svg role="group" aria-label="Who waits for whom" viewBox="{}" width="{}" height="{}">{}</svg>'
     ).format(root.get("viewBox"), width, height, inner)
+    return _Drawn(svg, width)
 
 
 def _safe(element: ElementTree.Element, depth: int) -> Iterator[Markup]:

@@ -54,6 +54,7 @@ def fill(store: Store, now: datetime, kinds: tuple[str, ...] = tuple(FORGED)) ->
     for number in range(9):  # a bucket that grows, on several machines
         crashed = now - timedelta(days=2 * number, hours=number)
         _remember(store, _again(first, f"more {number}", HOSTS[number % 4], crashed), OPEN)
+    _remember(store, _again(dict(made)["program"], "long ago", "KIOSK-1", now - timedelta(days=60)), OPEN)
     for number in range(14):  # a spike
         crashed = now - timedelta(hours=2 * number)
         _remember(store, _again(dict(made)["program"], f"spike {number}", f"KIOSK-{number % 6}", crashed), OPEN)
