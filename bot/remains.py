@@ -7,6 +7,7 @@ from pathlib import Path
 from analysis.fingerprint import IDENTITY_BYTES, identity, identity_of
 from bot.fetch.blocks import PAGE, drop_blocks, places
 from bot.fetch.workspace import KEPT, downloads, job_name
+from bot.posted import numbers
 from storage.forgetting import Forgotten
 from storage.store import Store
 
@@ -32,6 +33,31 @@ def remove_files(home: Path, gone: Forgotten) -> int:
         shutil.rmtree(entry, ignore_errors=True)
     pages = [place for place in places(home) if _identity_of_pages(place) in wanted]
     return len(mine) + sum(drop_blocks(place) for place in pages)
+
+
+def remove_forgotten(store: Store, home: Path) -> int:
+    """Delete kept dumps of jobs whose crashes are in history no more, wherever they were forgotten; how many entries
+    went. What a job kept without finding a crash in it stays as long as the job is remembered."""
+    gone = 0
+    for entry in _entries(downloads(home)):
+        number = entry.name.removeprefix(f"{KEPT}{job_name(0)[:-1]}")
+        if entry.name.startswith(KEPT) and number.isdecimal() and not _is_known(store, int(number), entry):
+            shutil.rmtree(entry, ignore_errors=True)
+            gone += 1
+    return gone
+
+
+def _is_known(store: Store, number: int, kept: Path) -> bool:
+    job = store.jobs.get(number)
+    if job is not None:
+        found = numbers(job.memory)
+        return not found or any(store.reports.get(report) is not None for report in found)
+    try:
+        files = [path for path in kept.rglob("*") if path.is_file()]
+        identities = [identity(path, path.stat().st_size) for path in files]
+    except OSError:
+        return True  # it is looked at again
+    return any(store.reports.number_of_dump(one) is not None for one in identities)
 
 
 def _entries(directory: Path) -> list[Path]:

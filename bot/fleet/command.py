@@ -13,6 +13,7 @@ from bot.crew import drained
 from bot.ending import Ending, on_signals
 from bot.fleet.crews import crew_of
 from bot.fleet.presence import be_there
+from bot.housekeeping import keep_home
 from bot.sending import PACE_SECONDS
 from bot.settings import Settings
 from bot.starting import SPARE_THREADS, CannotServe, open_workspaces, opened_store, tools_of
@@ -72,7 +73,11 @@ async def work_on(
         crew = crew_of(settings, tools, ending)
         who = workspaces.nobody.identity.user or "what each workspace installed"
         log.info("working as %s; %d at a time", who, settings.workers)
-        tasks = [*crew.start(), asyncio.create_task(be_there(store, settings.workers, ending.stop))]
+        tasks = [
+            *crew.start(),
+            asyncio.create_task(be_there(store, settings.workers, ending.stop)),
+            asyncio.create_task(keep_home(store, settings, ending.stop)),
+        ]
         try:
             await drained(tasks, ending, settings.drain_seconds)
         except DatabaseTooNew as newer:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.fetch.workspace import downloads, job_name, make_room
-from bot.housekeeping import keep_house, tidy
+from analysis.fingerprint import identity_of
+from bot.fetch.workspace import KEPT, downloads, job_name, make_room
+from bot.housekeeping import keep_house, tidy, tidy_home
 from bot.settings import Settings
 from storage.errors import DatabaseBusy
+from storage.forgetting import Which
 from storage.jobs import NewJob
 from storage.store import Store
 from tests.storage.samples import Clock, report
@@ -72,3 +74,36 @@ def test_kept_dumps_make_room_the_oldest_first_and_running_jobs_stay(tmp_path: P
     assert sorted(path.name for path in tmp_path.iterdir()) == ["job-3", "kept-job-2"]
     assert not make_room(tmp_path, 3 << 20, 3 << 20)
     assert [path.name for path in tmp_path.iterdir()] == ["job-3"]
+
+
+def test_kept_dumps_go_when_their_crashes_were_forgotten_on_another_machine(tmp_path: Path) -> None:
+    clock = Clock()
+    here, content = tmp_path / "here", b"PAGEDU64" + bytes(5000)
+
+    def keep(number: int) -> Path:
+        kept = downloads(here) / f"{KEPT}{job_name(number)}"
+        kept.mkdir(parents=True)
+        (kept / "dump").write_bytes(content + bytes(number))
+        return kept
+
+    def done(store: Store, key: str, **memory: object) -> int:
+        store.jobs.enqueue(NewJob(key, {}))
+        job = store.jobs.take("w", 60)
+        assert job is not None
+        assert store.jobs.remember(job, **memory)
+        assert store.jobs.finish(job)
+        return job.id
+
+    with Store.open(tmp_path / "x.sqlite", clock) as store:
+        known, gone = store.remember(report("a")).id, store.remember(report("b")).id
+        stays = [keep(done(store, "known", report=known)), keep(done(store, "nothing found"))]
+        goes = [keep(done(store, "forgotten", report=gone)), keep(900)]
+        old = keep(901)  # its job is no longer remembered, its crash is
+        found = identity_of(len(content) + 901, content + bytes(901))
+        store._database.change("UPDATE reports SET identity = ? WHERE id = ?", [found, known])
+        mine = downloads(here) / f"{KEPT}cli-1"
+        mine.mkdir()
+        store.forget(Which(numbers=(gone,)))
+        assert tidy_home(store, Settings(home=here, keep_dumps="always")) == 2
+    assert [entry.exists() for entry in (*stays, old, mine)] == [True] * 4
+    assert [entry.exists() for entry in goes] == [False, False]

@@ -68,7 +68,9 @@ def worker_process(
     environment |= {f"PILEUP_{name}": str(value) for name, value in given.items()}
     environment |= {name if name.startswith(("AWS_", "FSSPEC_")) else f"PILEUP_{name}": more[name] for name in more}
     command = [sys.executable, "-m", "tests.fleet.worker", str(seconds)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         try:
             yield process
         finally:
