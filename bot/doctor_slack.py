@@ -13,7 +13,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clients import bare_client, sending_client
 from bot.doctor import Finding
-from bot.install.scopes import DEFAULT, FEATURES, bot_scopes
+from bot.install.scopes import FEATURES, bot_scopes
+from bot.install.wanted import wanted_features
 from bot.settings import Settings
 from bot.slack_calls import Refused, Unreachable, word
 from bot.starting import CannotServe, open_workspaces
@@ -22,6 +23,7 @@ from storage.errors import StorageError
 from storage.store import Store
 
 MAX_CHANNELS, MAX_WORKSPACES = 50, 50
+FOR_COMFORT = ("unfurl",)  # features without which nothing goes unanswered
 SKEW_SECONDS = 30.0  # Slack's signed requests count for five minutes
 _FAULTS = (SlackApiError, SlackClientError, aiohttp.ClientError, OSError, TimeoutError, Refused, Unreachable)
 _GONE = ("channel_not_found", "not_in_channel")
@@ -116,7 +118,7 @@ def _scopes(settings: Settings, headers: Mapping[str, str]) -> Iterator[Finding]
         missing = sorted(lacking & set(FEATURES[name].scopes))
         if missing:
             yield Finding(
-                "missing",
+                "note" if name in FOR_COMFORT else "missing",
                 f"the scope{'s' * (len(missing) > 1)} {', '.join(missing)} for “{FEATURES[name].help}”: put the "
                 f"manifest in anew (pileup manifest --features {','.join(wanted)}) and install the app again",
             )
@@ -125,13 +127,6 @@ def _scopes(settings: Settings, headers: Mapping[str, str]) -> Iterator[Finding]
     more = sorted(given - set(bot_scopes(FEATURES)))
     if more:
         yield Finding("note", f"the token has scopes that nothing here uses: {', '.join(more)}")
-
-
-def wanted_features(settings: Settings) -> tuple[str, ...]:
-    """The features that the settings call for."""
-    rights = settings.permissions
-    names = rights.managers.union(*rights.single.values())
-    return (*DEFAULT, "groups") if any(name.startswith("S") for name in names) else DEFAULT
 
 
 async def _channels(settings: Settings, client: AsyncWebClient) -> AsyncIterator[Finding]:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bot.install.scopes import DEFAULT, FEATURES, UnknownFeature, bot_events, bot_scopes, chosen
+from bot.install.wanted import wanted_features
 from bot.listeners.names import COMMAND, SHORTCUT
 
 ABOUT = "Reads Windows crash dumps: which driver did it, which lock it held, who was stuck behind it."
@@ -76,7 +77,7 @@ def run(features: str | None, url: str | None, *, list_them: bool = False) -> in
         return 0
     try:
         settings = read_settings()
-        names = DEFAULT if features is None else tuple(features.replace(",", " ").split())
+        names = wanted_features(settings) if features is None else tuple(features.replace(",", " ").split())
         made = manifest(names, (url or settings.http_url or EXAMPLE).rstrip("/"), settings.web_url or url or EXAMPLE)
     except (UnknownFeature, BadSettings) as error:
         print(f"pileup: {error}", file=sys.stderr)

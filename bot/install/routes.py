@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Route
 from bot.clients import bare_client, oauth_access, reading_client
 from bot.install.installations import STATE_SECONDS, InstallationStore, StateStore
 from bot.install.scopes import bot_scopes
+from bot.install.wanted import wanted_features
 from bot.settings import Settings
 from bot.slack_calls import word
 from bot.web.guard import Rates
@@ -54,6 +55,7 @@ class _Site:
         assert settings.installs is not None  # noqa: S101  # it is what calls this
         self._settings = settings
         self._keys = settings.installs
+        self._scopes = ",".join(bot_scopes(wanted_features(settings)))
         self._store = store
         self._installations = InstallationStore(store, settings.vault)
         self._states = StateStore(store)
@@ -63,7 +65,7 @@ class _Site:
         if not self._rates.allow(request.client.host if request.client else ""):
             return PlainTextResponse("Too many requests: slow down.", 429, {"Retry-After": "5"})
         state = await self._states.async_issue()
-        asked = {"client_id": self._keys[0], "scope": ",".join(bot_scopes()), "user_scope": "", "state": state}
+        asked = {"client_id": self._keys[0], "scope": self._scopes, "user_scope": "", "state": state}
         answer = RedirectResponse(f"{self._authorize}?{urlencode(asked | self._redirect)}", 302)
         answer.set_cookie(
             self._cookie,

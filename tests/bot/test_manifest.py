@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from bot import acts
 from bot.install.manifest import manifest, run, text
 from bot.install.scopes import DEFAULT, FEATURES, ROOM_EVENTS, UnknownFeature, bot_events, bot_scopes, chosen
+from bot.install.wanted import wanted_features
 from bot.listeners import rooms
 from bot.listeners.names import COMMAND, SHORTCUT
 from bot.sandbox import Message, StandIn
@@ -62,6 +64,15 @@ def test_transport_and_installation_have_their_addresses() -> None:
         "https://b.example/slack/oauth_redirect",
         "https://w.example/signin/callback",
     ]
+
+
+def test_the_settings_call_for_features(tmp_path: Path) -> None:
+    def wanted(**more: Any) -> tuple[str, ...]:
+        return wanted_features(Settings(_env_file=None, home=tmp_path, **more))  # type: ignore[call-arg]  # pydantic-settings' own
+
+    assert wanted() == DEFAULT
+    assert wanted(web_url=PAGES) == (*DEFAULT, "unfurl")
+    assert wanted(managers="U0ANNA0001", may="mute=S0STORAGE1") == (*DEFAULT, "groups")
 
 
 def test_links_to_pages_are_heard_of_at_their_domain() -> None:

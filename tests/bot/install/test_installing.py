@@ -10,8 +10,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bot.home_tab.view import MODE
 from bot.sandbox import Message, StandIn
+from bot.sandbox.events import home_opened
 from bot.sandbox.grants import CLIENT_ID, CLIENT_SECRET
+from bot.sandbox.payloads import action_of, view_press_of
 from bot.sandbox.workspace import Workspace
 from storage.search import Query
 from storage.store import Store
@@ -103,6 +106,44 @@ async def test_two_workspaces_side_by_side_see_nothing_of_each_other(
         with Store.open(f"sqlite:///{tmp_path}/pileup.sqlite") as store:
             assert [store.of_tenant(one.team_id).search.count(Query()) for one in (first, second)] == [1, 2]
             assert {entry.deed for entry in store.audit.entries()} >= {"install"}
+
+
+@BOTH
+async def test_home_tabs_and_previews_are_each_workspace_s_own(slack: StandIn, tmp_path: Path, transport: str) -> None:
+    def home(workspace: Workspace, person: str) -> str:
+        found = workspace.homes.get(person)
+        return "" if found is None else str(found.content["blocks"])
+
+    first, second = slack.workspaces
+    first.unfurl_domains = second.unfurl_domains = {"pileup.example"}
+    routes = {"a.dmp": page(dump("seed")), "b.dmp": page(dump("deadlock"))}
+    async with (
+        serving(**routes) as files,
+        installing(slack, tmp_path, transport, web_url="https://pileup.example") as address,
+    ):
+        await install(address, slack, first)
+        await install(address, slack, second, CARL)
+        said = first.say(CRASHES, ANNA, files.url("/a.dmp")), second.say(SECOND, CARL, files.url("/b.dmp"))
+        await until(lambda: all(is_done(slack, one) for one in said))
+        with Store.open(f"sqlite:///{tmp_path}/pileup.sqlite") as store:
+            numbers = [store.of_tenant(one.team_id).search.find(Query(live=True))[0].id for one in (first, second)]
+        slack.open_home(ANNA)
+        slack.others[second.team_id].emit(home_opened(second, second.channels[SECOND], CARL))
+        await until(lambda: "Settings" in home(first, ANNA) and "Settings" in home(second, CARL))
+        assert ("0x9F rassstp.sys" in home(first, ANNA), "0xE2" in home(first, ANNA)) == (True, False)
+        assert ("0x9F rassstp.sys" in home(second, CARL), "0xE2" in home(second, CARL)) == (False, True)
+        links = " ".join(f"<https://pileup.example/crashes/{number}>" for number in numbers)
+        shared = first.say(CRASHES, ANNA, links), second.say(SECOND, CARL, links)
+        await until(lambda: all(one.unfurled for one in shared))
+        assert [list(one.unfurled) for one in shared] == [
+            [f"https://pileup.example/crashes/{number}"] for number in numbers
+        ]
+        pressed = action_of(second.homes[CARL].content["blocks"], MODE, ["channel"])
+        slack.others[second.team_id].interact(view_press_of(second, second.homes[CARL], pressed, {}))
+        await until(lambda: "Verdicts stand in the channel itself" in home(second, CARL))
+        slack.open_home(ANNA)
+        await until(lambda: len(slack.calls_of("views.publish")) >= 6)
+        assert "Verdicts stand in the thread" in home(first, ANNA)
 
 
 async def test_a_workspace_that_has_not_installed_it_is_not_answered(slack: StandIn, tmp_path: Path) -> None:
