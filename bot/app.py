@@ -8,7 +8,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from slack_bolt.app.async_app import AsyncApp
@@ -25,6 +25,7 @@ from bot.install import leaving
 from bot.listeners import buttons, commands, intake, rooms, unfurling
 from bot.listeners.names import COMMAND, SHORTCUT
 from bot.outbound import Message, checked
+from bot.patience import Patience
 from bot.stopping import stop_jobs
 from bot.web.guard import NO_PAGES, Access
 from bot.workspaces import Workspaces
@@ -102,6 +103,7 @@ class Listeners:
     rules: intake.Rules
     leave: Leave | None = None
     access: Access = NO_PAGES
+    patience: Patience = field(default_factory=Patience)
 
     async def authorize(self, team_id: str | None) -> AuthorizeResult | None:
         """Who we are where an event comes from: known, since taking an event must not wait for Slack's answer."""
@@ -112,7 +114,10 @@ class Listeners:
         return AuthorizeResult(enterprise_id=None, team_id=who.team, bot_user_id=who.user, bot_id=who.bot)
 
     async def hear(self, body: dict[str, Any]) -> None:
-        """A message, or a mention."""
+        """A message, or a mention. While history is away it is kept in mind."""
+        await self.patience.keep(f"event {body.get('event_id')}", lambda: self._hear(body))
+
+    async def _hear(self, body: dict[str, Any]) -> None:
         here = await self._here(body)
         if here is None:
             return

@@ -197,9 +197,16 @@ async def _recalled(tools: Tools, job: Job) -> tuple[Report | None, bool]:
 
 async def _read(tools: Tools, job: Job, talk: Conversation, desk: Desk) -> Read:
     # A link that another job is reading right now is waited for, not fetched again.
-    flight = tools.flight(fingerprint(job.secret or job.payload["shown"]))
+    name = fingerprint(job.secret or job.payload["shown"])
+    flight = tools.flight(name)
     async with flight.lock:
-        return await _followed(tools, job, flight) or await _led(tools, job, talk, desk, flight)
+        try:
+            return await _followed(tools, job, flight) or await _led(tools, job, talk, desk, flight)
+        finally:
+            # Who waits already hears of a failure, who comes later tries anew. It would stay for a while by itself: the
+            # failure knows by its traceback who knows it.
+            if flight.failure is not None and tools.flights.get(name) is flight:
+                del tools.flights[name]
 
 
 async def _followed(tools: Tools, job: Job, flight: Flight) -> Read | None:

@@ -5,6 +5,7 @@ the thread and the job's memory say. Stopped gracefully, it gives the job back a
 """
 
 import asyncio
+import errno
 import logging
 import socket
 from contextlib import AsyncExitStack, suppress
@@ -32,7 +33,7 @@ from bot.slack_text import render
 from bot.stopping import SAID
 from bot.symbols.fetching import SymbolServers
 from bot.tools import Tools
-from storage.errors import DatabaseBusy, DatabaseFull, DatabaseUnreachable, StorageError
+from storage.errors import AWAY, StorageError
 from storage.jobs import Job
 
 log = logging.getLogger(__name__)
@@ -41,8 +42,8 @@ IDLE_SECONDS = 1.0  # how often a worker looks for work that nobody announced, s
 RETRY_SECONDS = 30.0
 MAX_HELD = 250  # jobs of one worker whose details are still to be told
 PASSWORD_SECONDS = 24 * 3600.0
-
-AWAY = (DatabaseUnreachable, DatabaseBusy, DatabaseFull)  # what a database that works again may have said
+ROOM_SECONDS = (5, 10, 20, 40, 60, 60, 60, 60)  # between tries of a dump that found no room on the disk
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 QUICK = (
     ASK,
@@ -331,6 +332,11 @@ async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:
     except (FetchFailed, ArchiveFailed, AnalysisFailed) as failed:
         await _failed(tools, job, talk, failed)
         return
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        await _failed(tools, job, talk, FetchFailed("disk", "no room left here for the file"))
+        return
     except NothingToSay:
         result = {}
     finally:
@@ -353,6 +359,12 @@ async def _failed(
     tools: Tools, job: Job, talk: Conversation, failed: FetchFailed | ArchiveFailed | AnalysisFailed
 ) -> None:
     log.info("job %d failed: %s", job.id, failed.kind)
+    tried = int(job.memory.get("no_room", 0))
+    if failed.kind == "disk" and tried < len(ROOM_SECONDS):
+        # Full disks are emptied again, and other workers have their own. That is no word about the dump.
+        await remember(tools, job, no_room=tried + 1)
+        await asyncio.to_thread(tools.store.jobs.requeue, job, ROOM_SECONDS[tried])
+        return
     given = "\n" in (job.secret or "")
     if failed.kind == "password" and not job.payload.get("untold") and (given or "asked" not in job.memory):
         # The job waits for the answer, and for a day at most: then it comes here again, with nothing given.

@@ -44,3 +44,6 @@ class DatabaseTooNew(StorageError):
 
 class QueueMissing(StorageError):
     """The package is not installed that brings jobs on PostgreSQL to workers."""
+
+
+AWAY = (DatabaseUnreachable, DatabaseBusy, DatabaseFull)  # what a database that works again may have said

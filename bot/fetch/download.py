@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -14,7 +13,17 @@ import stamina
 
 from analysis.fingerprint import IDENTITY_BYTES, identity_of
 from bot import wording
-from bot.fetch.failures import TRANSIENT, TryLater, check_pace, failure_of, refusal, retry_after, status_failure
+from bot.fetch.failures import (
+    TRANSIENT,
+    TryLater,
+    check_pace,
+    check_room,
+    failure_of,
+    refusal,
+    retry_after,
+    short,
+    status_failure,
+)
 from bot.fetch.limits import FetchLimits, Policy
 from bot.fetch.links import Link
 from bot.fetch.pages import PAGE_BYTES, is_page, judge
@@ -26,7 +35,6 @@ if TYPE_CHECKING:
     from bot.fetch.remote import RemoteDump
 
 TELL_EVERY_SECONDS = 0.25
-SPARE_DISK = 64 << 20
 ROOM_EVERY = 256 << 20  # bytes after which the room is looked at again
 GETTING_ON = 8 << 20  # bytes since the last try that make a connection worth more of them
 LEAST_TOLD_SECONDS = 2.0  # a shorter rest is over before it is read
@@ -48,10 +56,10 @@ class Arrived:
         return min(1.0, self.received / self.total) if self.total else None
 
     def __str__(self) -> str:
-        of = "" if self.total is None else f" of {_size(self.total)}"
+        of = "" if self.total is None else f" of {short(self.total)}"
         left = self.seconds_left
         soon = f", {wording.duration(left)} left" if left is not None and left >= LEAST_TOLD_SECONDS else ""
-        return f"{_size(self.received)}{of}, {_size(int(self.rate))}/s{soon}"
+        return f"{short(self.received)}{of}, {short(int(self.rate))}/s{soon}"
 
     @property
     def seconds_left(self) -> float | None:
@@ -294,16 +302,11 @@ class _Transfer:
 
     def _check_size(self, count: int) -> None:
         if count > self.limits.max_bytes:
-            says = f" (the server says {_size(self.total)})" if self.total and self.total >= count else ""
-            raise FetchFailed("size", f"the file is over the size cap of {_size(self.limits.max_bytes)}{says}")
+            says = f" (the server says {short(self.total)})" if self.total and self.total >= count else ""
+            raise FetchFailed("size", f"the file is over the size cap of {short(self.limits.max_bytes)}{says}")
 
     def _check_disk(self, count: int) -> None:
-        free = shutil.disk_usage(Path(self.file.name).parent).free
-        if count + SPARE_DISK > free:
-            raise FetchFailed("disk", f"no room here for {_size(count)}: {_size(free)} are free")
-        if self.room is not None and not self.room(count):
-            most = _size(self.limits.quota_bytes)
-            raise FetchFailed("disk", f"no room here for {_size(count)}: all dumps together may take {most}")
+        check_room(Path(self.file.name), count, self.limits, self.room)
 
     def _tell(self, *, force: bool = False) -> None:
         now = time.monotonic()
@@ -337,13 +340,8 @@ def _body(response: httpx.Response) -> AsyncIterator[bytes]:
     return response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()
 
 
-def _size(count: int) -> str:
-    # A cap of two gigabytes is "2 GB", not "2.0 GB".
-    return wording.size(count).replace(".0 ", " ")
-
-
 def _so_far(transfer: _Transfer | None) -> str:
     if transfer is None or not transfer.received:
         return ""
-    of = "" if transfer.total is None else f" of {_size(transfer.total)}"
-    return f", with {_size(transfer.received)}{of} here"
+    of = "" if transfer.total is None else f" of {short(transfer.total)}"
+    return f", with {short(transfer.received)}{of} here"

@@ -1,7 +1,6 @@
 """The parts of a zip on a web server that its dumps need, fetched into a sparse copy; or where its one dump lies."""
 
 import asyncio
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +8,8 @@ from pathlib import Path
 import httpx
 
 from bot import wording
-from bot.fetch.download import SPARE_DISK, Arrived, Fetched, Progress, Room
-from bot.fetch.failures import check_pace, failure_of
+from bot.fetch.download import Arrived, Fetched, Progress, Room
+from bot.fetch.failures import check_pace, check_room, failure_of
 from bot.fetch.limits import FetchLimits
 from bot.fetch.links import Link
 from bot.fetch.problems import FetchFailed
@@ -74,9 +73,4 @@ async def fetch_members(
 def _check_room(path: Path, count: int, limits: FetchLimits, room: Callable[[int], bool] | None) -> None:
     if count > limits.max_bytes:
         raise FetchFailed("size", f"what is in it is over the size cap of {wording.size(limits.max_bytes)}")
-    free = shutil.disk_usage(path.parent).free
-    if count + SPARE_DISK > free:
-        raise FetchFailed("disk", f"no room here for {wording.size(count)}: {wording.size(free)} are free")
-    if room is not None and not room(count):
-        most = wording.size(limits.quota_bytes)
-        raise FetchFailed("disk", f"no room here for {wording.size(count)}: all dumps together may take {most}")
+    check_room(path, count, limits, room)

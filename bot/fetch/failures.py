@@ -1,18 +1,22 @@
 """What went wrong with a request, in one line for a person."""
 
 import errno
+import shutil
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 from httpx_secure import SSRFProtectionError
 
 from bot import wording
 from bot.fetch.limits import FetchLimits
-from bot.fetch.problems import FetchFailed
+from bot.fetch.problems import FetchFailed, Kind
 from bot.fetch.safety import as_refusal
 from bot.fetch.shares import expired
 
+SPARE_DISK = 64 << 20  # bytes that stay free
 RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 TRANSIENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError)
 
@@ -80,11 +84,28 @@ def failure_of(error: BaseException, host: str, limits: FetchLimits, so_far: str
     return None
 
 
+def check_room(path: Path, count: int, limits: FetchLimits, room: Callable[[int], bool] | None = None) -> None:
+    """Raises: FetchFailed, where so many more bytes find no room beside a file: ``disk`` where they may find some
+    later, ``size`` where not even an empty disk would hold them."""
+    usage = shutil.disk_usage(path.parent)
+    if count + SPARE_DISK > usage.free:
+        kind: Kind = "disk" if count + SPARE_DISK <= usage.total else "size"
+        raise FetchFailed(kind, f"no room here for {short(count)}: {short(usage.free)} are free")
+    if room is not None and not room(count):
+        most = short(limits.quota_bytes)
+        raise FetchFailed("disk", f"no room here for {short(count)}: all dumps together may take {most}")
+
+
 def check_pace(received: int, seconds: float, limits: FetchLimits) -> None:
     """Raises: FetchFailed, where a server was waited for too long for what it sent."""
     if seconds > limits.patience_seconds and received < seconds * limits.slowest_rate:
         sent = f"{wording.size(received)} in {wording.duration(seconds)}"
         raise FetchFailed("time", f"the server sends too slowly: {sent}")
+
+
+def short(count: int) -> str:
+    """So many bytes in words: a cap of two gigabytes is "2 GB", not "2.0 GB"."""
+    return wording.size(count).replace(".0 ", " ")
 
 
 def is_tls(error: BaseException | None) -> bool:

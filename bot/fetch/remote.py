@@ -7,7 +7,6 @@ single page, more of them the more often a region was asked about, and the small
 import asyncio
 import functools
 import os
-import shutil
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -21,9 +20,9 @@ from bot import wording
 from bot.archives.collector import shown_name
 from bot.fetch.blocks import PAGE, BlockFile, Run, open_blocks
 from bot.fetch.buckets import fetch_object, is_bucket_link
-from bot.fetch.download import SPARE_DISK, Fetched, Progress, Room, download
+from bot.fetch.download import Fetched, Progress, Room, download
 from bot.fetch.entering import fetch_members
-from bot.fetch.failures import check_pace, failure_of
+from bot.fetch.failures import check_pace, check_room, failure_of
 from bot.fetch.limits import FetchLimits, Policy
 from bot.fetch.links import Link
 from bot.fetch.problems import FetchFailed
@@ -253,9 +252,7 @@ class RemoteDump:
             raise FetchFailed(
                 "size", f"its analysis needs more than the size cap of {wording.size(self._limits.max_bytes)}"
             )
-        free = shutil.disk_usage(self.path.parent).free
-        if count + SPARE_DISK > free:
-            raise FetchFailed("disk", f"no room here for {wording.size(count)}: {wording.size(free)} are free")
+        check_room(self.path, count, self._limits)
 
     def _planned(self, runs: list[Run]) -> list[Run]:
         # What is fetched for what is missing.

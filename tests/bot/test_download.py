@@ -222,11 +222,14 @@ def test_rarer_failures_have_their_line(error: Exception, line: str) -> None:
 
 
 async def test_a_full_disk_is_seen_before_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.fetch.download.shutil.disk_usage", lambda _path: shutil._ntuple_diskusage(10, 9, 1))
+    monkeypatch.setattr("bot.fetch.failures.shutil.disk_usage", lambda _path: shutil._ntuple_diskusage(10, 9, 1))
     async with serving(dump=web.page(BODY)) as server:
         failed = await failure(server.url("/dump"), tmp_path)
     assert failed.line == "no room here for 1 MB: 1 bytes are free"
-    assert failed.exit_code == 5
+    assert (failed.kind, failed.exit_code) == ("size", 5)  # not even an empty disk would hold it
+    monkeypatch.setattr("bot.fetch.failures.shutil.disk_usage", lambda _path: shutil._ntuple_diskusage(1 << 40, 9, 1))
+    async with serving(dump=web.page(BODY)) as server:
+        assert (await failure(server.url("/dump"), tmp_path)).kind == "disk"
 
 
 async def test_cancelling_leaves_no_file(tmp_path: Path) -> None:

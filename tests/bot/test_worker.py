@@ -2,7 +2,10 @@
 
 import asyncio
 import dataclasses
+import errno
+import gc
 import hashlib
+import shutil
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -26,7 +29,7 @@ from storage.store import Store
 from tests.bot.kit import ANNA, CRASHES, Analyst, bot, dump, is_done, is_told, replies, shown, until
 from tests.bot.range_server import RangeServer, serving_ranges
 from tests.bot.reports import sample
-from tests.bot.server import page, serving
+from tests.bot.server import page, serving, status
 
 
 @pytest.fixture
@@ -229,6 +232,53 @@ async def test_a_link_that_must_wait_for_a_worker_is_greeted_meanwhile(slack: St
         assert replies(slack, second) == []
         greeted.set()
         await until(lambda: is_done(slack, second))
+
+
+async def test_a_link_that_failed_is_read_anew_when_it_is_posted_again(slack: StandIn, tmp_path: Path) -> None:
+    routes = {"a.dmp": status("404 Not Found")}
+    gc.disable()
+    try:
+        async with serving(**routes) as files, bot(slack, tmp_path, Analyst()):
+            first = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+            await until(lambda: is_done(slack, first))
+            files.routes["/a.dmp"] = page(dump("seed"))
+            second = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+            await until(lambda: is_done(slack, second))
+    finally:
+        gc.enable()
+    assert (list(first.reactions), list(second.reactions)) == (["x"], ["white_check_mark"])
+
+
+async def test_a_disk_that_is_full_for_a_while_costs_no_dump_its_answer(
+    slack: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "ROOM_SECONDS", (0.1,) * 3)
+    usage = [shutil._ntuple_diskusage(1 << 40, 1 << 40, 0)] * 2 + [shutil.disk_usage(tmp_path)]
+    monkeypatch.setattr(
+        "bot.fetch.failures.shutil.disk_usage", lambda _path: usage[0] if len(usage) == 1 else usage.pop(0)
+    )
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_told(slack, said))
+    assert list(said.reactions) == ["white_check_mark"]
+    assert len(usage) == 1
+
+
+async def test_a_disk_that_stays_full_is_told_in_the_end(
+    slack: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "ROOM_SECONDS", (0.05,) * 2)
+
+    def full(_path: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("bot.fetch.failures.shutil.disk_usage", full)
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst()):
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_done(slack, said))
+    (reply,) = replies(slack, said)
+    assert "no room left here" in shown(reply)
+    assert list(said.reactions) == ["x"]
 
 
 async def test_messages_that_wait_for_leave_to_be_edited_keep_no_dump_waiting(slack: StandIn, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ FAULTS = (
     Fault("cable pulled: all workers - database, 30 s", cut("w1", "w2"), 30),
     Fault("cable pulled: bot - database, 30 s", cut("bot"), 30, bot_works=True),
     Fault("cable pulled: everybody - database, 30 s", cut("bot", "w1", "w2"), 30, bot_works=True),
-    Fault("disk of all workers full, 20 s", scratch_fills, 20, scratch_mb=24),
+    Fault("disk of all workers full, 20 s", scratch_fills, 20, scratch_mb=120),
     Fault("disk of the database full, 20 s", data_fills, 20, data_mb=320),
     Fault("workers' clocks: +1 h and -1 h, 20 s", clocks_jump, 20, fake_time=True),
 )
