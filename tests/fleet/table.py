@@ -181,7 +181,7 @@ def _judge(row: Row) -> None:
 
 @asynccontextmanager
 async def _installed(fault: Fault, lease: float) -> AsyncIterator[Installation]:
-    with contextlib.ExitStack() as disks, TemporaryDirectory(prefix="pileup-fault-") as place:
+    with TemporaryDirectory(prefix="pileup-fault-") as place, contextlib.ExitStack() as disks:
         data = disks.enter_context(memory_disk(Path(place) / "data", fault.data_mb)) if fault.data_mb else None
         if data is not None:
             data.parent.chmod(0o755)
