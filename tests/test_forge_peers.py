@@ -28,6 +28,7 @@ NAMES = {  # major build -> the real table whose addresses the forged kernel tak
 HIGH = 0xFFFF << 48  # volatility3 prints 48 bits of an address
 
 volatility = pytest.mark.skipif(find_spec("volatility3") is None, reason="volatility3 is not installed")
+patient = pytest.mark.timeout(300)  # volatility3 starts slowly where much else goes on
 tables = pytest.mark.skipif(not TABLES.is_dir(), reason="the shared symbol tables are not here")
 
 
@@ -51,7 +52,7 @@ def run_volatility(home: Path, dump: Path, plugin: str) -> list[dict[str, Any]]:
     main = "import sys; from volatility3.cli import main; sys.argv[0] = 'vol'; main()"
     command = [sys.executable, "-W", "ignore", "-c", main, "--offline", "-q", "-r", "json"]
     places = ["-s", str(home / "symbols"), "--cache-path", str(home / "cache"), "-f", str(dump)]
-    done = subprocess.run([*command, *places, plugin], capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run([*command, *places, plugin], capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-500:]
     rows: list[dict[str, Any]] = json.loads(done.stdout[done.stdout.index("[") :])
     return rows
@@ -82,6 +83,7 @@ def volatility_agrees(home: Path, forged: Forged, *, briefly: bool = False) -> N
 
 
 @volatility
+@patient
 @tables
 @pytest.mark.shared
 def test_volatility_lists_the_threads_that_were_written(volatility_home: Path) -> None:

@@ -25,7 +25,7 @@ from tests.bot.server import page, serving
 ROOT = Path(__file__).parents[2]
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "slack"
 PAGES = "https://pileup.example"
-PATIENCE = 5.0  # of one step, where something may be missing
+PATIENCE = 10.0  # of one step, where something may be missing
 PLACES = {CRASHES: "", "C0SECRET01": "private", "C0GROUP001": "mpim", DIRECT: "im"}
 
 
