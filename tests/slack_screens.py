@@ -63,7 +63,7 @@ class Desk:
         """Open a channel, a thread in it, or the home tab."""
         query = f"?thread={parent.ts}" if parent else "?tab=home" if tab else ""
         await self.browser.open(f"{self.slack.base}chat/{channel}{query}")
-        await self.browser.until("[...document.images].every((one) => one.complete)")
+        await self.browser.until("[...document.images].every((one) => one.complete && one.alt.length > 20)")
 
     async def take(self, name: str, *, whole: bool = True) -> None:
         """Both pictures of what is open: as high as it is, or as high as a screen."""
@@ -146,6 +146,18 @@ async def story(desk: Desk, files: str, home: Path) -> None:
     await desk.read("D0ANNA0001", tab="home")
     await desk.browser.see("Settings", "#home")
     await desk.take("home")
+    await desk.browser.press("#home button", "Add a rule…")
+    await desk.browser.see("Severity", "#window")
+    await desk.take("rule", whole=False)
+    await desk.browser.press("#window button", "Close")
+    await until(lambda: not desk.slack.workspace.views)
+    await desk.read("D0ANNA0001", tab="home")
+    await desk.browser.see("Settings", "#home")
+    await desk.browser.choose("#home .use:has(option[value=C0CRASHES1]) select", "#crashes")
+    await desk.browser.press("#home .use:has(option[value=C0CRASHES1]) button")
+    await desk.browser.see("How verdicts stand", "#window")
+    await desk.take("channel-settings", whole=False)
+    await desk.browser.press("#window button", "Close")
 
     with Store.open(home / "pileup.sqlite") as store:
         now = utc_now()

@@ -185,3 +185,10 @@ def messages(value: Any) -> Iterator[dict[str, Any]]:
         yield value
     elif "blocks" not in value:
         yield from (part for part in value.values() if isinstance(part, dict) and "blocks" in part)
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_each_field_of_a_form_is_told_by_its_own_label(name: str) -> None:
+    labels = [item["label"]["text"] for item in elements(GOLDENS[name]) if item["type"] == "input"]
+    assert len(labels) == len(set(labels))
+    assert all(len(label.split()) > 1 or label in ("Severity", "Remove") for label in labels), labels

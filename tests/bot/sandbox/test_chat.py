@@ -40,6 +40,7 @@ async def test_a_person_gets_a_verdict_acts_on_it_and_asks(
         await browser.press(".below a", "replies")
         await browser.see("rassstp.sys holds", ASIDE)
         await browser.see("pileup-report-", ASIDE)
+        await browser.until(f"document.querySelector('{ASIDE} img')?.alt.includes('nt!PiEngineLock')")
 
         await browser.press(f"{ASIDE} button", "Acknowledge")
         await browser.see("acknowledged by @anna", ASIDE)
