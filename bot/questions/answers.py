@@ -9,7 +9,7 @@ from bot.questions.grammar import OF_ONE_CRASH, Kind, Question, read_question
 from bot.questions.machines import memory
 from bot.questions.naming import Named, code_text, name_words, narrow
 from bot.questions.one_crash import about_crash
-from bot.questions.parts import Answer, Asked, Row, crashes, day, stands_of, times
+from bot.questions.parts import SHOWN_ROWS, Answer, Asked, Row, crashes, day, stands_of, times
 from bot.questions.trends import clean, fresh, trend, versions
 from bot.standing import UNKNOWN, standing
 from bot.wording import count as counted
@@ -33,7 +33,6 @@ EXAMPLES = (
     "0x9f this month as CSV",
 )
 SHOWN_HOSTS = 5
-SHOWN_ROWS = 5
 MAX_EXPORTED = 10_000  # crashes of one table
 TOO_MANY_UNKNOWN = 3  # words of which history knows none: a question about something else
 WHICH_CRASH = "I do not know which crash you mean: ask in its thread, or name a driver or a code."
@@ -70,8 +69,11 @@ def ask(store: Store, text: str, now: datetime, about: int | None = None) -> Ans
     return match(store, text, now, about).answer
 
 
-def match(store: Store, text: str, now: datetime, about: int | None = None, *, stands: bool = True) -> Matched:
-    """Answer a question, and tell the query behind it. Not ``stands``: without how the failures of its rows stand."""
+def match(
+    store: Store, text: str, now: datetime, about: int | None = None, *, stands: bool = True, shown: int = SHOWN_ROWS
+) -> Matched:
+    """Answer a question, and tell the query behind it. Not ``stands``: without how the failures of its rows stand.
+    ``shown`` is how many crashes stand below an answer that names no number."""
     question = read_question(text, now)
     found = _told(store, text, question, now, about)
     if found is not None:
@@ -80,7 +82,7 @@ def match(store: Store, text: str, now: datetime, about: int | None = None, *, s
     if len(names) >= TOO_MANY_UNKNOWN and not any(name.is_known for name in names):
         return Matched(_unclear(f"I did not understand “{_quoted(text)}”.", text), "unclear")
     query = narrow(names, Query(since=question.since, until=question.until))
-    asked = Asked(store, question, names, query, now, stands=stands)
+    asked = Asked(store, question, names, query, now, stands=stands, shown=shown)
     said = _ANSWERS[question.kind](asked)
     corrected = dataclasses.replace(said, lines=(*_corrections(names), *said.lines))
     return Matched(corrected, question.kind, _widened(asked)[0].query, tuple(names))
@@ -158,7 +160,7 @@ def _seen(asked: Asked) -> Answer:
     verb = "was mentioned in" if mentioned else "was seen"
     how_often = crashes(span.count) if mentioned else times(span.count)
     first = f"Yes: {asked.subject} {verb} {how_often}{asked.time}{_hosts(span, asked)}{_days(span, asked)}."
-    return Answer((first, *_most_often(asked)), asked.rows(SHOWN_ROWS))
+    return Answer((first, *_most_often(asked)), asked.rows(asked.shown))
 
 
 def _count(asked: Asked) -> Answer:
@@ -166,11 +168,11 @@ def _count(asked: Asked) -> Answer:
     span = asked.store.search.span(asked.query)
     if not asked.names:
         said = f"{crashes(span.count)}{asked.time}{_hosts(span, asked)}{_days(span, asked)}."
-        return Answer((said,), asked.rows(SHOWN_ROWS))
+        return Answer((said,), asked.rows(asked.shown))
     if not span.count:
         return _never(asked)
     said = f"{asked.subject}: {times(span.count)}{asked.time}{_hosts(span, asked)}{_days(span, asked)}."
-    return Answer((said, *_most_often(asked)), asked.rows(SHOWN_ROWS))
+    return Answer((said, *_most_often(asked)), asked.rows(asked.shown))
 
 
 def _last(asked: Asked) -> Answer:
@@ -198,7 +200,7 @@ def _which_hosts(asked: Asked) -> Answer:
     lines = [f"{counted(len(top), 'host')}{about}{asked.time}: {listed}."] if top else []
     if nameless:
         lines.append(f"{crashes(nameless)} name{'s' if nameless == 1 else ''} no host: such dumps do not hold it.")
-    return Answer(tuple(lines), asked.rows(SHOWN_ROWS))
+    return Answer(tuple(lines), asked.rows(asked.shown))
 
 
 def _top(asked: Asked) -> Answer:

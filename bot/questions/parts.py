@@ -10,6 +10,8 @@ from bot.standing import UNKNOWN, Standing, standing
 from bot.wording import count as counted
 from storage import Query, Store, StoredReport, Thread
 
+SHOWN_ROWS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -45,7 +47,7 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A question with what its words name, and the query that this comes to. Not ``stands``: nobody needs to know how
-    the failures of its rows stand."""
+    the failures of its rows stand. ``shown`` is how many crashes stand below an answer."""
 
     store: Store
     question: Question
@@ -53,6 +55,7 @@ class Asked:
     query: Query
     now: datetime
     stands: bool = True
+    shown: int = SHOWN_ROWS
 
     @property
     def until(self) -> datetime:

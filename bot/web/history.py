@@ -16,6 +16,7 @@ DAYS = 28
 LISTED, TALLIED = 50, 10
 MAX_OTHERS, MAX_THREADS = 5, 5
 ROWS_ALONE = ("fresh", "memory")  # kinds of questions whose answer's rows are not all that matches
+LISTING = ("seen", "count", "hosts")  # those whose answer's rows are the first of all
 
 
 def dashboard(store: Store, now: datetime) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def search(store: Store, question: str, now: datetime, after: str = "") -> dict[
     question the latest crashes."""
     place = read_place(after)
     if question.strip():
-        matched = match(store, question, now, stands=False)
+        matched = match(store, question, now, stands=False, shown=LISTED + 1)
         lines, named = matched.answer.lines, [(one.kind, one.value) for one in matched.names if one.is_known]
         found, has_more = _matching(store, matched, place)
     else:
@@ -67,6 +68,8 @@ def _matching(store: Store, matched: Matched, place: Place | None) -> tuple[list
     told = [one.report for one in matched.answer.rows]
     if matched.query is None or matched.kind in ROWS_ALONE:
         return told, False
+    if matched.kind in LISTING and place is None:
+        return told[:LISTED], len(told) > LISTED
     if matched.kind == "last" and place is None:  # as many as were asked for, and on from there
         return told, bool(told) and bool(store.search.page(matched.query, (told[-1].seen_at, told[-1].id), 1))
     return _page(store, matched.query, place)
