@@ -34,6 +34,7 @@ from bot.starting import SPARE_THREADS, CannotServe, open_workspaces, opened_sto
 from bot.tools import Analyse, Tools
 from bot.webhooks.delivering import Deliverer
 from bot.workspaces import Workspaces
+from storage.errors import StorageError
 from storage.jobs import Job
 from storage.store import Store
 
@@ -212,10 +213,10 @@ async def _health(handler: AsyncSocketModeHandler, store: Store, stop: asyncio.E
             await asyncio.wait_for(stop.wait(), HEALTH_SECONDS)
             return
         connected = await handler.client.is_connected()
-        counts = await asyncio.to_thread(store.jobs.counts)
-        log.log(
-            logging.INFO if connected else logging.WARNING,
-            "health: socket %s, jobs %s",
-            "connected" if connected else "down",
-            ", ".join(f"{count} {state}" for state, count in counts.items()),
-        )
+        level = logging.INFO if connected else logging.WARNING
+        try:
+            counts = await asyncio.to_thread(store.jobs.counts)
+            jobs = ", ".join(f"{count} {state}" for state, count in counts.items())
+        except StorageError as error:  # it comes back, and whatever waits for it goes on
+            level, jobs = logging.WARNING, f"not known: {type(error).__name__}"
+        log.log(level, "health: socket %s, jobs %s", "connected" if connected else "down", jobs)

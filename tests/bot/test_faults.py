@@ -16,6 +16,8 @@ from bot.sandbox.sample import unpack
 from bot.sandbox.server import APP_TOKEN, BOT_TOKEN
 from bot.serve import serve
 from bot.starting import CannotServe
+from storage.errors import DatabaseUnreachable
+from storage.jobs import Jobs
 from storage.store import Store
 from tests.bot.kit import ANNA, BOT, CRASHES, Analyst, bot, dump, is_done, is_told, replies, settings, shown, until
 from tests.bot.server import page, serving
@@ -33,6 +35,21 @@ def keys(slack: StandIn) -> list[str]:
     """The metadata keys of all messages that stand in the channel, to find double posts."""
     found = slack.workspace.channels[CRASHES].messages.values()
     return [str(m.metadata["event_payload"]["key"]) for m in found if m.metadata]
+
+
+async def test_a_look_at_the_queue_while_history_is_away_does_not_end_the_bot(
+    slack: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(_jobs: Jobs) -> None:
+        raise DatabaseUnreachable("no route")
+
+    monkeypatch.setattr("bot.serve.HEALTH_SECONDS", 0.05)
+    async with serving(page=page(dump("seed"))) as files, bot(slack, tmp_path, Analyst()):
+        monkeypatch.setattr(Jobs, "counts", away)
+        await until(lambda: "not known: DatabaseUnreachable" in caplog.text)
+        monkeypatch.undo()
+        said = slack.workspace.say(CRASHES, ANNA, f"{BOT} what is {files.url('/page')}")
+        await until(lambda: is_told(slack, said))
 
 
 async def test_every_event_twice_is_one_answer(slack: StandIn, tmp_path: Path) -> None:
