@@ -40,6 +40,18 @@ function windowState() {
   return document.getElementById("window")?.dataset.state;
 }
 
+function place(list) {
+  return `${list.closest("[id]")?.id} ${list.name}`;
+}
+
+// What was chosen in lists and not sent yet, by place.
+function choices() {
+  const changed = [...live.querySelectorAll("select:not([multiple])")].filter(
+    (list) => list.selectedIndex !== Math.max(0, [...list.options].findIndex((option) => option.defaultSelected)),
+  );
+  return new Map(changed.map((list) => [place(list), list.value]));
+}
+
 let isHeld = false; // while the mouse is down nothing is replaced, or the click would be lost
 
 async function refresh() {
@@ -52,11 +64,15 @@ async function refresh() {
   const kept = [...panels()].map((panel) => (atEnd(panel) ? null : panel.scrollTop));
   const open = document.getElementById("window");
   const before = windowState();
+  const unsent = choices();
   live.innerHTML = text; // made by the server's escaping template
   if (open && before === windowState()) {
     document.getElementById("window").replaceWith(open); // what was written into it stays
   } else {
     document.querySelector("#window .fields :is(input, textarea, select)")?.focus();
+  }
+  for (const list of live.querySelectorAll("select")) {
+    if (unsent.has(place(list))) list.value = unsent.get(place(list));
   }
   [...panels()].forEach((panel, index) => {
     panel.scrollTop = kept[index] ?? panel.scrollHeight;
@@ -75,6 +91,7 @@ document.addEventListener("submit", async (event) => {
   const sent = await fetch(form.getAttribute("action"), { method: "POST", body: new URLSearchParams(new FormData(form, event.submitter)) });
   if (sent.ok && form.elements.text) form.elements.text.value = "";
   if (!live.contains(form)) return;
+  if (!form.closest("#window")) form.reset();
   await refresh();
 });
 document.addEventListener("pointerdown", () => { isHeld = true; });

@@ -45,6 +45,8 @@ async def test_a_person_gets_a_verdict_acts_on_it_and_asks(
         await browser.press(f"{ASIDE} button", "Acknowledge")
         await browser.see("acknowledged by @anna", ASIDE)
         await browser.choose(f"{ASIDE} select", "@ben")
+        slack.workspace.say(CRASHES, ANNA, "chatter while somebody is chosen")
+        await browser.see("chatter while somebody", "main")
         await browser.press(f"{ASIDE} button", "Choose")
         await browser.see("assigned to @ben", ASIDE)
 
