@@ -59,8 +59,8 @@ async def test_a_link_becomes_a_thread_with_summary_and_details(slack: StandIn, 
         assert all(message.unfurl == (False, False) for message in thread if not message.files)
         assert list(said.reactions) == ["white_check_mark"]
         assert mishaps(slack) == []
+        await until(lambda: not list((tmp_path / "downloads").glob("*")))
     assert "secret" not in str([message.to_json() for message in thread])
-    assert not list((tmp_path / "downloads").glob("*"))
 
 
 async def test_a_verdict_links_to_its_page_where_pages_have_an_address(slack: StandIn, tmp_path: Path) -> None:
