@@ -190,6 +190,7 @@ def _tools(settings: Settings, workspace: Workspace, analyse: Analyse | None) ->
         archive_limits=settings.archive_limits,
         limits=settings.limits,
         page=settings.access.report_link,
+        access=settings.access,
         new_ticket=settings.ticketing.begin,
         uploads=settings.uploads_path,
         shelf=_shelf(settings),

@@ -20,6 +20,7 @@ from bot.sending import Sender
 from bot.shelf import Shelf
 from bot.stopping import Stops
 from bot.symbols.fetching import SymbolServers
+from bot.web.guard import NO_PAGES, Access
 from storage.choices import NO_DEFAULTS, Choices, Defaults
 from storage.gates import Limits
 from storage.sight import Sight
@@ -51,7 +52,8 @@ class Tools:
     nothing is to be fetched. ``page`` is the address of a report's page, for those who read it at a place;
     ``new_ticket`` the link that begins a ticket about it.
     ``uploads`` is the directory that posted dumps come in at, ``shelf`` where they lie for all machines.
-    ``membership`` knows who may see what. ``elsewhere`` makes the tools of one workspace, where there are several.
+    ``membership`` knows who may see what, ``access`` which pages are ours.
+    ``elsewhere`` makes the tools of one workspace, where there are several.
     """
 
     store: Store
@@ -73,6 +75,7 @@ class Tools:
     stops: Stops = field(default_factory=Stops)
     page: Callable[[Thread], str | None] = lambda _place: None
     new_ticket: Callable[[Report], str | None] = lambda _report: None
+    access: Access = NO_PAGES
     limits: Limits = field(default_factory=Limits)
     flights: WeakValueDictionary[str, Flight] = field(default_factory=WeakValueDictionary)
     locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)

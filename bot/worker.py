@@ -25,6 +25,7 @@ from bot.listeners.buttons import STOP
 from bot.listeners.intake import ANALYZE, ASK, UNLOCK
 from bot.orphans import worker_name
 from bot.placing import mode_of
+from bot.previews import refresh
 from bot.reading import Desk, LostJob, NothingToSay, remember, retold, story
 from bot.routing import HELD, tell_held
 from bot.sending import Refused, Unreachable
@@ -233,6 +234,8 @@ async def _do(tools: Tools, job: Job, told: asyncio.Event) -> None:
             await _unlock(tools, job)
         elif job.kind == SHOW:
             await show(tools, job.payload)
+            if not job.payload["alone"] and (shown := await told_at(tools, job.payload)) is not None:
+                await refresh(tools, shown[1])
             await asyncio.to_thread(tools.store.jobs.finish, job)
         elif job.kind == DETAILS:
             await _unfold(tools, job)

@@ -208,7 +208,7 @@ class Forgetting:
             self._database.change(f"DELETE FROM uploads WHERE job_id IN ({marks})", list(some))  # noqa: S608
             self._database.change(f"DELETE FROM jobs WHERE id IN ({marks})", list(some))  # noqa: S608
         if which.is_whole_place:
-            tables = ("requests", "held", "digests", "acts", "channels", "audit", "sightings")
+            tables = ("requests", "held", "digests", "acts", "channels", "audit", "sightings", "unfurls")
             for table in tables if which.channel is not None else (*tables, "installations", "sessions"):
                 place, at = _place(which, table)
                 self._database.change(f"DELETE FROM {table} WHERE {place}", at)  # noqa: S608

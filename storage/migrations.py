@@ -522,6 +522,21 @@ CREATE INDEX reports_by_lock ON reports (lock, by_operator, team);
     "",
 )
 
+# Messages of people that show a crash below a link to its page.
+UNFURLS = """
+CREATE TABLE unfurls (
+    team TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    ts TEXT NOT NULL,
+    link TEXT NOT NULL,
+    report_id INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
+    created_at TEXT NOT NULL,
+    PRIMARY KEY (team, channel, ts, link)
+);
+CREATE INDEX unfurls_by_report ON unfurls (report_id);
+"""
+
+
 MIGRATIONS: tuple[str | Step, ...] = (
     JOBS,
     REPORTS,
@@ -545,6 +560,7 @@ MIGRATIONS: tuple[str | Step, ...] = (
     SUBJECTS,
     COUNTED,
     SEEN,
+    UNFURLS,
 )
 
 

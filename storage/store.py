@@ -42,6 +42,7 @@ from storage.suspicion import Suspicion, Suspicions
 from storage.threads import Thread, Threads
 from storage.tokens import Tokens
 from storage.trends import Trends
+from storage.unfurls import Unfurls
 from storage.uploads import Uploads
 from storage.webhooks import Webhooks
 from storage.workers import Workers
@@ -75,6 +76,7 @@ class Store:
         self.suspicion = Suspicions(database, sight)
         self.grouping = Grouping(database, clock, sight.tenant or "")
         self.reports = Reports(database, clock, self.grouping, sight)
+        self.unfurls = Unfurls(database, clock)
         self.threads = Threads(database, clock, sight)
         self.duplicates = Duplicates(database, self.reports, self.threads, self.grouping, sight)
         self.search = Search(database, sight)

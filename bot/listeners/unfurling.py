@@ -8,22 +8,20 @@ Source: docs.slack.dev/reference/events/link_shared, docs.slack.dev/messaging/un
 import asyncio
 import html
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from bot import blocks
 from bot.listeners.buttons import Desk
 from bot.listeners.intake import Rules, is_allowed
 from bot.outbound import Message
+from bot.previews import preview, readers
 from bot.sending import Refused, Unreachable
-from bot.showing import seen_here
-from bot.standing import standing
-from bot.web.addresses import Linked, linked
+from bot.web.addresses import Linked, linked, unsigned
 from bot.web.guard import Access
 from storage.clock import utc_now
 from storage.sight import Sight
 from storage.store import Store
+from storage.unfurls import Unfurled
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +39,7 @@ async def unfurl(desk: Desk, rules: Rules, access: Access, team: str, body: Mapp
         return
     try:
         await desk.sender.unfurl(event["channel"], event["message_ts"], made)
+        await asyncio.to_thread(_keep, desk.store, access, team, event, made.keys())
     except (Refused, Unreachable) as error:  # the message was deleted or edited meanwhile
         log.warning("links to pages are not shown: %s", error)
 
@@ -55,7 +54,8 @@ async def _made(desk: Desk, rules: Rules, access: Access, team: str, body: Mappi
     found = dict(_found(event, access))
     if not found or not await asyncio.to_thread(desk.store.events.first, f"unfurl:{body.get('event_id')}"):
         return {}
-    sight = await _readers(desk, team, channel, user, is_shared=bool(body.get("is_ext_shared_channel")))
+    is_shared = bool(body.get("is_ext_shared_channel"))
+    sight = await readers(desk.membership, desk.store, (team, channel), user, is_shared=is_shared)
     return await asyncio.to_thread(_previews, desk.store, sight, found)
 
 
@@ -67,25 +67,19 @@ def _found(event: Mapping[str, Any], access: Access) -> Iterator[tuple[str, Link
             yield url, about
 
 
-async def _readers(desk: Desk, team: str, channel: str, user: str, *, is_shared: bool) -> Sight:
-    # What everybody in a channel may see. Of one that is not public and of which Slack tells nothing, since the bot is
-    # not in it, nobody knows who reads there: people of other companies may.
-    sight = await desk.membership.sight_in(channel, user)
-    room = await asyncio.to_thread(desk.store.channels.get, team, channel)
-    is_known = room is not None and (room.kind == "public" or room.state in ("open", "archived"))
-    return sight if is_known and not is_shared else replace(sight, channels=frozenset({channel}), public_of=None)
-
-
 def _previews(store: Store, sight: Sight, found: Found) -> dict[str, Message]:
-    made = {url: _preview(store, sight, about) for url, about in found.items()}
+    made = {url: preview(store, sight, about.number) for url, about in found.items() if _leads_there(store, about)}
     return {url: message for url, message in made.items() if message is not None}
 
 
-def _preview(store: Store, sight: Sight, about: Linked) -> Message | None:
-    here = store.seen_as(sight)
-    if store.seen_as(about.sight).reports.get(about.number) is None:
-        return None  # the link shows no such crash to whoever opens it
-    report = here.reports.report(about.number)
-    if report is None:
-        return None
-    return blocks.unfurled(report, seen_here(here, report), standing(here, report, whole=False))
+def _leads_there(store: Store, about: Linked) -> bool:
+    # Whether the link itself shows the crash to whoever opens it.
+    return store.seen_as(about.sight).reports.get(about.number) is not None
+
+
+def _keep(store: Store, access: Access, team: str, event: Mapping[str, Any], urls: Iterable[str]) -> None:
+    # So that they change with what is said of the crash.
+    for url, about in _found(event, access):
+        link = unsigned(url, access) if url in urls else None
+        if link is not None:
+            store.unfurls.note(Unfurled(about.number, team, event["channel"], event["message_ts"], link))

@@ -2,14 +2,17 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from bot.web.guard import Access
-from bot.web.links import read
+from bot.web.links import read, sign
 from storage.sight import Sight
 
 _PLAIN = re.compile(r"/crashes/(\d{1,9})/?")
+MAX_KEPT = 500
+_SIGNATURE = re.compile(r"(/open/[A-Z0-9]{1,32}\.\d{1,12}\.)[A-Za-z0-9_-]{43}(/)")
+_UNSIGNED = re.compile(r"/open/([A-Z0-9]{1,32})\.(\d{1,12})\.\*/")
 _SIGNED = re.compile(r"/open/([A-Za-z0-9_.-]{1,120})/(\d{1,9})/?")
 
 
@@ -37,6 +40,24 @@ def linked(url: str, access: Access, now: datetime) -> Linked | None:
     if match is None or grant is None:
         return None
     return Linked(int(match[2]), Sight(access.shared | {grant.channel}))
+
+
+def unsigned(url: str, access: Access) -> str | None:
+    """An address of ours as it may be kept, without what makes a signed one valid; None where it could not be made
+    again from that."""
+    kept = _SIGNATURE.sub(r"\1*\2", url)
+    return kept if len(kept) <= MAX_KEPT and restored(kept, access) == url else None
+
+
+def restored(kept: str, access: Access) -> str | None:
+    """The address again, signed where it was; None without the secret for that."""
+    match = _UNSIGNED.search(kept)
+    if match is None:
+        return kept
+    if access.secret is None:
+        return None
+    token = sign(access.secret, match[1], datetime.fromtimestamp(int(match[2]), UTC))
+    return f"{kept[: match.start()]}/open/{token}/{kept[match.end() :]}"
 
 
 def _path(url: str, access: Access) -> str | None:

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,9 @@ from bot.standing import Standing
 from bot.web.addresses import is_own, linked
 from bot.web.guard import Access
 from bot.web.links import sign
+from storage.forgetting import Which
 from storage.knowledge import Known, KnownIssue
+from storage.store import Store
 from tests.bot.kit import (
     ANNA,
     BOT,
@@ -211,6 +214,28 @@ async def test_a_link_shows_the_verdict_where_everybody_may_see_it(
         assert list(both.unfurled) == [f"{PAGES}/crashes/1"]
         assert mishaps(slack) == []
     assert all("analysed" not in shown(m) for m in replies(slack, public, GENERAL))
+
+
+@BOTH
+async def test_what_stands_below_a_link_changes_with_what_is_said(
+    slack: StandIn, tmp_path: Path, post: Poster, transport: str
+) -> None:
+    more: dict[str, Any] = {"transport": transport, "web_url": PAGES, "web_secret": SECRET_WORD}
+    async with serving(**{"a.dmp": page(dump("seed"))}) as files, bot(slack, tmp_path, Analyst(), **more):
+        said = slack.workspace.say(CRASHES, ANNA, files.url("/a.dmp"))
+        await until(lambda: is_done(slack, said))
+        links = (f"{PAGES}/crashes/1?from=mail", signed(CRASHES, 1))
+        shown_at = [await post(GENERAL, link) for link in links] + [await post(DIRECT, links[0])]
+        slack.press(CRASHES, replies(slack, said)[0].ts, acts.ACKNOWLEDGE, BEN)
+        await until(lambda: all(f"acknowledged by @{BEN}" in preview(one) for one in shown_at))
+        assert mishaps(slack) == []
+    with Store.open(tmp_path / "pileup.sqlite") as store:
+        kept = [one.link for one in store.unfurls.of_reports([1])]
+        assert sorted(kept) == sorted([links[0], links[0], re.sub(r"[^.]{43}/1$", "*/1", links[1])])
+        store.forget(Which(channel=GENERAL))
+        assert [one.channel for one in store.unfurls.of_reports([1])] == [DIRECT]
+        store.forget(Which(numbers=(1,)))
+        assert store.unfurls.of_reports([1]) == []
 
 
 @BOTH
