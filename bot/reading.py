@@ -337,9 +337,14 @@ async def _opened(
     if job.payload.get("quiet") and not await asyncio.to_thread(_is_debuggers, fetched.path):
         raise NothingToSay
     if fetched.pages is not None:  # a dump that stays on its server, read as far as it is needed
-        desk.files.push_async_callback(asyncio.to_thread, fetched.pages.close)
+        desk.files.push_async_callback(_let_go, fetched.pages.close)
         return Opened(((wanted.name, fetched),))
     return await open_archive(fetched, wanted.name, tools.archive_limits, password or None, unpacked)
+
+
+async def _let_go(close: Callable[[], None]) -> None:
+    # Whatever becomes of the job: a call that still waits for a thread would be cancelled with it.
+    await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, close))
 
 
 async def _answered(tools: Tools, address: str) -> tuple[str | None, int, Report | None]:

@@ -9,6 +9,7 @@ import shutil
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ import pytest
 
 from analysis.fingerprint import NOT_FETCHED, identity_of
 from analysis.verdict.report import Report
-from bot import worker
+from bot import reading, worker
 from bot.fetch.download import Fetched
 from bot.greeting import Greeter
 from bot.orphans import bereave, worker_name
@@ -151,6 +152,30 @@ async def test_a_dump_read_where_it_lies_is_downloaded_after_its_verdict_where_a
         )
     (kept,) = (tmp_path / "downloads").glob("*/dump")
     assert kept.read_bytes() == content
+
+
+async def test_files_are_let_go_however_the_job_ends() -> None:
+    # While every thread is busy, so that what waits for one can be cancelled.
+    closed, busy, free = asyncio.Event(), threading.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+
+    def wait() -> None:
+        busy.set()
+        free.wait()
+
+    def close() -> None:
+        loop.call_soon_threadsafe(closed.set)
+
+    waiting = loop.run_in_executor(None, wait)
+    await until(busy.is_set)
+    ending = asyncio.create_task(reading._let_go(close))
+    await asyncio.sleep(0)
+    ending.cancel()
+    await asyncio.gather(ending, return_exceptions=True)
+    free.set()
+    await waiting
+    await asyncio.wait_for(closed.wait(), 20)
 
 
 async def test_the_next_verdict_does_not_wait_for_the_details_of_the_last_one(slack: StandIn, tmp_path: Path) -> None:
