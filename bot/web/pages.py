@@ -209,7 +209,7 @@ class _Site:
         address = request.client.host if request.client else ""
         if self._access.secret is not None and not self._access.is_operator(address):
             raise HTTPException(403)
-        text = await asyncio.to_thread(metrics_text, self._store)
+        text = await asyncio.to_thread(metrics_text, self._store, self._clock())
         if text is None:
             raise HTTPException(404)
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")

@@ -20,6 +20,7 @@ from bot.web.guard import MAX_TOKENS, Access, Rates
 from bot.web.pages import create_site
 from bot.web.running import open_socket, serve_pages
 from storage import Query, Store
+from storage.jobs import NewJob
 from storage.threads import Told
 from tests.bot.web.documents import HOSTILE, full_document, parsed, with_texts
 from tests.bot.web.sites import HUNG, PRIVATE, SECRET, STORED, browser, history
@@ -274,10 +275,18 @@ def test_addresses_of_one_network_of_64_bits_count_as_one() -> None:
 
 async def test_health_and_metrics_for_operators(store: Store) -> None:
     pytest.importorskip("prometheus_client")
-    async with browser(store, SIGNED) as client:
+    async with browser(store, SIGNED, Clock(NOON + timedelta(seconds=90))) as client:
         assert (await client.get("/healthz")).text == "ok\n"
         assert (await client.get("/readyz")).json() == {"history": "ok"}
-        assert "pileup_reports 3.0" in (await client.get("/metrics")).text
+        store.workers.sign_in("build-7:1:0:", "0.1.0", 2)
+        for key, kind in (("a", "analyze"), ("b", "analyze"), ("c", "ask")):
+            store.jobs.enqueue(NewJob(key, {}, kind))
+        store.jobs.take("build-7:1:0:", 60, ("ask",))
+        text = (await client.get("/metrics")).text
+        assert "pileup_reports 3.0" in text
+        assert 'pileup_oldest_job_seconds{kind="analyze"} 90.0' in text
+        assert 'pileup_oldest_job_seconds{kind="ask"}' not in text
+        assert "pileup_workers 1.0" in text
     store.close()
     async with browser(store, SIGNED) as client:
         assert (await client.get("/readyz")).status_code == 503
