@@ -95,9 +95,10 @@ async def test_the_verdict_comes_first_and_is_edited_when_symbols_arrive(
         server.gate.set()
         await until(lambda: len({f.name for m in replies(slack, said) for f in m.files if f.name[-4:] == "json"}) == 2)
         await until(lambda: is_done(slack, said))
+        with History.open(tmp_path / "pileup.sqlite") as history:
+            await until(lambda: bool(history.sources.latest()))  # noted aside, after the verdict
+            (place,) = history.sources.latest()
     assert ours.found == [False, True]
-    with History.open(tmp_path / "pileup.sqlite") as history:
-        (place,) = history.sources.latest()
     assert (place.machine, place.place, place.outcome) == (socket.gethostname(), server.url, "found")
     text = told(slack, said)
     assert "probe.sys did it." in text
