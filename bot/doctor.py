@@ -4,6 +4,7 @@
 
 import asyncio
 import dataclasses
+import importlib.util
 import json
 import os
 import platform
@@ -245,8 +246,14 @@ def _several(settings: "Settings") -> Iterator[Finding]:
     # What processes on several machines must have in common, where a server for all of them is set.
     from storage.database import is_postgresql
 
+    try:
+        _ = settings.shelf
+    except OSError as error:
+        yield Finding("missing", str(error))
     if not is_postgresql(settings.database):
         return
+    if importlib.util.find_spec("procrastinate") is None or importlib.util.find_spec("psycopg") is None:
+        yield Finding("missing", "history and jobs on PostgreSQL need the extra: pip install 'pileup[cluster]'")
     if settings.redact and settings.redaction_key is None:
         yield Finding(
             "note",

@@ -1,6 +1,7 @@
 """What crashes leave on the disk beside history: kept dumps and fetched pages; and deleting these with them."""
 
 import shutil
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from bot.fetch.workspace import KEPT, downloads, job_name
 from bot.posted import numbers
 from storage.forgetting import Forgotten
 from storage.store import Store
+
+FRESH_SECONDS = 3600.0
 
 
 def forget_team(store: Store, home: Path, team: str) -> Forgotten:
@@ -36,15 +39,26 @@ def remove_files(home: Path, gone: Forgotten) -> int:
 
 
 def remove_forgotten(store: Store, home: Path) -> int:
-    """Delete kept dumps of jobs whose crashes are in history no more, wherever they were forgotten; how many entries
-    went. What a job kept without finding a crash in it stays as long as the job is remembered."""
+    """Delete kept dumps and fetched pages of crashes that are in history no more, wherever they were forgotten; how
+    many entries went. What a job kept without finding a crash in it stays as long as the job is remembered, and pages
+    stay for an hour: what is read of them may be on its way to history."""
     gone = 0
+    for place in places(home):
+        whose = _identity_of_pages(place) if _is_old(place) else None
+        if whose is not None and store.reports.number_of_dump(whose) is None:
+            gone += drop_blocks(place)
     for entry in _entries(downloads(home)):
         number = entry.name.removeprefix(f"{KEPT}{job_name(0)[:-1]}")
         if entry.name.startswith(KEPT) and number.isdecimal() and not _is_known(store, int(number), entry):
             shutil.rmtree(entry, ignore_errors=True)
             gone += 1
     return gone
+
+
+def _is_old(place: Path) -> bool:
+    with suppress(OSError):
+        return (place / "marks").stat().st_mtime < time.time() - FRESH_SECONDS
+    return False
 
 
 def _is_known(store: Store, number: int, kept: Path) -> bool:

@@ -22,7 +22,9 @@ from storage.gates import Limits
 State = Literal["waiting", "running", "done", "failed"]
 
 DEFAULT_ATTEMPTS = 3
-FORM = 1  # of payloads and memories as this version writes them; it reads this one and all before it
+# Of payloads and memories as this version writes them; it reads this one and all before it. A new kind of jobs is a
+# new form, too: older workers leave it alone and say so.
+FORM = 1
 ANY = Limits()
 
 

@@ -66,6 +66,14 @@ def test_what_machines_must_have_in_common_is_named(tmp_path: Path) -> None:
         assert list(_several(read_settings(**settings))) == []
 
 
+def test_extras_that_the_settings_need_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    several = {"database_url": "postgresql://pileup@127.0.0.1/pileup", "uploads": "s3://crash-dumps"}
+    assert list(_several(read_settings(**several))) == []
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    findings = list(_several(read_settings(**several)))
+    assert grades(findings, "pileup[s3]") == grades(findings, "pileup[cluster]") == ["missing"]
+
+
 def test_symbol_directories_are_looked_into(tmp_path: Path) -> None:
     (tmp_path / "sym" / "deep").mkdir(parents=True)
     (tmp_path / "sym" / "deep" / "x.json.xz").write_bytes(b"")

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.fingerprint import identity_of
+from analysis.fingerprint import IDENTITY_BYTES, identity_of
+from bot.fetch.blocks import open_blocks, places
 from bot.fetch.workspace import KEPT, downloads, job_name, make_room
 from bot.housekeeping import keep_house, tidy, tidy_home
+from bot.remains import remove_forgotten
 from bot.settings import Settings
 from storage.errors import DatabaseBusy
 from storage.forgetting import Which
@@ -107,3 +109,27 @@ def test_kept_dumps_go_when_their_crashes_were_forgotten_on_another_machine(tmp_
         assert tidy_home(store, Settings(home=here, keep_dumps="always")) == 2
     assert [entry.exists() for entry in (*stays, old, mine)] == [True] * 4
     assert [entry.exists() for entry in goes] == [False, False]
+
+
+def test_pages_go_when_their_crash_was_forgotten_on_another_machine_but_not_at_once(tmp_path: Path) -> None:
+    content = b"PAGEDU64" + bytes(20_000)
+
+    def fetched(address: str) -> tuple[Path, str]:
+        head = content + address.encode()
+        pages = open_blocks(tmp_path, address, "v1", len(head))
+        pages.write(0, head)
+        (place,) = (one for one in places(tmp_path) if one not in seen)
+        pages.close()
+        seen.append(place)
+        return place, identity_of(len(head), head[:IDENTITY_BYTES])
+
+    seen: list[Path] = []
+    with Store.open(tmp_path / "x.sqlite") as store:
+        known, whose = fetched("https://host/known")
+        store._database.change("UPDATE reports SET identity = ? WHERE id = ?", [whose, store.remember(report("a")).id])
+        forgotten, _ = fetched("https://host/forgotten-elsewhere")
+        assert remove_forgotten(store, tmp_path) == 0
+        for place in seen:
+            os.utime(place / "marks", (0, 0))
+        assert remove_forgotten(store, tmp_path) == 1
+    assert (known.exists(), forgotten.exists()) == (True, False)

@@ -101,6 +101,7 @@ def test_what_one_machine_keeps_another_brings_removes_and_sweeps(
     assert three.read_bytes() == dump("seed", 1)
 
 
+@pytest.mark.parametrize("shared", ["directory", pytest.param("s3", marks=pytest.mark.slow)], indirect=True)
 async def test_a_worker_elsewhere_reads_what_was_posted(
     shared: tuple[str, dict[str, str]], tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
