@@ -3,7 +3,7 @@
 A crash belongs to the day on which it happened, as ``seen_at`` has it. Live and manual dumps are no crashes.
 """
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -43,34 +43,24 @@ class Overview:
         )
         return [self.problem(row) for row in rows]
 
-    def fresh(self, since: datetime, limit: int = 10) -> list[Problem]:
-        """Failures whose very first crash is not older than that, the newest first."""
+    def fresh(self, since: datetime, limit: int = 10, *, among: Sequence[str] | None = None) -> list[Problem]:
+        """Failures whose very first crash is not older than that, the newest first; of all, or ``among`` these
+        signatures."""
+        if among is not None and not among:
+            return []
+        mine = "" if among is None else f"AND signature IN ({', '.join('?' for _ in among)}) "
         # By failure first: whether one had come up before is asked once, not for each of its crashes.
         sight, seen = self._sight.of_reports()
         earlier, _ = self._sight.of_reports("e")
         rows = self._database.rows(
             "SELECT * FROM (SELECT signature AS name, count(*) AS n, count(DISTINCT host) AS hosts, "  # noqa: S608
-            f"min(seen_at) AS first, max(seen_at) AS last FROM reports WHERE live = 0 AND seen_at >= ? AND {sight} "
-            "GROUP BY signature) AS late WHERE NOT EXISTS (SELECT 1 FROM reports AS e WHERE e.signature = late.name "
+            f"min(seen_at) AS first, max(seen_at) AS last FROM reports WHERE live = 0 AND seen_at >= ? {mine}"
+            f"AND {sight} GROUP BY signature) AS late WHERE NOT EXISTS "
+            "(SELECT 1 FROM reports AS e WHERE e.signature = late.name "
             f"AND e.live = 0 AND e.seen_at < ? AND {earlier}) ORDER BY first DESC LIMIT ?",
-            [stamp(since), *seen, stamp(since), *seen, limit],
+            [stamp(since), *(among or ()), *seen, stamp(since), *seen, limit],
         )
         return [self.problem(row) for row in rows]
-
-    def tallies(self, since: datetime) -> dict[str, list[tuple[str, int]]]:
-        """How often each module, code and host came up since then, the most frequent first, in one look at the rows."""
-        sight, seen = self._sight.of_reports()
-        rows = self._database.rows(
-            "SELECT module, code, host, count(*) AS n FROM reports WHERE live = 0 AND seen_at >= ? "  # noqa: S608
-            f"AND {sight} GROUP BY +module, +code, +host",
-            [stamp(since), *seen],
-        )
-        found: dict[str, Counter[str]] = {name: Counter() for name in ("module", "code", "host")}
-        for row in rows:
-            for name, counter in found.items():
-                if row[name] is not None:
-                    counter[row[name]] += int(row["n"])
-        return {name: sorted(counter.items(), key=lambda pair: (-pair[1], pair[0])) for name, counter in found.items()}
 
     def daily(self, since: datetime, until: datetime, signature: str | None = None) -> list[tuple[date, int]]:
         """Crashes of each day in UTC, days without any included; of one failure or of all."""

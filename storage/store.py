@@ -20,6 +20,7 @@ from storage.errors import DatabaseTooNew
 from storage.events import Events, Posts
 from storage.forgetting import Forgetting, Forgotten, Which
 from storage.gates import Limits
+from storage.glance import Glances
 from storage.grouping import RULES, Decision, Grouping
 from storage.handover import Handover
 from storage.held import HeldMentions
@@ -82,6 +83,7 @@ class Store:
         self.search = Search(database, sight)
         self.overview = Overview(database, sight)
         self.trends = Trends(database, self.overview, sight)
+        self.glance = Glances(database, self.overview, self.trends, sight)
         self.knowledge = Knowledge(database, clock, sight, ticket_link)
         self.channels = Channels(database, clock)
         self.installations = Installations(database, clock)

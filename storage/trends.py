@@ -4,6 +4,7 @@ A crash belongs to the day on which it happened, as ``seen_at`` has it, in UTC.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -86,21 +87,38 @@ class Trends:
         weeks = in_weeks(days)
         return spike_of(weeks, self._known(days[-1][0])) if weeks[-1] >= LEAST else None
 
-    def rising(self, now: datetime, limit: int = 10) -> list[Rising]:
-        """The failures whose last week is a spike, the most frequent first."""
+    def rising(self, now: datetime, limit: int = 10, *, among: Sequence[str] | None = None) -> list[Rising]:
+        """The failures whose last week is a spike, the most frequent first; of all, or ``among`` these signatures."""
         today = now.astimezone(UTC).date()
+        names = self._candidates(today) if among is None else list(among)
+        weeks = self._weeks(names, today) if names else {}
+        # Where one of these reaches back as far as the rule looks, so does history.
+        known = WEEKS if any(counts[0] for counts in weeks.values()) else self._known(today) if names else 0
+        spikes = {name: spike for name in names if (spike := spike_of(weeks[name], known)) is not None}
+        return [Rising(problem, spikes[problem.signature]) for problem in self._last_week(list(spikes), today, limit)]
+
+    def _candidates(self, today: date) -> list[str]:
+        sight, seen = self._sight.of_reports()
+        rows = self._database.rows(
+            f"SELECT signature FROM reports WHERE live = 0 AND seen_at >= ? AND seen_at < ? AND {sight} "  # noqa: S608
+            "GROUP BY signature HAVING count(*) >= ? ORDER BY count(*) DESC, signature LIMIT ?",
+            [*_days(today - timedelta(days=DAYS - 1), today), *seen, LEAST, MAX_CANDIDATES],
+        )
+        return [row["signature"] for row in rows]
+
+    def _last_week(self, signatures: list[str], today: date, limit: int) -> list[Problem]:
+        # What these failures came to in the last week, the most frequent first.
+        if not signatures:
+            return []
+        marks = ", ".join("?" for _ in signatures)
         sight, seen = self._sight.of_reports()
         rows = self._database.rows(
             "SELECT signature AS name, count(*) AS n, count(DISTINCT host) AS hosts, min(seen_at) AS first, "  # noqa: S608
-            f"max(seen_at) AS last FROM reports WHERE live = 0 AND seen_at >= ? AND seen_at < ? AND {sight} "
-            "GROUP BY signature HAVING count(*) >= ? ORDER BY n DESC, last DESC LIMIT ?",
-            [*_days(today - timedelta(days=DAYS - 1), today), *seen, LEAST, MAX_CANDIDATES],
+            f"max(seen_at) AS last FROM reports WHERE live = 0 AND seen_at >= ? AND seen_at < ? "
+            f"AND signature IN ({marks}) AND {sight} GROUP BY signature ORDER BY n DESC, last DESC LIMIT ?",
+            [*_days(today - timedelta(days=DAYS - 1), today), *signatures, *seen, limit],
         )
-        known = self._known(today) if rows else 0
-        weeks = self._weeks([row["name"] for row in rows], today)
-        spikes = [(row, spike_of(weeks[row["name"]], known)) for row in rows]
-        rising = [(row, spike) for row, spike in spikes if spike is not None][:limit]
-        return [Rising(self._overview.problem(row), spike) for row, spike in rising]
+        return [self._overview.problem(row) for row in rows]
 
     def failures(self, query: Query, limit: int = 10, skip: int = 0) -> list[Problem]:
         """The failures of the crashes that match, the most frequent first, but for the first ``skip``."""

@@ -1,6 +1,6 @@
 """What the pages of history show, from a store: dashboard, search, and what surrounds one crash."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from analysis.verdict.report import Report
@@ -11,8 +11,6 @@ from bot.web.lines import failure, group_link, is_web, row, rows
 from bot.web.paging import Place, place_of, read_place
 from storage import Query, Store, StoredReport
 
-WEEK, MONTH = timedelta(days=7), timedelta(days=28)
-DAYS = 28
 LISTED, TALLIED = 50, 10
 MAX_OTHERS, MAX_THREADS = 5, 5
 ROWS_ALONE = ("fresh", "memory")  # kinds of questions whose answer's rows are not all that matches
@@ -21,20 +19,17 @@ LISTING = ("seen", "count", "hosts")  # those whose answer's rows are the first 
 
 def dashboard(store: Store, now: datetime) -> dict[str, Any]:
     """Open problems, spikes and new failures of the last weeks, crashes a day, what came up most."""
-    today = now.astimezone(UTC).date()
-    since = now - MONTH
-    daily = store.trends.daily(Query(), today - timedelta(days=DAYS - 1), today)
-    tallies = store.overview.tallies(since)
+    found = store.glance.of(now, TALLIED)
     return {
-        "total": sum(count for _, count in daily),
-        "daily": daily,
-        "chart": bars(daily, "Crashes a day"),
-        "problems": [failure(store, problem) for problem in store.overview.problems(since)],
-        "rising": [failure(store, one.problem, one.spike) for one in store.trends.rising(now)],
-        "fresh": [failure(store, problem) for problem in store.overview.fresh(now - WEEK)],
-        "drivers": tallies["module"][:TALLIED],
-        "codes": tallies["code"][:TALLIED],
-        "hosts": tallies["host"][:TALLIED],
+        "total": sum(count for _, count in found.daily),
+        "daily": found.daily,
+        "chart": bars(found.daily, "Crashes a day"),
+        "problems": [failure(store, problem) for problem in found.problems],
+        "rising": [failure(store, one.problem, one.spike) for one in found.rising],
+        "fresh": [failure(store, problem) for problem in found.fresh],
+        "drivers": found.modules,
+        "codes": found.codes,
+        "hosts": found.hosts,
     }
 
 

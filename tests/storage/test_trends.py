@@ -141,3 +141,41 @@ def test_a_failure_is_new_to_whoever_saw_none_of_its_crashes_before(store: Store
     assert [(one.signature, one.count) for one in seen] == [("a", 2), ("b", 1)]
     assert [one.signature for one in store.seen_as(WHERE["C1"]).overview.fresh(week, 1)] == ["a"]
     assert store.seen_as(Sight(frozenset({"C2"}))).overview.fresh(week) == []
+
+
+@pytest.mark.parametrize("known", ["all", "C1"])
+def test_a_glance_is_what_each_question_tells_by_itself(store: Store, known: str) -> None:
+    seen = store.seen_as(WHERE[known])
+    spread(store, 8, 2)
+    for number in range(9):
+        add(store, number % 7, host=f"PC-{number}")
+    for days, code, module in (
+        (0, "0xd1", "a.sys"),
+        (27, "0xd1", "b.sys"),
+        (28, "0x50", "c.sys"),
+        (3, "0x50", "a.sys"),
+    ):
+        add(store, days, code=code, module=module, signature=module, host=None)
+    add(store, 1, channel="G9", code="0x7e", module="hidden.sys", signature="hidden", host="PC-9")
+    found = seen.glance.of(NOON)
+    start = TODAY - timedelta(days=27)
+    since = NOON - timedelta(days=27, hours=12)
+    assert found.daily == seen.trends.daily(Query(), start, TODAY)
+    assert found.problems == seen.overview.problems(since)
+    assert found.rising == seen.trends.rising(NOON)
+    assert found.fresh == seen.overview.fresh(NOON - timedelta(days=6, hours=12))
+    assert [one.signature for one in found.fresh] == (["hidden"] if known == "all" else []) + ["a.sys"]
+    assert [one.spike.count for one in found.rising] == [9]
+    hidden = [("hidden.sys", 1)] if known == "all" else []
+    assert found.modules == [("rassstp.sys", 15), ("a.sys", 2), ("b.sys", 1), *hidden]
+    assert found.codes == [("0x9f", 15), ("0xd1", 2), ("0x50", 1), *([("0x7e", 1)] if hidden else [])]
+    assert found.hosts[0] == ("PC-1", 7)
+    assert ("PC-9", 1) in found.hosts or not hidden
+    few = seen.glance.of(NOON, 2)
+    assert (few.modules, few.problems) == (found.modules[:2], found.problems[:2])
+
+
+def test_a_glance_at_nothing_is_empty(store: Store) -> None:
+    found = store.glance.of(NOON)
+    assert [count for _, count in found.daily] == [0] * 28
+    assert (found.modules, found.problems, found.rising, found.fresh) == ([], [], [], [])
