@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,15 @@ from storage.hours import Plan, clock
 from storage.jobs import NewJob
 from storage.store import Store
 from storage.threads import Told
+from tests.bot import past
 from tests.bot.kit import ANNA, CRASHES, Analyst, bot, until
+from tests.bot.past import TEAM
 from tests.bot.reports import GOLDEN
 from tests.bot.test_blocks import said
 from tests.storage.samples import Clock, report
 
-TEAM, GENERAL = "T0SANDBOX1", "C0GENERAL1"
+GENERAL = "C0GENERAL1"
+told = partial(past.told, hours=3, lock="nt!PiEngineLock")
 WEEKLY = Plan.read({"every": "week", "at": "09:00", "zone": "Europe/Berlin", "weekday": "Monday"})
 DAILY = Plan.read({"every": "day", "at": "09:00", "zone": "Europe/Berlin"})
 HOSTILE = "<!channel>*`"
@@ -39,31 +43,6 @@ def at() -> Clock:
 @pytest.fixture
 def store(tmp_path: Path, at: Clock) -> Store:
     return Store.open(tmp_path / "pileup.sqlite", at)
-
-
-def told(
-    store: Store,
-    at: Clock,
-    signature: str,
-    count: int,
-    channel: str = CRASHES,
-    *,
-    code: str = "0x9f",
-    module: str = "rassstp.sys",
-    host: str | None = None,
-) -> int:
-    """So many crashes of a failure, told a few hours apart; the number of the last."""
-    for number in range(count):
-        at.turn(3 * 3600)
-        machine = host or f"PC-{number % 3 + 1}"
-        crash = report(f"{signature} {channel} {at()}", signature=signature, code=code, module=module, host=machine)
-        kept = store.remember(crash)
-        link = f"https://team.example/archives/{channel}/p{kept.id}"
-        ts = f"{kept.id}.1"
-        store.threads.note(
-            Told(report_id=kept.id, team=TEAM, channel=channel, ts=ts, summary_ts=ts + "1", permalink=link)
-        )
-    return kept.id
 
 
 def week(store: Store, at: Clock) -> Digest:

@@ -28,14 +28,14 @@ from storage.hours import Plan, Quiet
 from storage.routes import Route
 from storage.sight import Sight
 from storage.store import Store
-from storage.threads import Told
 from tests.bot.kit import ANNA, CRASHES, Analyst, bot, dump, is_told, mishaps, replies, shown, until
+from tests.bot.past import TEAM, told
 from tests.bot.reports import GOLDEN
 from tests.bot.server import page, serving
 from tests.bot.test_buttons import window
-from tests.storage.samples import Clock, report
+from tests.storage.samples import Clock
 
-TEAM, BEN, GENERAL, SECRET, GROUP = "T0SANDBOX1", "U0BEN00001", "C0GENERAL1", "C0SECRET01", "S0STORAGE1"
+BEN, GENERAL, SECRET, GROUP = "U0BEN00001", "C0GENERAL1", "C0SECRET01", "S0STORAGE1"
 HOSTILE = "<!channel>*`&"
 SEES = Sight(frozenset({CRASHES, GENERAL}))
 RULE = Route.read({"name": "storage", "module": "stor*.sys", "mention": GROUP, "severity": "high"})
@@ -50,40 +50,6 @@ def at() -> Clock:
 def store(place: Place, at: Clock) -> Iterator[Store]:
     with Store.open(place, at) as opened:
         yield opened
-
-
-def told(
-    store: Store,
-    at: Clock,
-    signature: str,
-    count: int,
-    channel: str = CRASHES,
-    *,
-    version: str = "",
-    module: str = "rassstp.sys",
-    code: str = "0x9f",
-) -> int:
-    """So many crashes of a failure an hour apart; the number of the last."""
-    for number in range(count):
-        at.turn(3600)
-        machine, name = f"PC-{number % 3}", f"{signature}{channel}{at()}"
-        crash = report(name, signature=signature, host=machine, crashed=at(), module=module, code=code, lock=None)
-        if version and crash.verdict.culprit is not None:
-            culprit = replace(crash.verdict.culprit, version=version)
-            crash = replace(crash, verdict=replace(crash.verdict, culprit=culprit))
-        kept = store.remember(crash)
-        link = f"https://team.example/archives/{channel}/p{kept.id}"
-        store.threads.note(
-            Told(
-                report_id=kept.id,
-                team=TEAM,
-                channel=channel,
-                ts=f"{kept.id}.1",
-                summary_ts=f"{kept.id}.2",
-                permalink=link,
-            )
-        )
-    return kept.id
 
 
 def history(store: Store, at: Clock) -> None:
