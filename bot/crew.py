@@ -5,9 +5,10 @@ import logging
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from bot.doing import QUICK
 from bot.ending import Ending
 from bot.tools import Tools
-from bot.worker import QUICK, work
+from bot.worker import work
 
 log = logging.getLogger(__name__)
 

@@ -1,40 +1,26 @@
-"""Jobs are done here: fetch, analyse in a child, remember, tell. Whatever happens, the asker gets an answer.
+"""Jobs are taken here and held until they have ended. Whatever happens, the asker gets an answer.
 
 A worker holds its job by a lease that it renews. Killed, it leaves the job to the next one, which goes on where
 the thread and the job's memory say. Stopped gracefully, it gives the job back at once.
 """
 
 import asyncio
-import errno
 import logging
-import socket
-from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
+from contextlib import suppress
 from typing import Any
 
 from bot import blocks, logs, posted
-from bot.again import AGAIN, ask_again, leave
-from bot.archives.limits import ArchiveFailed
-from bot.child import AnalysisFailed
-from bot.conversation import BAD, SEEN, Conversation, Place, dump_number
-from bot.digests import DIGEST, send_digest
+from bot.again import leave
+from bot.conversation import BAD, SEEN
+from bot.doing import ALL, conversation, do
 from bot.ending import Ending
-from bot.fetch.problems import FetchFailed
-from bot.fetch.workspace import job_name, workspace_aside
-from bot.listeners.buttons import STOP
-from bot.listeners.intake import ANALYZE, ASK, UNLOCK
+from bot.listeners.intake import ANALYZE
 from bot.orphans import worker_name
-from bot.placing import mode_of
-from bot.previews import refresh
-from bot.reading import Desk, LostJob, NothingToSay, remember, retold, story
-from bot.routing import HELD, tell_held
+from bot.reading import LostJob
 from bot.sending import Refused, Unreachable
-from bot.showing import DETAILS, RAW, SHOW, posted_as, show, told_at, unfold
-from bot.slack_text import render
 from bot.stopping import SAID
-from bot.symbols.fetching import SymbolServers
 from bot.tools import Tools
-from storage.errors import AWAY, StorageError
+from storage.errors import AWAY
 from storage.jobs import Job
 
 log = logging.getLogger(__name__)
@@ -42,23 +28,6 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 1.0  # how often a worker looks for work that nobody announced, such as a lease that ran out
 RETRY_SECONDS = 30.0
 MAX_HELD = 250  # jobs of one worker whose details are still to be told
-PASSWORD_SECONDS = 24 * 3600.0
-ROOM_SECONDS = (5, 10, 20, 40, 60, 60, 60, 60)  # between tries of a dump that found no room on the disk
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-
-QUICK = (
-    ASK,
-    UNLOCK,
-    SHOW,
-    DETAILS,
-    RAW,
-    AGAIN,
-    HELD,
-    DIGEST,
-    posted.POSTED,
-)  # kinds of jobs that take no time to speak of
-ALL = (ANALYZE, *QUICK)
-TELLING = (SHOW, DETAILS, RAW, HELD, DIGEST)  # kinds that only wait for Slack's leave: nobody waits for them
 
 
 async def work(tools: Tools, number: int, news: asyncio.Event, ending: Ending, kinds: tuple[str, ...] = ALL) -> None:
@@ -136,7 +105,7 @@ def _is_anybodys(job: Job) -> bool:
 
 
 async def _run(tools: Tools, job: Job, ending: Ending, told: asyncio.Event) -> None:
-    doing = asyncio.create_task(_do(tools, job, told))
+    doing = asyncio.create_task(do(tools, job, told))
     others = (
         asyncio.create_task(_heartbeat(tools, job)),
         asyncio.create_task(ending.give_back.wait()),
@@ -164,7 +133,7 @@ async def _withdrawn(tools: Tools, job: Job) -> Exception | None:
     # Says that a job was stopped on request, where anything of it was said; what went wrong with that.
     now = await asyncio.to_thread(tools.store.jobs.get, job.id) or job
     line = SAID.get(now.memory.get("stopped", ""), SAID["asked"])
-    talk = await _conversation(tools, job, asyncio.Event())
+    talk = await conversation(tools, job, asyncio.Event())
     try:
         if job.payload.get("again"):
             await leave(tools, job)
@@ -216,189 +185,6 @@ async def _heartbeat(tools: Tools, job: Job) -> None:
             log.warning("job %d: its lease was not renewed: %s", job.id, type(error).__name__)
         await asyncio.sleep(tools.lease_seconds / 4)
     log.warning("job %d lost its lease", job.id)
-
-
-async def _do(tools: Tools, job: Job, told: asyncio.Event) -> None:
-    talk = await _conversation(tools, job, told)
-    if job.kind in TELLING:
-        told.set()
-    try:
-        if "stopped" in job.memory:
-            tools.stops.ask(job.id)
-            await asyncio.Event().wait()  # the holder withdraws it
-        elif job.is_exhausted:
-            await _give_up(tools, job, talk)
-        elif job.kind == ASK:
-            await _reply(tools, job, talk)
-        elif job.kind == UNLOCK:
-            await _unlock(tools, job)
-        elif job.kind == SHOW:
-            await show(tools, job.payload)
-            if not job.payload["alone"] and (shown := await told_at(tools, job.payload)) is not None:
-                await refresh(tools, shown[1])
-            await asyncio.to_thread(tools.store.jobs.finish, job)
-        elif job.kind == DETAILS:
-            await _unfold(tools, job)
-        elif job.kind == RAW:
-            await _share_report(tools, job)
-        elif job.kind == AGAIN:
-            if await ask_again(tools, job):
-                await asyncio.to_thread(tools.store.jobs.finish, job)
-            else:
-                await asyncio.to_thread(tools.store.jobs.requeue, job, IDLE_SECONDS)
-        elif job.kind == posted.POSTED:
-            await posted.announce(tools, job)
-        elif job.kind == DIGEST:
-            await send_digest(tools, talk, job)
-            await asyncio.to_thread(tools.store.jobs.finish, job)
-        elif job.kind == HELD:
-            await tell_held(tools, talk, job.payload["batch"])
-            await asyncio.to_thread(tools.store.jobs.finish, job)
-        else:
-            await _analyse(tools, job, talk)
-    finally:
-        await talk.leave()
-
-
-async def _conversation(tools: Tools, job: Job, told: asyncio.Event) -> Conversation:
-    asked = job.payload
-    mode = await asyncio.to_thread(mode_of, tools.store, tools.choices, job)
-    place = Place(asked["team"], asked["channel"], asked["ts"], asked["thread"], mode)
-
-    async def settle(fine: bool) -> list[bool | None]:
-        told.set()
-        await remember(tools, job, fine=fine)
-        await asyncio.to_thread(tools.store.jobs.pass_gates, job)
-        return await asyncio.to_thread(tools.store.events.outcomes, place.team, place.channel, place.ts)
-
-    if asked.get("untold"):
-        return posted.Unspoken(tools.sender, tools.store.posts, place, job.key, asked.get("shown", ""), settle=settle)
-    stopping = blocks.button(STOP, str(job.id), is_danger=True)
-    return Conversation(
-        tools.sender, tools.store.posts, place, job.key, asked.get("shown", ""), settle=settle, buttons=(stopping,)
-    )
-
-
-async def _reply(tools: Tools, job: Job, talk: Conversation) -> None:
-    sight = await tools.membership.sight_in(talk.place.channel, job.payload.get("user"))
-    said = await asyncio.to_thread(tools.answer, job.payload["question"], talk.place, sight)
-    if said.file is None or not job.payload.get("export"):  # whoever wants the table has the answer before his eyes
-        await talk.reply(said.message)
-    if said.file is not None:
-        await talk.attach("table", said.file)
-    await asyncio.to_thread(tools.store.jobs.finish, job)
-
-
-async def _give_up(tools: Tools, job: Job, talk: Conversation) -> None:
-    if await retold(tools, job, talk):  # what failed again and again was to better a verdict
-        await asyncio.to_thread(tools.store.jobs.finish, job)
-        return
-    line = f"The analysis ended without a result {job.attempts_allowed} times; it will not be tried again."
-    if job.payload.get("again"):
-        await leave(tools, job)
-    elif job.kind == ANALYZE:
-        await talk.end(blocks.failure(line, talk.source), fine=False)
-    await asyncio.to_thread(tools.store.jobs.fail, job, "exhausted", line)
-
-
-async def _unfold(tools: Tools, job: Job) -> None:
-    # The details are part of the first job's story, so that whatever edits that one later edits them, too.
-    found = await unfold(tools, job.payload)
-    place, report = found or (None, None)
-    if place is not None and report is not None and place.job is not None:
-        talk = await _conversation(tools, replace(job, key=place.job), asyncio.Event())
-        await talk.details(posted_as(report, place.source), number=dump_number(place.slot))
-    await asyncio.to_thread(tools.store.jobs.finish, job)
-
-
-async def _share_report(tools: Tools, job: Job) -> None:
-    place, report = await told_at(tools, job.payload) or (None, None)
-    if place is not None and report is not None and place.job is not None:
-        talk = await _conversation(tools, replace(job, key=place.job), asyncio.Event())
-        if not await talk.share_report(posted_as(report, place.source), dump_number(place.slot)):
-            await tools.sender.whisper(place.channel, place.ts, job.payload["by"], render("report_is_there"))
-    await asyncio.to_thread(tools.store.jobs.finish, job)
-
-
-async def _analyse(tools: Tools, job: Job, talk: Conversation) -> None:
-    symbols = await asyncio.to_thread(tools.symbols)
-    if not job.payload.get("untold"):
-        await tools.membership.learn(job.payload["channel"])
-    try:
-        async with (
-            workspace_aside(tools.home, job_name(job.id), keep=tools.keep_dumps) as directory,
-            AsyncExitStack() as files,
-        ):
-            result = await story(tools, job, talk, Desk(directory, files, symbols))
-            if job.payload.get("posted"):
-                await posted.show(tools, job)
-    except (FetchFailed, ArchiveFailed, AnalysisFailed) as failed:
-        await _failed(tools, job, talk, failed)
-        return
-    except OSError as error:
-        if error.errno not in NO_ROOM:
-            raise
-        await _failed(tools, job, talk, FetchFailed("disk", "no room left here for the file"))
-        return
-    except NothingToSay:
-        result = {}
-    finally:
-        if symbols is not None:
-            symbols.close()
-            await _note_sources(tools, symbols)
-    await asyncio.to_thread(tools.store.jobs.finish, job, result)
-    log.info("job %d done: %s", job.id, result)
-
-
-async def _note_sources(tools: Tools, symbols: SymbolServers) -> None:
-    # For operators alone: whether it can be kept decides nothing about the job.
-    try:
-        await asyncio.to_thread(tools.store.sources.note, socket.gethostname(), symbols.sources())
-    except StorageError as error:
-        log.warning("what symbol servers said was not kept: %s", type(error).__name__)
-
-
-async def _failed(
-    tools: Tools, job: Job, talk: Conversation, failed: FetchFailed | ArchiveFailed | AnalysisFailed
-) -> None:
-    log.info("job %d failed: %s", job.id, failed.kind)
-    tried = int(job.memory.get("no_room", 0))
-    if failed.kind == "disk" and tried < len(ROOM_SECONDS):
-        # Full disks are emptied again, and other workers have their own. That is no word about the dump.
-        await remember(tools, job, no_room=tried + 1)
-        await asyncio.to_thread(tools.store.jobs.requeue, job, ROOM_SECONDS[tried])
-        return
-    given = "\n" in (job.secret or "")
-    if failed.kind == "password" and not job.payload.get("untold") and (given or "asked" not in job.memory):
-        # The job waits for the answer, and for a day at most: then it comes here again, with nothing given.
-        await remember(tools, job, asked=True)
-        await asyncio.to_thread(tools.store.jobs.requeue, job, PASSWORD_SECONDS)
-        await talk.ask(blocks.password_wanted(talk.source, again=given))  # last: the answer must find the job waiting
-        return
-    if not job.payload.get("quiet"):
-        await talk.end(blocks.failure(_sentence(failed), talk.source), fine=False)
-    await asyncio.to_thread(tools.store.jobs.fail, job, failed.kind, failed.line)
-
-
-async def _unlock(tools: Tools, job: Job) -> None:
-    # A password said in a thread goes to the jobs there that wait for one; where none does, it was just talk.
-    place = job.payload
-    waiting = await asyncio.to_thread(tools.store.jobs.in_thread, place["channel"], place["thread"])
-    asker = await asyncio.to_thread(tools.store.posts.job_of, place["channel"], place["thread"])
-    if asker is not None:  # the question stands in the channel itself, and this is an answer below it
-        waiting += [job for job in await asyncio.to_thread(tools.store.jobs.active) if job.key == asker]
-    for other in waiting:
-        if other.state == "waiting" and "asked" in other.memory:
-            await asyncio.to_thread(tools.store.jobs.unlock, other.id, job.secret or "")
-    await asyncio.to_thread(tools.store.jobs.finish, job)
-
-
-def _sentence(failed: FetchFailed | ArchiveFailed | AnalysisFailed) -> str:
-    if isinstance(failed, FetchFailed):
-        return f"I could not read this link: {failed.line}."
-    if isinstance(failed, ArchiveFailed):
-        return f"I could not open this archive: {failed.line}."
-    return f"{failed.line[:1].upper()}{failed.line[1:].rstrip('.')}."
 
 
 async def _first(*tasks: asyncio.Task[Any], timeout: float) -> None:  # noqa: ASYNC109  # that is what it does

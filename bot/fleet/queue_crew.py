@@ -19,10 +19,11 @@ from procrastinate.jobs import Status
 from procrastinate.manager import JobManager
 from psycopg_pool import AsyncConnectionPool
 
+from bot.doing import ALL, QUICK
 from bot.ending import Ending
 from bot.orphans import worker_name
 from bot.tools import Tools
-from bot.worker import ALL, QUICK, InHand
+from bot.worker import InHand
 from storage.connections import NETWORK
 from storage.errors import StorageError
 from storage.handover import TASK, queues_of

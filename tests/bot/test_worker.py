@@ -17,7 +17,7 @@ import pytest
 
 from analysis.fingerprint import NOT_FETCHED, identity_of
 from analysis.verdict.report import Report
-from bot import reading, worker
+from bot import doing, reading, worker
 from bot.fetch.download import Fetched
 from bot.greeting import Greeter
 from bot.orphans import bereave, worker_name
@@ -277,7 +277,7 @@ async def test_a_link_that_failed_is_read_anew_when_it_is_posted_again(slack: St
 async def test_a_disk_that_is_full_for_a_while_costs_no_dump_its_answer(
     slack: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "ROOM_SECONDS", (0.1,) * 3)
+    monkeypatch.setattr(doing, "ROOM_SECONDS", (0.1,) * 3)
     usage = [shutil._ntuple_diskusage(1 << 40, 1 << 40, 0)] * 2 + [shutil.disk_usage(tmp_path)]
     monkeypatch.setattr(
         "bot.fetch.failures.shutil.disk_usage", lambda _path: usage[0] if len(usage) == 1 else usage.pop(0)
@@ -292,7 +292,7 @@ async def test_a_disk_that_is_full_for_a_while_costs_no_dump_its_answer(
 async def test_a_disk_that_stays_full_is_told_in_the_end(
     slack: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "ROOM_SECONDS", (0.05,) * 2)
+    monkeypatch.setattr(doing, "ROOM_SECONDS", (0.05,) * 2)
 
     def full(_path: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
